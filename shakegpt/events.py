@@ -1,0 +1,180 @@
+"""What training says: the one language between the trainer and everything that shows or records a run.
+
+The console, the app, ``shakegpt watch``, ``--json`` and ``metrics.jsonl`` all read these events. Losses are mean
+cross-entropy in nats per character; times are seconds; rates are characters (tokens) per second.
+"""
+
+import math
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+Outcome = Literal["finished", "stopped"]
+
+
+def perplexity(loss: float) -> float:
+    """Return ``exp(loss)``: among how many equally likely characters the model hesitates. Infinite, never an error."""
+    try:
+        return math.exp(loss)
+    except OverflowError:
+        return math.inf
+
+
+def bits_per_character(loss: float) -> float:
+    """Return a loss in nats as bits per character."""
+    return loss / math.log(2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened at an optimizer step of a run (0 before the first)."""
+
+    event: ClassVar[str]
+    step: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the event as a JSON object. Numbers that JSON cannot say (NaN, infinity) become ``null``."""
+        values = {"event": self.event, **asdict(self)}
+        return {name: None if _unspeakable(value) else value for name, value in values.items()}
+
+
+def _unspeakable(value: object) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started(Event):
+    """Training begins, or goes on, after ``step``."""
+
+    event: ClassVar[str] = "started"
+    run: str
+    steps: int
+    parameters: int
+    vocab_size: int
+    corpus: str
+    device: str
+    precision: str
+    reason: str
+    """Why this device and precision."""
+    threads: int
+    batch_size: int
+    block_size: int
+    preset: str
+    resumed_from: str | None = None
+    """The checkpoint that training goes on from, such as ``macbeth@500``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(Event):
+    """One optimizer step was taken."""
+
+    event: ClassVar[str] = "step"
+    loss: float
+    perplexity: float
+    learning_rate: float
+    grad_norm: float
+    tokens_per_second: float
+    seconds: float
+    """Time spent training so far, over all sessions of the run."""
+    tokens: int
+    """Characters trained on so far."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation(Event):
+    """A full pass over the validation split."""
+
+    event: ClassVar[str] = "evaluation"
+    train_loss: float
+    """Mean loss of the training steps since the last evaluation."""
+    val_loss: float
+    perplexity: float
+    bits_per_character: float
+    best: bool
+    """Whether no earlier evaluation of the run was lower."""
+    seconds: float
+    tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample(Event):
+    """What the model writes now, from the run's fixed prompt and seed."""
+
+    event: ClassVar[str] = "sample"
+    prompt: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saved(Event):
+    """A checkpoint is safely on disk."""
+
+    event: ClassVar[str] = "saved"
+    path: str
+    best: bool
+    val_loss: float | None
+    """Of the newest evaluation at the time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Warning(Event):  # noqa: A001  (the contract's name; this module never needs the built-in)
+    """Something the user should know; training goes on."""
+
+    event: ClassVar[str] = "warning"
+    kind: Literal["resume", "save", "non-finite", "rollback", "memory", "overflow", "damaged", "compile"]
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished(Event):
+    """The run reached its last step, or was asked to stop; either way it is saved."""
+
+    event: ClassVar[str] = "finished"
+    outcome: Outcome
+    best_val_loss: float | None
+    best_step: int | None
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed(Event):
+    """The run cannot go on."""
+
+    event: ClassVar[str] = "failed"
+    message: str
+
+
+EVENTS: dict[str, type[Event]] = {
+    kind.event: kind for kind in (Started, Step, Evaluation, Sample, Saved, Warning, Finished, Failed)
+}
+
+
+def event_from_json(values: dict[str, Any]) -> Event | None:
+    """Return the event of a JSON object, or ``None`` for one that this version does not understand.
+
+    Unknown fields are passed over, so an older shakegpt reads a newer one's log; ``null`` where a number belongs
+    reads as NaN; a field of the wrong type makes the event unreadable.
+    """
+    kind = EVENTS.get(str(values.get("event")))
+    if kind is None:
+        return None
+    numbers = {field.name for field in fields(kind) if field.type is float}
+    known = {
+        field.name: math.nan if values[field.name] is None and field.name in numbers else values[field.name]
+        for field in fields(kind)
+        if field.name in values
+    }
+    try:
+        return _validator(kind).validate_python(known)
+    except ValueError:
+        return None
+
+
+@cache
+def _validator(kind: type[Event]) -> "TypeAdapter[Event]":
+    from pydantic import TypeAdapter  # only readers of another process's log pay for this import
+
+    return TypeAdapter(kind)

@@ -1,0 +1,154 @@
+"""One run's story so far, folded from its events: what every screen and console shows.
+
+A ``Snapshot`` is frozen and cumulative: whoever holds one holds everything up to a moment, and needs no other. Only
+the newest is worth showing, so a slow screen drops snapshots and loses nothing.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Literal, NamedTuple
+
+from shakegpt.events import Evaluation, Event, Failed, Finished, Sample, Saved, Started, Step, Warning
+
+State = Literal["loading", "training", "paused", "saving", "finished", "stopped", "failed"]
+ENDED: frozenset[State] = frozenset({"finished", "stopped", "failed"})
+
+
+class Point(NamedTuple):
+    """One value of a curve, with every axis it can be drawn against."""
+
+    step: int
+    seconds: float
+    tokens: int
+    loss: float
+    learning_rate: float = 0.0
+
+
+class Curve:
+    """An append-only list of points, shared between threads: a reader sees a prefix that never changes.
+
+    A resumed run repeats steps; ``until`` names the point before which the older, overtaken points are dropped.
+    """
+
+    def __init__(self, points: Iterable[Point] = ()) -> None:
+        self._points = list(points)
+        self._length = len(self._points)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> Point:
+        if not -self._length <= index < self._length:
+            raise IndexError(index)
+        return self._points[index % self._length]
+
+    def points(self, start: int = 0) -> list[Point]:
+        """Return a copy of the points from ``start`` on."""
+        return self._points[start : self._length]
+
+    def plus(self, point: Point) -> "Curve":
+        """Return the curve one point longer. O(1): the storage is shared, unless this curve was already continued."""
+        if self._length != len(self._points):
+            return Curve([*self.points(), point])
+        longer = Curve.__new__(Curve)
+        self._points.append(point)
+        longer._points = self._points
+        longer._length = self._length + 1
+        return longer
+
+    def until(self, step: int) -> "Curve":
+        """Return the points up to and including ``step``."""
+        if not self._length or self[-1].step <= step:
+            return self
+        return Curve(point for point in self.points() if point.step <= step)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """A run at one moment. ``None`` where it has not come to that yet."""
+
+    state: State = "loading"
+    started: Started | None = None
+    step: Step | None = None
+    evaluation: Evaluation | None = None
+    best: Evaluation | None = None
+    saved: Saved | None = None
+    finished: Finished | None = None
+    samples: tuple[Sample, ...] = ()
+    train: Curve = field(default_factory=Curve)
+    """Loss and learning rate of every step."""
+    validation: Curve = field(default_factory=Curve)
+    """Loss of every evaluation."""
+    warning: Warning | None = None
+    """The newest trouble; a successful save clears a warning about saving."""
+    message: str = ""
+    """Why a failed run failed."""
+
+    @property
+    def at(self) -> int:
+        """The newest step."""
+        if self.step is not None:
+            return self.step.step
+        return self.started.step if self.started else 0
+
+    @property
+    def steps(self) -> int:
+        """The step at which the run will be done; 0 while unknown."""
+        return self.started.steps if self.started else 0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """The time the remaining steps take at the current speed; ``None`` while there is no speed."""
+        if self.step is None or self.started is None or not self.step.tokens_per_second > 0:
+            return None
+        tokens_per_step = self.started.batch_size * self.started.block_size
+        return (self.steps - self.at) * tokens_per_step / self.step.tokens_per_second
+
+
+def advance(snapshot: Snapshot, event: Event) -> Snapshot:
+    """Return the snapshot after an event."""
+    match event:
+        case Started():
+            # Going on from a checkpoint: what had happened after it will happen again.
+            return replace(
+                snapshot,
+                state="training",
+                started=event,
+                finished=None,
+                message="",
+                step=snapshot.step if snapshot.step and snapshot.step.step <= event.step else None,
+                train=snapshot.train.until(event.step),
+                validation=snapshot.validation.until(event.step),
+                samples=tuple(sample for sample in snapshot.samples if sample.step <= event.step),
+            )
+        case Step():
+            point = Point(event.step, event.seconds, event.tokens, event.loss, event.learning_rate)
+            # A roll-back to an earlier checkpoint also repeats steps.
+            return replace(snapshot, step=event, train=snapshot.train.until(event.step - 1).plus(point))
+        case Evaluation():
+            point = Point(event.step, event.seconds, event.tokens, event.val_loss)
+            validation = snapshot.validation.until(event.step - 1).plus(point)
+            best = event if event.best or snapshot.best is None else snapshot.best
+            return replace(snapshot, evaluation=event, validation=validation, best=best)
+        case Sample():
+            earlier = tuple(sample for sample in snapshot.samples if sample.step < event.step)
+            return replace(snapshot, samples=(*earlier, event))
+        case Saved():
+            mended = snapshot.warning is not None and snapshot.warning.kind == "save"
+            return replace(snapshot, saved=event, warning=None if mended else snapshot.warning)
+        case Warning():
+            return replace(snapshot, warning=event)
+        case Finished():
+            return replace(snapshot, state=event.outcome, finished=event)
+        case Failed():
+            return replace(snapshot, state="failed", message=event.message)
+        case _:
+            return snapshot
+
+
+def replay(events: Iterable[Event]) -> Snapshot:
+    """Return the snapshot after a whole log of events."""
+    snapshot = Snapshot()
+    for event in events:
+        snapshot = advance(snapshot, event)
+    return snapshot
