@@ -1,0 +1,56 @@
+"""The app's own colours: candlelight and rubric ink on a dark stage, and the same ink on paper by day."""
+
+from textual.theme import Theme
+
+STAGE = Theme(
+    name="shakegpt",
+    primary="#d9a441",  # candle gold: what is chosen, what leads
+    secondary="#7fb3a6",  # verdigris: validation curves, second voices
+    accent="#e07a5f",  # rubric: one thing at a time that wants the eye
+    foreground="#e8e0d0",  # parchment
+    background="#12100e",
+    surface="#1b1815",
+    panel="#262119",
+    success="#8fb573",
+    warning="#e0b050",
+    error="#d9534f",
+    dark=True,
+    variables={
+        "border": "#5c5140",
+        "border-blurred": "#3a3328",
+        "footer-background": "#1b1815",
+        "footer-key-foreground": "#d9a441",
+        "footer-description-foreground": "#a89c86",
+        "block-cursor-background": "#d9a441",
+        "block-cursor-foreground": "#12100e",
+        "block-cursor-text-style": "none",
+        "input-selection-background": "#d9a441 30%",
+    },
+)
+
+PAPER = Theme(
+    name="shakegpt-paper",
+    primary="#8a5a00",
+    secondary="#2b6f62",
+    accent="#a63a22",
+    foreground="#2a241b",
+    background="#f6f0e2",
+    surface="#efe7d4",
+    panel="#e5dac2",
+    success="#47702c",
+    warning="#8f6400",
+    error="#a8201a",
+    dark=False,
+    variables={
+        "border": "#b3a27e",
+        "border-blurred": "#d3c6a8",
+        "footer-background": "#e5dac2",
+        "footer-key-foreground": "#8a5a00",
+        "footer-description-foreground": "#6b5f49",
+        "block-cursor-background": "#8a5a00",
+        "block-cursor-foreground": "#f6f0e2",
+        "block-cursor-text-style": "none",
+    },
+)
+
+THEMES = (STAGE, PAPER)
