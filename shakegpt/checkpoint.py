@@ -1,0 +1,276 @@
+"""One checkpoint on disk: written so that it is whole or absent, and verified before a number of it is used.
+
+A checkpoint is data from strangers. Reading one runs no code; its files are bounded, hashed and checked against the
+shapes that its own ModelConfig asks for before a tensor is made.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from shakegpt.config import ModelConfig, TrainingConfig
+from shakegpt.errors import CheckpointError
+from shakegpt.files import FOLDER_MODE, sha256, sync_folder, write_synced
+from shakegpt.manifest import (
+    MANIFEST_FILE,
+    MODEL_FILE,
+    SCHEMA,
+    TRAINING_FILE,
+    FileEntry,
+    Manifest,
+    read_manifest,
+    read_verified,
+)
+from shakegpt.model import GPT
+from shakegpt.records import parse_json, parse_record
+from shakegpt.text import harmless
+from shakegpt.vocabulary import Vocabulary
+
+# The one metadata key: safetensors writes several in an order that differs between processes, and equal states must
+# give equal bytes.
+_METADATA_KEY = "shakegpt"
+_LARGEST_HEADER = 16 * 1024**2
+_LARGEST_FILE = 16 * 1024**3
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRecord:
+    """What stands beside the weights: enough to generate."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    schema: int
+    model: ModelConfig
+    vocabulary: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRecord:
+    """What stands beside the optimizer's tensors: with them, enough to resume exactly.
+
+    Batches, dropout masks and samples are functions of (seed, step), so no generator's state is kept.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    schema: int
+    step: int
+    tokens: int
+    training: TrainingConfig
+    preset: str
+    corpus: str
+    corpus_sha256: str
+    precision: str
+    device: str
+    threads: int
+    versions: dict[str, str]
+    best_step: int | None
+    best_val_loss: float | None
+    train_loss_sum: float
+    """Over the steps since the last evaluation, for its training loss."""
+    train_loss_count: int
+    rollbacks: int
+    """How often the run went back to a good checkpoint after losses that were not finite."""
+    learning_rate_scale: float
+    """What rolling back has left of the learning rate."""
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """A record and the tensors that go with it: optimizer moments and the gradient scaler."""
+
+    record: TrainingRecord
+    tensors: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A checkpoint that was read and verified."""
+
+    path: Path
+    manifest: Manifest
+    config: ModelConfig
+    vocabulary: Vocabulary
+    weights: Mapping[str, Tensor]
+
+    def model(self) -> GPT:
+        """Return the model, in evaluation mode on the CPU."""
+        return build_model(self.config, self.weights).eval()
+
+    def training_state(self) -> TrainingState:
+        """Read what resuming needs.
+
+        Raises:
+            CheckpointError: it is missing or damaged, or the checkpoint ships without it.
+        """
+        if TRAINING_FILE not in self.manifest.files:
+            raise CheckpointError(
+                f"The checkpoint {self.path.name} has weights only, so training cannot go on from it."
+            )
+        data = read_verified(self.path, self.manifest, TRAINING_FILE, _LARGEST_FILE)
+        text, shapes = _read_header(data, self.path / TRAINING_FILE)
+        try:
+            record = parse_record(text, TrainingRecord)
+        except ValueError as error:
+            raise _damaged(self.path / TRAINING_FILE, error) from None
+        expected = _training_shapes(self.config)
+        if {name: shape for name, shape in shapes.items() if not name.startswith("scaler.")} != expected:
+            raise _damaged(self.path / TRAINING_FILE, "its tensors do not fit the model")
+        return TrainingState(record, _load_tensors(data, self.path / TRAINING_FILE))
+
+
+def build_model(config: ModelConfig, weights: Mapping[str, Tensor]) -> GPT:
+    """Return a model that owns copies of these weights."""
+    with torch.device("meta"):
+        model = GPT(config)
+    model.load_state_dict({name: weight.clone() for name, weight in weights.items()}, assign=True)
+    for parameter in model.parameters():
+        parameter.requires_grad_(True)  # noqa: FBT003
+    return model
+
+
+def write_checkpoint(
+    folder: Path,
+    *,
+    config: ModelConfig,
+    vocabulary: Vocabulary,
+    weights: Mapping[str, Tensor],
+    step: int,
+    val_loss: float | None,
+    seconds: float,
+    state: TrainingState | None = None,
+) -> Manifest:
+    """Write a checkpoint to a new folder: built beside it, synced, and renamed into place.
+
+    Whatever happens, the folder is afterwards absent or whole. The same state gives the same bytes, but for the
+    ``seconds`` of the manifest.
+
+    Raises:
+        OSError: the disk is full, read-only or broken; what was begun is removed as far as that is possible.
+        FileExistsError: the folder exists.
+    """
+    if folder.exists():
+        raise FileExistsError(f"{folder} exists")
+    record = ModelRecord(schema=SCHEMA, model=config, vocabulary=vocabulary.characters)
+    files = {MODEL_FILE: _serialise(weights, record)}
+    if state is not None:
+        files[TRAINING_FILE] = _serialise(state.tensors, state.record)
+    manifest = Manifest(
+        schema=SCHEMA,
+        step=step,
+        val_loss=val_loss,
+        seconds=seconds,
+        parameters=config.parameters,
+        files={name: FileEntry(size=len(data), sha256=sha256(data)) for name, data in files.items()},
+    )
+    partial = partial_folder(folder)
+    try:
+        os.mkdir(partial, FOLDER_MODE)
+        for name, data in files.items():
+            write_synced(partial / name, data)
+        write_synced(partial / MANIFEST_FILE, manifest.to_json())
+        sync_folder(partial)
+        os.rename(partial, folder)
+        sync_folder(folder.parent)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return manifest
+
+
+def partial_folder(folder: Path) -> Path:
+    """Return where a checkpoint is built before it is renamed into place."""
+    return folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """Read and verify a checkpoint.
+
+    Raises:
+        CheckpointError: it is missing, damaged, hostile or from a newer shakegpt; the message says which.
+    """
+    manifest = read_manifest(folder)
+    data = read_verified(folder, manifest, MODEL_FILE, _LARGEST_FILE)
+    path = folder / MODEL_FILE
+    text, shapes = _read_header(data, path)
+    try:
+        record = parse_record(text, ModelRecord)
+        vocabulary = Vocabulary(record.vocabulary)
+    except ValueError as error:
+        raise _damaged(path, error) from None
+    if len(vocabulary) != record.model.vocab_size:
+        raise _damaged(path, f"{len(vocabulary)} characters for a vocabulary of {record.model.vocab_size}")
+    if record.model.parameters * 4 > len(data) or shapes != weight_shapes(record.model):
+        raise _damaged(path, "its weights do not have the shapes that its configuration asks for")
+    weights = _load_tensors(data, path)
+    if not all(bool(torch.isfinite(weight).all()) for weight in weights.values()):
+        raise _damaged(path, "a weight is not a finite number")
+    return Checkpoint(path=folder, manifest=manifest, config=record.model, vocabulary=vocabulary, weights=weights)
+
+
+def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each weight that a model of this configuration has, by name."""
+    with torch.device("meta"):
+        return {name: tuple(weight.shape) for name, weight in GPT(config).state_dict().items()}
+
+
+def _training_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    return {"optimizer.step": ()} | {
+        f"optimizer.{moment}.{name}": shape
+        for moment in ("exp_avg", "exp_avg_sq")
+        for name, shape in weight_shapes(config).items()
+    }
+
+
+def _serialise(tensors: Mapping[str, Tensor], record: ModelRecord | TrainingRecord) -> bytes:
+    ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    text = json.dumps(asdict(record), sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return safetensors.torch.save(ready, metadata={_METADATA_KEY: text})
+
+
+def _read_header(data: bytes, path: Path) -> tuple[str, dict[str, tuple[int, ...]]]:
+    """Return our metadata and each tensor's shape, having checked that all are fp32 and fill the file exactly."""
+    length = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or length > min(_LARGEST_HEADER, len(data) - 8):
+        raise _damaged(path, "its header is longer than the file or than any of ours")
+    try:
+        header = parse_json(data[8 : 8 + length])
+        text = header.pop("__metadata__")[_METADATA_KEY]
+        shapes = {name: tuple(entry["shape"]) for name, entry in header.items()}
+        sizes = [_product(shape) * 4 for shape in shapes.values()]
+        good = all(entry["dtype"] == "F32" for entry in header.values()) and sum(sizes) == len(data) - 8 - length
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(path, f"its header makes no sense: {error}") from None
+    if not good or not isinstance(text, str):
+        raise _damaged(path, "its header does not describe the bytes that follow")
+    return text, shapes
+
+
+def _product(shape: tuple[int, ...]) -> int:
+    result = 1
+    for size in shape:
+        if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+            raise ValueError("a shape is not made of whole numbers")
+        result *= size
+    return result
+
+
+def _load_tensors(data: bytes, path: Path) -> dict[str, Tensor]:
+    try:
+        tensors: dict[str, Tensor] = safetensors.torch.load(data)
+    except Exception as error:  # safetensors has an error class of its own that is no subclass of a standard one
+        raise _damaged(path, error) from None
+    return tensors
+
+
+def _damaged(path: Path, reason: object) -> CheckpointError:
+    where = harmless(f"{path.parent.name}/{path.name}", one_line=True)
+    return CheckpointError(f"The checkpoint file {where} is damaged: {harmless(str(reason), one_line=True)[:200]}.")

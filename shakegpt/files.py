@@ -1,0 +1,74 @@
+"""Files that are whole or absent: bounded reads that follow no link, and writes that a crash cannot halve.
+
+Folders are made 0700 and files 0600: what a person trains on is theirs.
+"""
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and those above it, private to the user where they are new."""
+    for folder in [*reversed(path.parents), path]:
+        if not folder.exists():
+            folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """Return the bytes of a regular file of at most ``most`` bytes.
+
+    Raises:
+        OSError: it is missing, or cannot be read, or is a link.
+        ValueError: it is no regular file, or is larger.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError(f"{path.name} is not a regular file")
+        if status.st_size > most:
+            raise ValueError(f"{path.name} has {status.st_size:,} bytes, more than the {most:,} it may have")
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"{path.name} grew while it was read")
+    return data
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Write a new private file and wait until it is on the disk."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
+    with open(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Put a file in place of whatever was there: readers see the old bytes or the new ones."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write_synced(partial, data)
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256(data: bytes) -> str:
+    """Return the SHA-256 of some bytes in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,96 @@
+"""AdamW as the trainer uses it: decay on matrices only, a finite check before the step, fp16 loss scaling."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from shakegpt.config import Precision, TrainingConfig
+from shakegpt.model import GPT
+
+_FIRST_SCALE = 2.0**16
+_GROWTH_INTERVAL = 2_000
+
+
+class Optimizer:
+    """Decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101) on matrices, none on biases and norms.
+
+    Args:
+        model: whose parameters to step, on its device.
+        config: betas, decay and clipping.
+        precision: fp16 scales the loss so that small gradients do not vanish (Micikevicius et al. 2018,
+            arXiv:1710.03740).
+    """
+
+    def __init__(self, model: GPT, config: TrainingConfig, *, precision: Precision) -> None:
+        self._parameters = dict(model.named_parameters())
+        self._device = model.token_embedding.weight.device
+        matrices = [parameter for parameter in self._parameters.values() if parameter.ndim >= 2]
+        vectors = [parameter for parameter in self._parameters.values() if parameter.ndim < 2]
+        self._adamw = torch.optim.AdamW(
+            [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
+            lr=config.learning_rate,
+            betas=(config.beta1, config.beta2),
+            fused=self._device.type in ("cpu", "cuda"),
+        )
+        self._scaler = torch.amp.GradScaler(
+            self._device.type, init_scale=_FIRST_SCALE, growth_interval=_GROWTH_INTERVAL, enabled=precision == "fp16"
+        )
+        self._clip = config.grad_clip or float("inf")
+        self.skipped = False
+        """Whether the last step was not taken, since a number was not finite."""
+        self.overflowed = False
+        """Whether that was the gradient scaler's doing, which lowers its scale and goes on."""
+
+    @property
+    def loss_scale(self) -> float:
+        """What the loss is multiplied by before it is differentiated; 1 but in fp16."""
+        return float(self._scaler.get_scale())
+
+    def step(self, learning_rate: float, loss: Tensor) -> Tensor:
+        """Clip the gradients and step, unless the loss or the gradient is not finite; return the norm before clipping.
+
+        The check comes before the step: a NaN never reaches a weight or a moment.
+        """
+        for group in self._adamw.param_groups:
+            group["lr"] = learning_rate
+        self._scaler.unscale_(self._adamw)
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), self._clip)
+        self.skipped = not bool(torch.isfinite(loss) & torch.isfinite(norm))
+        before = self._scaler.get_scale()
+        if not self.skipped or self._scaler.is_enabled():  # the scaler skips by itself, and must see that it did
+            self._scaler.step(self._adamw)
+            self._scaler.update()
+        self.overflowed = self._scaler.get_scale() < before
+        return norm
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all that the optimizer remembers, by name, in fp32."""
+        tensors: dict[str, Tensor] = {"optimizer.step": torch.zeros(())}
+        for name, parameter in self._parameters.items():
+            state = self._adamw.state.get(parameter, {})
+            for moment in ("exp_avg", "exp_avg_sq"):
+                tensors[f"optimizer.{moment}.{name}"] = state.get(moment, torch.zeros_like(parameter))
+            tensors["optimizer.step"] = state.get("step", torch.zeros(())).float().reshape(())
+        if self._scaler.is_enabled():
+            state = self._scaler.state_dict()
+            tensors["scaler.scale"] = torch.tensor(float(state["scale"]))
+            tensors["scaler.growth_tracker"] = torch.tensor(float(state["_growth_tracker"]))
+        return tensors
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Remember what ``tensors`` returned once, in this process or another."""
+        for name, parameter in self._parameters.items():
+            self._adamw.state[parameter] = {
+                "step": tensors["optimizer.step"].clone().to(self._device),
+                "exp_avg": tensors[f"optimizer.exp_avg.{name}"].clone().to(self._device),
+                "exp_avg_sq": tensors[f"optimizer.exp_avg_sq.{name}"].clone().to(self._device),
+            }
+        if self._scaler.is_enabled() and "scaler.scale" in tensors:
+            self._scaler.load_state_dict(
+                {
+                    **self._scaler.state_dict(),
+                    "scale": tensors["scaler.scale"].item(),
+                    "_growth_tracker": int(tensors["scaler.growth_tracker"].item()),
+                }
+            )

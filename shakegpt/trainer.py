@@ -1,0 +1,471 @@
+"""The training loop: a recipe that is read from top to bottom, and yields what happens as events."""
+
+import math
+import platform
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from shakegpt import __version__
+from shakegpt.checkpoint import Checkpoint, TrainingRecord, TrainingState, build_model, read_checkpoint
+from shakegpt.config import ModelConfig, SamplingConfig, TrainingConfig
+from shakegpt.corpus import Corpus, draw_batch
+from shakegpt.device import Placement
+from shakegpt.errors import CheckpointError, ShakegptError
+from shakegpt.evaluation import evaluate
+from shakegpt.events import Evaluation, Event, Failed, Finished, Outcome, Sample, Saved, Started, Step, Warning
+from shakegpt.gradients import Gradients
+from shakegpt.manifest import SCHEMA
+from shakegpt.model import GPT
+from shakegpt.optimizer import Optimizer
+from shakegpt.randomness import derive_seed
+from shakegpt.sampling import Speaker, Stream
+from shakegpt.saver import Saver
+from shakegpt.schedule import learning_rate_at
+from shakegpt.store import Run
+
+NON_FINITE_PATIENCE = 5
+"""Steps in a row without a finite loss and gradient before the run goes back to a good checkpoint."""
+MOST_ROLLBACKS = 3
+ROLLBACK_RATE = 0.5
+"""What going back does to the learning rate."""
+_RATE_WINDOW = 10
+_SAMPLE_SETTINGS = SamplingConfig(temperature=0.8, top_p=0.95)
+_LOG_EVERY_ON_GPU = 10  # fetching a loss makes the GPU wait for the CPU
+
+
+@dataclass(frozen=True)
+class Resume:
+    """A checkpoint to go on from, and what to say about it."""
+
+    checkpoint: Checkpoint
+    state: TrainingState
+    reference: str
+    warnings: tuple[str, ...] = ()
+
+
+class Trainer:
+    """Trains one run. Iterating trains; not advancing pauses; closing the iterator saves and stops.
+
+    Args:
+        run: where it is recorded; held from the first event to the last.
+        config: how to train.
+        corpus: what on.
+        model_config: the shape of the model.
+        placement: where, and in which precision.
+        preset: the name of the preset, for the record.
+        resume: what to go on from; ``None`` begins anew.
+
+    Raises:
+        CorpusError: the text is too short for one window.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        config: TrainingConfig,
+        corpus: Corpus,
+        *,
+        model_config: ModelConfig,
+        placement: Placement,
+        preset: str,
+        resume: Resume | None = None,
+    ) -> None:
+        corpus.require(model_config.block_size)
+        self.run, self.config, self.corpus, self.placement, self.preset = run, config, corpus, placement, preset
+        self._model_config = model_config
+        self._resume = resume
+        self._stop = threading.Event()
+        self._save_wanted = False
+        self._accumulate = config.accumulate
+        self._train_ids = corpus.train.to(placement.device)
+        self._validation_ids = corpus.validation.to(placement.device)
+        self._clock = _Clock()
+        self._durations: deque[float] = deque(maxlen=_RATE_WINDOW)
+        self._saver = Saver(run, keep=config.keep, every_seconds=config.save_seconds)
+        if resume is None:
+            self._begin()
+        else:
+            self._restore(resume.checkpoint, resume.state)
+
+    # Commands: the few things that training listens to, from any thread
+
+    def stop(self) -> None:
+        """Finish the step, save and end."""
+        self._stop.set()
+
+    def save(self) -> None:
+        """Save after the current step."""
+        self._save_wanted = True
+
+    def speaker(self) -> Speaker:
+        """Return a copy of the live weights, ready to speak. Only between steps: from the iterating thread."""
+        weights = {name: weight.detach().cpu() for name, weight in self.model.state_dict().items()}
+        return Speaker(
+            model=build_model(self._model_config, weights),
+            vocabulary=self.corpus.vocabulary,
+            name=f"{self.run.name} (live)",
+            step=self.step,
+            val_loss=self._val_loss,
+        )
+
+    # The loop
+
+    def __iter__(self) -> Iterator[Event]:
+        with self.run.hold():
+            self.run.sweep()
+            events = self._train()
+            try:
+                while True:
+                    with self._clock:
+                        event = next(events, None)
+                    if event is None:
+                        return
+                    yield self._recorded(event)
+            except GeneratorExit:  # closed from outside: save, record, and go
+                self._stop.set()
+                events.close()
+                for event in self._finish():
+                    self._recorded(event)
+                raise
+
+    def _train(self) -> Iterator[Event]:
+        yield self._started()
+        if self._resume is None:
+            yield self._sample()
+        else:
+            yield from (self._warning("resume", text) for text in self._resume.warnings)
+        while self.step < self.config.steps and not self._stop.is_set():
+            if self._evaluation_due():  # a run that was cut between a step and its evaluation
+                yield from self._evaluate()
+                continue
+            yield from self._take_step()
+            if self._failed:
+                return
+            if self._evaluation_due():
+                yield from self._evaluate()
+            if self._save_due():
+                yield from self._save()
+        yield from self._finish()
+
+    def _take_step(self) -> Iterator[Event]:
+        """One optimizer step: batch -> loss -> gradients -> finite? -> clip -> AdamW."""
+        self._leave_evaluation()
+        began = time.perf_counter()
+        step = self.step + 1
+        rate = self._rate_scale * learning_rate_at(step, self.config)
+        inputs, targets = draw_batch(
+            self._train_ids,
+            step,
+            seed=self.config.seed,
+            batch_size=self.config.batch_size,
+            block_size=self._model_config.block_size,
+            device=self.placement.device,
+        )  # (B, T) each
+        try:
+            loss = self._gradients.compute(
+                inputs, targets, step=step, accumulate=self._accumulate, scale=self._optimizer.loss_scale
+            )
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            yield self._split_further(error)
+            return
+        grad_norm = self._optimizer.step(rate, loss)
+        self.step = step
+        self.tokens += inputs.numel()
+        self._durations.append(time.perf_counter() - began)
+        if self._optimizer.skipped:
+            yield from self._skipped(loss.item())
+            return
+        self._non_finite = 0
+        self._loss_sum += loss.double()
+        self._loss_count += 1
+        if self._shows(step):
+            yield self._step_event(loss.item(), grad_norm.item(), rate)
+
+    def _shows(self, step: int) -> bool:
+        return self.placement.device.type == "cpu" or step % _LOG_EVERY_ON_GPU == 0 or step == self.config.steps
+
+    def _evaluation_due(self) -> bool:
+        at_interval = self.step % self.config.eval_every == 0 or self.step == self.config.steps
+        return self.step > 0 and self._val_loss is None and at_interval and not self._stop.is_set()
+
+    def _evaluate(self) -> Iterator[Event]:
+        loss = evaluate(self.model, self._validation_ids, stop=self._stop.is_set)
+        if loss is None:  # stopped meanwhile: the resumed run evaluates first thing
+            return
+        self._val_loss = loss.nats
+        best = self._is_best()
+        self._save_wanted |= best
+        yield Evaluation(
+            step=self.step,
+            train_loss=float(self._loss_sum) / self._loss_count if self._loss_count else math.nan,
+            val_loss=loss.nats,
+            perplexity=loss.perplexity,
+            bits_per_character=loss.bits_per_character,
+            best=best,
+            seconds=self._clock.seconds,
+            tokens=self.tokens,
+        )
+        if self.config.sample_length:
+            yield self._sample()
+
+    def _is_best(self) -> bool:
+        """Whether the weights of this moment were evaluated, and none before them did better."""
+        return (
+            self._val_loss is not None
+            and math.isfinite(self._val_loss)
+            and (self._best_val_loss is None or self._val_loss < self._best_val_loss)
+        )
+
+    def _leave_evaluation(self) -> None:
+        """Fold the evaluation of this step, if there was one, into what the run remembers.
+
+        Only when the next step begins: what a checkpoint records is the same whether its step was evaluated or is
+        still to be, so a run that is cut between the two loses nothing.
+        """
+        if self._val_loss is None:
+            return
+        if self._is_best():
+            self._best_val_loss, self._best_step = self._val_loss, self.step
+        self._loss_sum, self._loss_count = torch.zeros((), dtype=torch.float64, device=self.placement.device), 0
+        self._val_loss = None
+
+    def _save_due(self) -> bool:
+        return self._save_wanted or self.step % self.config.save_every == 0 or self._saver.due()
+
+    def _save(self) -> Iterator[Event]:
+        """Save, or say why that failed; the saver tries again when its back-off has passed."""
+        if not self._saver.ready():
+            return
+        try:
+            info = self._saver.save(
+                config=self._model_config,
+                vocabulary=self.corpus.vocabulary,
+                weights=self.model.state_dict(),
+                step=self.step,
+                val_loss=self._val_loss,
+                seconds=self._clock.seconds,
+                state=self._state(),
+            )
+        except ShakegptError as error:
+            yield self._warning("save", str(error))
+            return
+        self._save_wanted = False
+        yield Saved(step=info.step, path=str(info.path), best=self._is_best(), val_loss=info.val_loss)
+
+    def _finish(self) -> Iterator[Event]:
+        """Save what is not saved yet, as long as that takes unless asked to stop, and say how the run ended."""
+        outcome: Outcome = "finished" if self.step >= self.config.steps else "stopped"
+        while self._saver.newest != (self.step, self._val_loss):
+            self._saver.wait(self._stop)
+            yield from self._save()
+            if self._saver.attempts >= 3 and self._stop.is_set():
+                yield Failed(step=self.step, message=f"The run ended unsaved. {self._saver.trouble}")
+                return
+        self._leave_evaluation()
+        yield Finished(
+            step=self.step,
+            outcome=outcome,
+            best_val_loss=self._best_val_loss,
+            best_step=self._best_step,
+            seconds=self._clock.seconds,
+        )
+
+    # Trouble
+
+    def _skipped(self, loss: float) -> Iterator[Event]:
+        """Tell of a step that was not taken; after too many in a row, go back to a good checkpoint."""
+        if self._optimizer.overflowed and math.isfinite(loss):
+            return  # fp16 found its loss scale too high and has lowered it: part of the recipe
+        self._non_finite += 1
+        if self._non_finite == 1:
+            yield self._warning("non-finite", f"Step {self.step} had a loss or gradient that is not finite; it was skipped.")
+        if self._non_finite < NON_FINITE_PATIENCE:
+            return
+        if self._rollbacks >= MOST_ROLLBACKS:
+            self._failed = True
+            yield Failed(
+                step=self.step,
+                message=f"The loss stayed not finite after going back {MOST_ROLLBACKS} times; train with a lower "
+                "--learning-rate, or in fp32.",
+            )
+            return
+        yield self._roll_back()
+
+    def _roll_back(self) -> Event:
+        rollbacks, rate_scale = self._rollbacks + 1, self._rate_scale * ROLLBACK_RATE
+        came_from = self.step
+        for info in reversed(self.run.checkpoints()):
+            try:
+                checkpoint = read_checkpoint(info.path)
+                self._restore(checkpoint, checkpoint.training_state())
+                break
+            except CheckpointError:
+                continue
+        else:
+            self._begin()
+        self._rollbacks, self._rate_scale = rollbacks, rate_scale
+        return self._warning(
+            "rollback",
+            f"Steps up to {came_from} were not finite: the run went back to step {self.step} with the learning rate "
+            f"times {rate_scale:g} ({rollbacks} of {MOST_ROLLBACKS} times).",
+        )
+
+    def _split_further(self, error: Exception) -> Event:
+        """Halve the micro-batch after running out of memory; any other error is not ours to handle."""
+        out_of_memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)
+        micro_batch = self.config.batch_size // self._accumulate
+        if not out_of_memory:
+            raise error
+        if micro_batch == 1:
+            raise ShakegptError("Memory does not suffice for one sequence at a time; choose a smaller preset.") from error
+        self.model.zero_grad(set_to_none=True)
+        self._accumulate = next(
+            count for count in range(self._accumulate * 2, self.config.batch_size + 1)
+            if self.config.batch_size % count == 0
+        )  # fmt: skip
+        if self.placement.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return self._warning(
+            "memory",
+            f"Memory ran out at step {self.step + 1}: the batch of {self.config.batch_size} now goes through in "
+            f"{self._accumulate} parts.",
+        )
+
+    # State
+
+    def _begin(self) -> None:
+        self._adopt(GPT(self._model_config, seed=derive_seed(self.config.seed, "weights")))
+        self.step = self.tokens = self._loss_count = self._rollbacks = self._non_finite = 0
+        self._loss_sum = torch.zeros((), dtype=torch.float64, device=self.placement.device)
+        self._rate_scale = 1.0
+        self._failed = False
+        self._val_loss: float | None = None
+        self._best_val_loss: float | None = None
+        self._best_step: int | None = None
+
+    def _adopt(self, model: GPT) -> None:
+        self.model = model.to(self.placement.device)
+        self._gradients = Gradients(self.model, precision=self.placement.precision, seed=self.config.seed)
+        self._optimizer = Optimizer(self.model, self.config, precision=self.placement.precision)
+
+    def _restore(self, checkpoint: Checkpoint, state: TrainingState) -> None:
+        record = state.record
+        self._begin()
+        self._adopt(checkpoint.model())
+        self._optimizer.load(state.tensors)
+        self.step, self.tokens = record.step, record.tokens
+        self._val_loss = checkpoint.manifest.val_loss
+        self._best_step, self._best_val_loss = record.best_step, record.best_val_loss
+        self._loss_sum += record.train_loss_sum
+        self._loss_count = record.train_loss_count
+        self._rollbacks, self._rate_scale = record.rollbacks, record.learning_rate_scale
+        self._clock.seconds = max(self._clock.seconds, checkpoint.manifest.seconds)
+        self._saver.newest = (record.step, self._val_loss)
+
+    def _state(self) -> TrainingState:
+        record = TrainingRecord(
+            schema=SCHEMA,
+            step=self.step,
+            tokens=self.tokens,
+            training=self.config,
+            preset=self.preset,
+            corpus=self.corpus.name,
+            corpus_sha256=self.corpus.sha256,
+            precision=self.placement.precision,
+            device=self.placement.device.type,
+            threads=self.placement.threads,
+            versions=versions(),
+            best_step=self._best_step,
+            best_val_loss=self._best_val_loss,
+            train_loss_sum=float(self._loss_sum),
+            train_loss_count=self._loss_count,
+            rollbacks=self._rollbacks,
+            learning_rate_scale=self._rate_scale,
+        )
+        return TrainingState(record, self._optimizer.tensors())
+
+    # Words
+
+    def _recorded(self, event: Event) -> Event:
+        """Write an event to the log; a log that cannot be written must not end the training."""
+        try:
+            self.run.record_event(event)
+        except OSError as error:
+            self._saver.trouble = f"The log {self.run.metrics_path} cannot be written: {error.strerror}."
+        return event
+
+    def _warning(self, kind: str, message: str) -> Event:
+        return Warning(step=self.step, kind=kind, message=message)  # type: ignore[arg-type]
+
+    def _started(self) -> Event:
+        return Started(
+            step=self.step,
+            run=self.run.name,
+            steps=self.config.steps,
+            parameters=self._model_config.parameters,
+            vocab_size=self._model_config.vocab_size,
+            corpus=self.corpus.name,
+            device=self.placement.name,
+            precision=self.placement.precision,
+            reason=self.placement.reason,
+            threads=self.placement.threads,
+            batch_size=self.config.batch_size,
+            block_size=self._model_config.block_size,
+            preset=self.preset,
+            resumed_from=self._resume.reference if self._resume else None,
+        )
+
+    def _step_event(self, loss: float, grad_norm: float, rate: float) -> Event:
+        tokens_per_step = self.config.batch_size * self._model_config.block_size
+        return Step(
+            step=self.step,
+            loss=loss,
+            perplexity=math.exp(min(loss, 700)),
+            learning_rate=rate,
+            grad_norm=grad_norm,
+            tokens_per_second=tokens_per_step * len(self._durations) / sum(self._durations),
+            seconds=self._clock.seconds,
+            tokens=self.tokens,
+        )
+
+    def _sample(self) -> Event:
+        known = set(self.config.sample_prompt) <= set(self.corpus.vocabulary.characters)
+        prompt = self.config.sample_prompt if known else ""
+        settings = _SAMPLE_SETTINGS.but(seed=self.config.seed, length=self.config.sample_length)
+        live = Speaker(model=self.model, vocabulary=self.corpus.vocabulary, name=self.run.name)
+        text = "".join(character.text for character in Stream(live, prompt, settings))
+        return Sample(step=self.step, prompt=prompt, text=text)
+
+
+class _Clock:
+    """Time spent inside ``with``: training, but not pauses."""
+
+    def __init__(self) -> None:
+        self._spent = 0.0
+        self._entered: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        return self._spent + (0.0 if self._entered is None else time.monotonic() - self._entered)
+
+    @seconds.setter
+    def seconds(self, value: float) -> None:
+        self._spent = value
+        if self._entered is not None:
+            self._entered = time.monotonic()
+
+    def __enter__(self) -> None:
+        self._entered = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self._spent, self._entered = self.seconds, None
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a run's exact numbers depend on."""
+    return {"shakegpt": __version__, "torch": torch.__version__, "python": platform.python_version()}
