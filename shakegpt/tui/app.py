@@ -1,23 +1,44 @@
 """The app: three screens, the one training they share, and the keys that work everywhere."""
 
-from collections.abc import Callable, Iterable
-from pathlib import Path
+import asyncio
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
 from textual.screen import Screen
 
-from shakegpt.events import Event
+from shakegpt.events import Event, Step
+from shakegpt.following import Follower
 from shakegpt.progress import ENDED, Snapshot
+from shakegpt.run import Run
+from shakegpt.store import Store
+from shakegpt.text import harmless
+from shakegpt.tui.ascii_filter import AsciiOnly, speaks_utf8
+from shakegpt.tui.driver import driver_class
+from shakegpt.tui.figures import count, decimal
 from shakegpt.tui.messages import SpeakFrom, TrainingChanged, TrainingRequest
-from shakegpt.tui.preferences import Preferences, load_preferences
+from shakegpt.tui.preferences import Preferences, load_preferences, save_preferences
+from shakegpt.tui.screens.checkpoints import CheckpointScreen
+from shakegpt.tui.screens.help import help_for
+from shakegpt.tui.screens.quit import Leaving, QuitScreen
 from shakegpt.tui.themes import THEMES
+from shakegpt.tui.widgets.top_bar import TopBar
 
 if TYPE_CHECKING:
-    from shakegpt.store import Run, Store
+    from shakegpt.background import TrainingThread
+    from shakegpt.trainer import Trainer
 
 OnHangup = Literal["continue", "save"]
+Mode = Literal["training", "generation", "checkpoints"]
+
+HEADLESS = "headless"
+"""The app's result where its user wants training to go on without it."""
+_SHOWS_PER_SECOND = 10
+_REMEMBER_AFTER = 1.0
 
 
 @runtime_checkable
@@ -26,29 +47,6 @@ class ShowsTraining(Protocol):
 
     def show(self, snapshot: Snapshot) -> None:
         """Show the run as it stands now."""
-
-
-class Training(Protocol):
-    """A run that can be followed and told what to do: our own thread, or another process's log."""
-
-    @property
-    def latest(self) -> Snapshot:
-        """The run as it stands now."""
-
-    def subscribe(self, callback: Callable[[Event | None, Snapshot], None]) -> Callable[[], None]:
-        """Call back, from a thread of the run's own, whenever it moves on; return how to end that."""
-
-    def pause(self) -> None:
-        """Hold after the step at hand."""
-
-    def resume(self) -> None:
-        """Go on."""
-
-    def save(self) -> None:
-        """Write a checkpoint after the step at hand."""
-
-    def stop(self) -> None:
-        """Save and end."""
 
 
 def _training_screen() -> Screen[Any]:
@@ -63,100 +61,279 @@ def _generation_screen() -> Screen[Any]:
     return GenerationScreen()
 
 
-def _checkpoint_screen() -> Screen[Any]:
-    from shakegpt.tui.screens.checkpoints import CheckpointScreen
+class ShakegptApp(App[str]):
+    """Train a GPT, watch it learn, hear it speak.
 
-    return CheckpointScreen()
-
-
-class ShakegptApp(App[int]):
-    """Train a GPT, watch it learn, hear it speak."""
+    Args:
+        store: the user's runs; the default store where none is given.
+        training: a training already under way.
+        watch: a run of another process to show.
+        on_hangup: what becomes of training when the terminal goes away.
+        mode: the screen to open on; generation, or training where there is one to show.
+    """
 
     TITLE = "shakegpt"
-    CSS_PATH = Path("app.tcss")
+    CSS_PATH = "app.tcss"
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
         "training": _training_screen,
         "generation": _generation_screen,
-        "checkpoints": _checkpoint_screen,
+        "checkpoints": CheckpointScreen,
     }
-    DEFAULT_MODE = "generation"
-    HORIZONTAL_BREAKPOINTS = [
-        (0, "-narrow"),
-        (80, "-normal"),
-        (120, "-wide"),
-        (160, "-very-wide"),
-    ]
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-medium"), (36, "-tall")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-normal"), (120, "-wide"), (160, "-very-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-medium"), (36, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "go('training')", "Train", id="app.training", tooltip="Show the training screen"),
-        Binding("2", "go('generation')", "Speak", id="app.generation", tooltip="Show the generation screen"),
-        Binding("3", "go('checkpoints')", "Runs", id="app.checkpoints", tooltip="Show the checkpoint screen"),
-        Binding("question_mark", "help", "Help", id="app.help", key_display="?", tooltip="Explain this screen"),
+        Binding("1", "go('training')", "Training", id="app.training", tooltip="The training screen", show=False),
+        Binding(
+            "2", "go('generation')", "Generation", id="app.generation", tooltip="The generation screen", show=False
+        ),
+        Binding(
+            "3", "go('checkpoints')", "Checkpoints", id="app.checkpoints", tooltip="The checkpoint screen", show=False
+        ),
+        Binding("question_mark", "help", "Help", id="app.help", key_display="?", tooltip="What this screen can do"),
         Binding("ctrl+q", "quit", "Quit", id="app.quit", tooltip="Leave; asks first while training", priority=True),
     ]
 
     def __init__(
         self,
-        store: "Store | None" = None,
+        store: Store | None = None,
         *,
-        training: Training | None = None,
-        watch: "Run | None" = None,
+        training: "TrainingThread | Follower | None" = None,
+        watch: Run | None = None,
         on_hangup: OnHangup = "continue",
+        mode: Mode | None = None,
     ) -> None:
-        super().__init__()
-        self.training: Training | None = training
-        self.preferences: Preferences = load_preferences()
+        super().__init__(driver_class=driver_class())
+        self.store = store or Store.default()
+        self.training = training
         self.on_hangup: OnHangup = on_hangup
-        self._store = store
-        self._watch = watch
+        self.in_use: str | None = None
+        """What the generation screen speaks from."""
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """The event loop, for threads that want the app to leave; ``None`` until it runs."""
+        self.preferences: Preferences = load_preferences()
+        self._ascii = AsciiOnly(enabled=not speaks_utf8())
+        self._opening: Mode = mode or ("training" if training or watch else "generation")
+        self._to_follow = watch
+        self._unsubscribe: Callable[[], None] | None = None
+        self._told = threading.Event()
+        self._shown: Snapshot | None = None
+        self._leaving = False
+        self._unsaved = False
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = self.preferences.theme if self.preferences.theme in self.available_themes else "shakegpt"
+        self.theme = self._preferred_theme()
+
+    # The three screens
+
+    async def on_mount(self) -> None:
+        """Open on the first screen; everything slow begins after its first paint."""
+        self.loop = asyncio.get_running_loop()
+        self.theme_changed_signal.subscribe(self, lambda theme: self.remember(theme=theme.name))
+        await self.action_go(self._opening)
+        if self._to_follow is not None:
+            self.follow(self._to_follow)
+        elif self.training is not None:
+            self._take_up(self.training)
+        self.call_after_refresh(self._warm_up)
+
+    async def action_go(self, mode: Mode) -> None:
+        """Switch to a screen, and show it where training stands."""
+        await self.switch_mode(mode)
+        self._show(self.training.latest if self.training else None)
+
+    def action_help(self) -> None:
+        """Explain the screen at hand."""
+        self.push_screen(help_for(self.screen))
+
+    async def speak_from(self, reference: str) -> None:
+        """Switch to the generation screen and let it speak from a checkpoint, or from the ``"live"`` weights."""
+        await self.action_go("generation")
+        self.screen.post_message(SpeakFrom(reference))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Put every action of the screen at hand, and those that work everywhere, into the command palette."""
+        named = set[str]()
+        for active in screen.active_bindings.values():
+            binding = active.binding
+            if binding.id is None or not active.enabled or binding.action in named:
+                continue
+            named.add(binding.action)
+            title = f"{binding.description} ({self.get_key_display(binding)})"
+            act = partial(self.run_action, binding.action, active.node)
+            yield SystemCommand(title, binding.tooltip or binding.description, act)
+        yield SystemCommand("Theme", "Choose the colours; the choice is remembered", self.action_change_theme)
+        yield SystemCommand(
+            "Screenshot", "Save the screen as an SVG", lambda: self.set_timer(0.1, self.deliver_screenshot)
+        )
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Keep to ASCII where the terminal knows nothing else."""
+        filters = super().get_line_filters()
+        return [*filters, self._ascii] if self._ascii.enabled else filters
+
+    # The one training
 
     @property
-    def store(self) -> "Store":
-        """The user's runs and checkpoints."""
-        if self._store is None:
-            from shakegpt.store import Store
-
-            self._store = Store.default()
-        return self._store
+    def own_training(self) -> "TrainingThread | None":
+        """The training that this process does and that has not ended."""
+        thread = self.training
+        return thread if thread is not None and not isinstance(thread, Follower) and thread.alive else None
 
     @property
     def is_training(self) -> bool:
         """Whether a run is in training on show: our own, or one being watched."""
         return self.training is not None and self.training.latest.state not in ENDED
 
-    async def action_go(self, mode: str) -> None:
-        """Switch to a screen, and show it where training stands."""
-        await self.switch_mode(mode)
+    def start_training(self, request: TrainingRequest) -> bool:
+        """Begin to train what is asked for and show it; say so and return false where a run is in training already."""
+        if self.own_training is not None:
+            self.notify("A run is in training already: stop it first (1, then the stop key).", severity="warning")
+            return False
+        from shakegpt.background import TrainingThread
+
+        thread = TrainingThread(partial(_prepare, self.store, request))
+        self._take_up(thread)
+        thread.start()
+        self.call_later(self.action_go, "training")
+        return True
+
+    def follow(self, run: Run) -> None:
+        """Show a run that another process trains."""
+        follower = Follower(run)
+        self._take_up(follower)
+        follower.start()
+
+    def _take_up(self, training: "TrainingThread | Follower") -> None:
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+        if isinstance(self.training, Follower) and self.training is not training:
+            self.training.close()
+        self.training = training
+        self._shown = None
+        self._unsubscribe = training.subscribe(self._hear)
+        self._show(training.latest)
+
+    def _hear(self, event: Event | None, snapshot: Snapshot) -> None:
+        """Pass news on from the training thread: one message at a time, however fast it steps; rarer news at once."""
+        if not self._told.is_set() or not isinstance(event, Step):
+            self._told.set()
+            self.post_message(TrainingChanged(snapshot, event))
+
+    def on_training_changed(self) -> None:
+        """Show the newest snapshot, at most so many times a second; the next news waits until then."""
+        self.set_timer(1 / _SHOWS_PER_SECOND, self._catch_up)
         if self.training is not None:
             self._show(self.training.latest)
 
-    def start_training(self, request: TrainingRequest) -> None:
-        """Make the run and start the thread that trains it; says so where one is in training already."""
-        raise NotImplementedError
+    def _catch_up(self) -> None:
+        """Listen again, and show what has happened meanwhile."""
+        self._told.clear()
+        if self.training is not None and self.training.latest is not self._shown:
+            self._hear(None, self.training.latest)
 
-    def follow(self, run: "Run") -> None:
-        """Show a run that another process trains."""
-        raise NotImplementedError
+    def _show(self, snapshot: Snapshot | None) -> None:
+        for bar in self.screen_stack[0].query(TopBar):
+            bar.show(snapshot)
+        if snapshot is None:
+            return
+        for screen in self.screen_stack:
+            if isinstance(screen, ShowsTraining):
+                screen.show(snapshot)
+        self._announce(snapshot)
+        self._shown = snapshot
 
-    async def speak_from(self, reference: str) -> None:
-        """Switch to the generation screen and let it speak from a checkpoint, or from the ``"live"`` weights."""
-        await self.switch_mode("generation")
-        self.screen.post_message(SpeakFrom(reference))
+    def _announce(self, snapshot: Snapshot) -> None:
+        """Say on whichever screen is open what its user would not want to miss."""
+        before = self._shown
+        if before is None:
+            return
+        if snapshot.state in ENDED and before.state not in ENDED:
+            self._announce_end(snapshot)
+        elif snapshot.warning is not None and snapshot.warning != before.warning:
+            self.notify(harmless(snapshot.warning.message), severity="warning", markup=False)
+
+    def _announce_end(self, snapshot: Snapshot) -> None:
+        if self._leaving:
+            self.exit()
+        elif snapshot.state == "failed":
+            self.notify(harmless(snapshot.message), title="Training failed", severity="error", timeout=15, markup=False)
+        else:
+            best = f" Best validation loss {decimal(snapshot.best.val_loss)}." if snapshot.best else ""
+            self.notify(f"Training has {snapshot.state} at step {count(snapshot.at)}.{best}", markup=False)
+
+    # What is remembered
 
     def remember(self, **changes: Any) -> None:
         """Change preferences; they are written soon after, and at the end."""
         self.preferences = self.preferences.but(**changes)
+        if not self._unsaved:
+            self._unsaved = True
+            self.set_timer(_REMEMBER_AFTER, self._save_preferences)
 
-    def on_training_changed(self, message: TrainingChanged) -> None:
-        """Hand the newest snapshot to the screens that show training."""
-        self._show(message.snapshot)
+    def on_unmount(self) -> None:
+        """Write what is still unwritten."""
+        self._save_preferences()
+        if isinstance(self.training, Follower):
+            self.training.close()
 
-    def _show(self, snapshot: Snapshot) -> None:
-        for screen in self._on_show():
-            screen.show(snapshot)
+    def _save_preferences(self) -> None:
+        if not self._unsaved:
+            return
+        self._unsaved = False
+        try:
+            save_preferences(self.preferences)
+        except OSError as error:
+            self.log.warning(f"preferences were not saved: {error}")
 
-    def _on_show(self) -> Iterable[ShowsTraining]:
-        return (screen for screen in self.screen_stack if isinstance(screen, ShowsTraining))
+    def _preferred_theme(self) -> str:
+        if self.preferences.theme in self.available_themes:
+            return self.preferences.theme
+        return "ansi-dark" if self.console.color_system == "standard" else "shakegpt"
+
+    # Leaving
+
+    async def action_quit(self) -> None:
+        """Leave, asking first where that would end a training."""
+        thread = self.own_training
+        if thread is None:
+            self.exit()
+            return
+        snapshot = thread.latest
+        name = harmless(snapshot.started.run, one_line=True) if snapshot.started else "A run"
+        progress = f"step {count(snapshot.at)} of {count(snapshot.steps)}" if snapshot.steps else "loading"
+        self.push_screen(QuitScreen(name, progress), self._leave)
+
+    def _leave(self, leaving: Leaving | None) -> None:
+        thread = self.own_training
+        if leaving is None:
+            return
+        if thread is None:
+            self.exit()
+        elif leaving == "headless":
+            self.exit(HEADLESS)
+        else:
+            self._leaving = True
+            self.notify("Saving, then leaving…")
+            thread.stop()
+
+    def _warm_up(self) -> None:
+        """Import torch, a second's work, while the first screen is already there to be read."""
+        threading.Thread(target=_import_engine, name="import torch", daemon=True).start()
+
+
+def _import_engine() -> None:
+    import shakegpt.sampling  # noqa: F401  (for its side effect: torch is loaded)
+
+
+def _prepare(store: Store, request: TrainingRequest) -> "Trainer":
+    """Make the run and its trainer; called on the training thread, where torch may be imported."""
+    from shakegpt.trainer import prepare_run
+
+    return prepare_run(
+        store,
+        preset=request.preset,
+        corpus_name=request.corpus,
+        run_name=request.run,
+        changes=dict(request.changes),
+        resume=request.resume,
+    )

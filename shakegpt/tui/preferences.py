@@ -19,7 +19,8 @@ _LARGEST_FILE = 1_000_000
 class Preferences:
     """The user's choices. Whatever cannot be read back is simply the default."""
 
-    theme: str = "shakegpt"
+    theme: str = ""
+    """The theme chosen; while none has been, the app picks one that the terminal can show."""
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     prompts: tuple[str, ...] = ()
     """Prompts used before, newest first."""

@@ -1,0 +1,94 @@
+"""The last stop before a terminal that knows no UTF-8: every drawing character becomes an ASCII one of its width."""
+
+import os
+import sys
+import unicodedata
+from collections.abc import Mapping
+from functools import lru_cache
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual.color import Color
+from textual.filter import LineFilter
+
+_PLAIN_TERMINALS = ("dumb", "vt")
+_PAIRS = {
+    "─━═╌┄┈╍┅┉▔╴╶╸╺⎯–—−▃": "-",
+    "▁": "_",
+    "▂": ".",
+    "▄▀": "=",
+    "│┃║╎┆┊╏┇┋▏▎▍▌▐▕╵╷╹╻": "|",
+    "┌┐└┘├┤┬┴┼╭╮╰╯╔╗╚╝╠╣╦╩╬┏┓┗┛┣┫┳┻╋╒╕╘╛╞╡╤╧╪": "+",
+    "█▇▉▊▋■◼▆": "#",
+    "▅◆●⬤◉▪": "*",
+    "░": ".",
+    "▒": ":",
+    "▓": "%",
+    "·•∙◦⋅○◌◇□◻▫": ".",
+    "×✕✖✗✘": "x",
+    "✓✔": "v",
+    "★☆✦✧": "*",
+    "▲△↑⭡▴⇡↥": "^",
+    "▼▽↓⭣▾⇣↧": "v",
+    "▶▷→⭢▸►›»❯⏵↦⇥": ">",
+    "◀◁←⭠◂◄‹«❮⏴": "<",
+    "↵⏎↩": "<",
+    "…": "~",
+    "‘’′": "'",
+    "“”″": '"',
+    "∞": "8",
+    "≈∼": "~",
+    "≤": "<",
+    "≥": ">",
+    "╱": "/",
+    "╲": "\\",
+    "╳": "X",
+    "⏸": "=",
+    "\u00a0": " ",
+}
+_ASCII = {glyph: plain for glyphs, plain in _PAIRS.items() for glyph in glyphs}
+_BRAILLE = range(0x2800, 0x2900)
+_RISING = "  .:-=+*##"
+
+
+def speaks_utf8(environment: Mapping[str, str] = os.environ, *, coerced: bool | None = None) -> bool:
+    """Say whether the terminal shows UTF-8, going by the locale that the user has set.
+
+    Where no locale is set at all, as in many containers, the terminal is nearly always a modern one all the same.
+
+    Args:
+        environment: the process's environment.
+        coerced: whether Python has put its own C.UTF-8 into LC_CTYPE (PEP 538); worked out where not given.
+    """
+    if coerced is None:
+        coerced = sys.flags.utf8_mode == 1 and environment.get("LC_CTYPE") == "C.UTF-8"
+    names = ("LC_ALL", "LANG") if coerced else ("LC_ALL", "LC_CTYPE", "LANG")
+    locale = next((value for name in names if (value := environment.get(name))), "")
+    if not locale:
+        return not environment.get("TERM", "").startswith(_PLAIN_TERMINALS)
+    return "utf8" in locale.lower().replace("-", "")
+
+
+@lru_cache(4096)
+def plain(text: str) -> str:
+    """Return ``text`` in ASCII, cell for cell."""
+    return text if text.isascii() else "".join(map(_plain_character, text))
+
+
+def _plain_character(character: str) -> str:
+    if character.isascii():
+        return character
+    if (known := _ASCII.get(character)) is not None:
+        return known
+    if (code := ord(character)) in _BRAILLE:
+        return _RISING[(code - _BRAILLE.start).bit_count()]
+    bare = unicodedata.normalize("NFKD", character)[:1]  # an accented letter reads without its accent
+    return bare if bare.isascii() and bare.isprintable() and cell_len(character) == 1 else "?" * cell_len(character)
+
+
+class AsciiOnly(LineFilter):
+    """Replaces what the terminal could not show."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:  # noqa: ARG002  (Textual's signature)
+        """Return the segments in ASCII, in the same cells."""
+        return [Segment(plain(text), style, control) for text, style, control in segments]

@@ -1,0 +1,92 @@
+"""What the screen at hand is for, and every key that works on it."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from rich.cells import cell_len
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Static
+
+_KEY_WIDTH = 12
+
+
+class HelpScreen(ModalScreen[None]):
+    """Shows the keys of a screen, scrolling where there are more than fit."""
+
+    DEFAULT_CSS: ClassVar[str] = """
+    HelpScreen {
+        align: center middle;
+        & > VerticalScroll {
+            width: 76;
+            max-width: 100%;
+            height: auto;
+            max-height: 100%;
+            padding: 0 2;
+            border: round $primary;
+            border-title-color: $primary;
+            border-subtitle-color: $text-muted;
+            background: $surface;
+        }
+        & Static { margin: 1 0 0 0; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,q,enter", "app.pop_screen", "Close", id="help.close", tooltip="Close this help"),
+    ]
+
+    def __init__(self, title: str, about: str, groups: Iterable[tuple[str, list[Binding]]]) -> None:
+        super().__init__()
+        self._title = title
+        self._about = about
+        self._groups = [(name, bindings) for name, bindings in groups if bindings]
+
+    def compose(self) -> ComposeResult:
+        """Put what the screen is for above its keys."""
+        with VerticalScroll(can_focus=True) as scroll:
+            scroll.border_title = self._title
+            scroll.border_subtitle = "Esc closes"
+            if self._about:
+                yield Static(self._about, markup=False)
+            for name, bindings in self._groups:
+                yield Static(self._listing(name, bindings))
+
+    def on_mount(self) -> None:
+        """Let the arrow keys scroll."""
+        self.query_one(VerticalScroll).focus()
+
+    def _listing(self, name: str, bindings: list[Binding]) -> Content:
+        lines = [Content.styled(name, "bold $primary")]
+        for binding in bindings:
+            key = key_names(self.app, binding)
+            padding = " " * max(1, _KEY_WIDTH - cell_len(key))
+            lines.append(Content.styled(key + padding, "bold") + Content(binding.tooltip or binding.description))
+        return Content("\n").join(lines)
+
+
+def key_names(app: App[Any], binding: Binding) -> str:
+    """Return how a key is written, such as ``^q``."""
+    return app.get_key_display(binding)
+
+
+def help_for(screen: Screen[Any]) -> HelpScreen:
+    """Return the help of a screen: its own keys, then those that work everywhere.
+
+    A key counts when it has an id: those without are a widget's own, such as the arrow keys of a list.
+    """
+    own: dict[str, list[Binding]] = {}
+    everywhere: list[Binding] = []
+    for active in screen.active_bindings.values():
+        binding = active.binding
+        if binding.id is None:
+            continue
+        if active.node is screen.app:
+            everywhere.append(binding)
+        else:
+            own.setdefault(binding.action, []).append(binding)
+    title = getattr(screen, "HELP_TITLE", None) or screen.title or "Keys"
+    first = [bindings[0] for bindings in own.values()]
+    return HelpScreen(title, getattr(screen, "HELP", "") or "", [("Here", first), ("Everywhere", everywhere)])

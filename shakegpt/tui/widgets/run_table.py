@@ -1,0 +1,232 @@
+"""The table of runs and their checkpoints."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.style import Style
+from rich.text import Text
+from textual import events
+from textual.coordinate import Coordinate
+from textual.message import Message
+from textual.widgets import DataTable
+
+from shakegpt.events import perplexity
+from shakegpt.text import harmless
+from shakegpt.tui import figures
+from shakegpt.tui.shelf import ShelvedCheckpoint, ShelvedRun, SortKey, age
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column, and the narrowest terminal that has room for it."""
+
+    key: str
+    title: str
+    width: int
+    wide: int
+    right: bool = True
+    sort: SortKey | None = None
+
+
+# 78 cells at 80, with a cell on either side of each column and two for the scroll bar.
+_COLUMNS = (
+    _Column("name", "Run", 19, 0, right=False, sort="name"),
+    _Column("state", "State", 9, 0, right=False),
+    _Column("step", "Step", 11, 0, sort="step"),
+    _Column("loss", "Loss", 6, 0, sort="loss"),
+    _Column("perplexity", "Perpl.", 6, 80),
+    _Column("corpus", "Corpus", 18, 120, right=False),
+    _Column("preset", "Preset", 8, 120, right=False),
+    _Column("parameters", "Weights", 7, 120),
+    _Column("age", "Age", 4, 0, sort="age"),
+    _Column("size", "Size", 7, 80, sort="size"),
+)
+_WIDEST_NAME = 40
+_PADDING = 2
+_SCROLLBAR = 2
+
+
+@dataclass(frozen=True)
+class Row:
+    """What stands behind a row: a run, or one of its checkpoints."""
+
+    run: ShelvedRun
+    checkpoint: ShelvedCheckpoint | None = None
+
+    @property
+    def key(self) -> str:
+        """What names the row from one reading of the store to the next."""
+        return self.checkpoint.reference if self.checkpoint else self.run.name
+
+    @property
+    def chosen(self) -> ShelvedCheckpoint | None:
+        """The checkpoint that is meant: this one, or the run's best."""
+        return self.checkpoint or self.run.best
+
+
+class RunTable(DataTable[Text]):
+    """Runs, each with its checkpoints under it where it is unfolded; a click on a heading asks for another order.
+
+    The columns follow the terminal's width; the cursor stays on its run however the rows are arranged.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "run-table--faint",
+        "run-table--training",
+        "run-table--failed",
+        "run-table--good",
+        "run-table--mark",
+    }
+    DEFAULT_CSS: ClassVar[str] = """
+    RunTable {
+        height: 1fr;
+        background: $background;
+        scrollbar-size-vertical: 2;
+        & > .datatable--header { background: $background; color: $text-muted; text-style: none; }
+        & > .datatable--cursor { background: $panel; color: $foreground; text-style: none; }
+        &:focus > .datatable--cursor { background: $primary 30%; color: $foreground; text-style: none; }
+        & > .run-table--faint { color: $text-muted; }
+        & > .run-table--training { color: $success; }
+        & > .run-table--failed { color: $error; }
+        & > .run-table--good { color: $primary; }
+        & > .run-table--mark { color: $accent; text-style: bold; }
+        &:ansi > .datatable--cursor, &:nocolor > .datatable--cursor { text-style: reverse; }
+    }
+    """
+
+    class Sorted(Message):
+        """A column's heading was clicked."""
+
+        def __init__(self, key: SortKey) -> None:
+            self.key = key
+            super().__init__()
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  (Textual's name)
+        super().__init__(id=id, cursor_type="row", zebra_stripes=False, show_row_labels=False)
+        self._shown: list[Row] = []
+        self._arguments: tuple[frozenset[str], str | None, SortKey, bool] = (frozenset(), None, "age", False)
+
+    @property
+    def current(self) -> Row | None:
+        """The row under the cursor."""
+        return self._shown[self.cursor_row] if 0 <= self.cursor_row < len(self._shown) else None
+
+    def show(
+        self,
+        rows: Iterable[Row],
+        *,
+        marked: frozenset[str] = frozenset(),
+        in_use: str | None = None,
+        sort: SortKey = "age",
+        reverse: bool = False,
+    ) -> None:
+        """Fill the table; ``marked`` runs are those whose curves are to be laid over one another."""
+        key = self.current.key if self.current else None
+        place = self.cursor_row
+        self._shown = list(rows)
+        self._arguments = (marked, in_use, sort, reverse)
+        self._fill()
+        keys = [row.key for row in self._shown]
+        self.move_cursor(row=keys.index(key) if key in keys else min(place, len(keys) - 1), animate=False)
+
+    def on_resize(self, _: events.Resize) -> None:
+        """Show the columns that there is room for."""
+        place = self.cursor_row
+        self._fill()
+        self.move_cursor(row=place, animate=False)
+
+    def on_data_table_header_selected(self, event: DataTable.HeaderSelected) -> None:
+        """Sort by a heading that was clicked."""
+        event.stop()
+        sort = next((column.sort for column in _COLUMNS if column.key == event.column_key.value), None)
+        if sort is not None:
+            self.post_message(self.Sorted(sort))
+
+    def _fill(self) -> None:
+        marked, in_use, sort, reverse = self._arguments
+        columns = self._columns_that_fit()
+        self.clear(columns=True)
+        for column, width in columns:
+            arrow = ("▼" if not reverse else "▲") if column.sort == sort else ""
+            heading = f"{arrow}{column.title}" if column.right else f"{column.title}{arrow}"
+            self.add_column(Text(heading, justify="right" if column.right else "left"), width=width, key=column.key)
+        self.cursor_type = "row"
+        for row in self._shown:
+            cells = self._cells(row, marked=row.checkpoint is None and row.run.name in marked, in_use=in_use)
+            self.add_row(
+                *(_cut(cells[column.key], width, right=column.right) for column, width in columns), key=row.key
+            )
+
+    def _columns_that_fit(self) -> list[tuple[_Column, int]]:
+        width = self.app.size.width
+        columns = [column for column in _COLUMNS if column.wide <= width]
+        spare = width - _SCROLLBAR - sum(column.width + _PADDING for column in columns)
+        name = max(8, min(_WIDEST_NAME, columns[0].width + spare))
+        return [(column, name if column.key == "name" else column.width) for column in columns]
+
+    def _cells(self, row: Row, *, marked: bool, in_use: str | None) -> dict[str, Text]:
+        if row.checkpoint is None:
+            return self._run_cells(row.run, marked=marked)
+        return self._checkpoint_cells(row.run, row.checkpoint, speaking=in_use == row.checkpoint.reference)
+
+    def _run_cells(self, run: ShelvedRun, *, marked: bool) -> dict[str, Text]:
+        faint = self._style("faint")
+        state = {"training": "training", "finished": "good", "failed": "failed", "killed": "failed"}.get(run.status)
+        name = Text.assemble(("●" if marked else " ", self._style("mark")), " ", (_plain(run.name), Style(bold=True)))
+        return {
+            "name": name,
+            "state": Text(run.status, style=self._style(state) if state else faint),
+            "step": Text(f"{run.step}/{run.steps}" if run.step != run.steps else f"{run.steps}"),
+            "loss": Text(figures.decimal(run.best_loss)),
+            "perplexity": Text(_perplexity(run.best_loss)),
+            "corpus": Text(_plain(run.corpus), style=faint),
+            "preset": Text(_plain(run.preset), style=faint),
+            "parameters": Text(figures.magnitude(run.parameters), style=faint),
+            "age": Text(age(run.created), style=faint),
+            "size": Text(figures.size(run.bytes), style=faint),
+        }
+
+    def _checkpoint_cells(self, run: ShelvedRun, checkpoint: ShelvedCheckpoint, *, speaking: bool) -> dict[str, Text]:
+        faint = self._style("faint")
+        info = checkpoint.info
+        branch = "└" if run.checkpoints[-1] is checkpoint else "├"
+        marks = " ".join(word for word, applies in (("best", checkpoint.best), ("last", checkpoint.last)) if applies)
+        return {
+            "name": Text.assemble(
+                ("▶" if speaking else " ", self._style("mark")), (f" {branch} ", faint), f"@{info.step}"
+            ),
+            "state": Text(marks, style=self._style("good") if checkpoint.best else faint),
+            "step": Text(f"{info.step}"),
+            "loss": Text(figures.decimal(info.val_loss)),
+            "perplexity": Text(_perplexity(info.val_loss)),
+            "corpus": Text(""),
+            "preset": Text(""),
+            "parameters": Text(""),
+            "age": Text(age(info.created), style=faint),
+            "size": Text(figures.size(info.bytes), style=faint),
+        }
+
+    def _style(self, name: str) -> Style:
+        return self.get_component_rich_style(f"run-table--{name}", partial=True)
+
+    def action_select_cursor(self) -> None:
+        """Report the row under the cursor, even where a screen has more keys for it."""
+        if 0 <= self.cursor_row < self.row_count:
+            self.cursor_coordinate = Coordinate(self.cursor_row, 0)
+        super().action_select_cursor()
+
+
+def _perplexity(loss: float | None) -> str:
+    return figures.decimal(perplexity(loss) if loss is not None else None)
+
+
+def _plain(text: str) -> str:
+    return harmless(text, one_line=True)
+
+
+def _cut(text: Text, width: int, *, right: bool) -> Text:
+    text = text.copy()
+    text.truncate(width, overflow="ellipsis")
+    text.justify = "right" if right else "left"
+    return text

@@ -1,0 +1,94 @@
+"""The line at the top of every screen: where one is, and how the run in training stands."""
+
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.widgets import Static
+
+from shakegpt.progress import Snapshot
+from shakegpt.text import harmless
+from shakegpt.tui.figures import count, decimal
+
+SMALLEST = (80, 24)
+"""The smallest terminal that shows all that matters."""
+_NAME_WIDTH = 24
+_PLACES = (("training", "1", "Training"), ("generation", "2", "Generation"), ("checkpoints", "3", "Checkpoints"))
+_COLOURS = {
+    "training": "$success",
+    "paused": "$warning",
+    "saving": "$secondary",
+    "finished": "$primary",
+    "stopped": "$text-muted",
+    "failed": "$error",
+}
+
+
+class TopBar(Horizontal):
+    """Names the screens with their keys, and sums up the run; says so where the terminal is small."""
+
+    DEFAULT_CSS: ClassVar[str] = """
+    TopBar {
+        dock: top;
+        height: 1;
+        background: $panel;
+        & > #places { width: auto; }
+        & > #run { width: 1fr; text-align: right; text-wrap: nowrap; text-overflow: ellipsis; }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._snapshot: Snapshot | None = None
+
+    def compose(self) -> ComposeResult:
+        """Put the screens on the left and the run on the right."""
+        yield Static(id="places")
+        yield Static(id="run")
+
+    def on_mount(self) -> None:
+        """Fill the line for the first time."""
+        self._name_places()
+
+    def on_resize(self, _: events.Resize) -> None:
+        """Make room, or use it."""
+        self._name_places()
+        self.show(self._snapshot)
+
+    def show(self, snapshot: Snapshot | None) -> None:
+        """Sum up a run, or none."""
+        self._snapshot = snapshot
+        width, height = self.app.size
+        if width < SMALLEST[0] or height < SMALLEST[1]:
+            line = Content.styled(f"{width}×{height} is small ", "$warning")
+        elif snapshot is None:
+            line = Content("")
+        else:
+            line = summary(snapshot, wide=width >= 100)
+        self.query_one("#run", Static).update(line)
+
+    def _name_places(self) -> None:
+        narrow = self.app.size.width < SMALLEST[0]
+        line = Content("") if narrow else Content.styled(" shakegpt ", "bold $primary")
+        for mode, key, name in _PLACES:
+            here = self.app.current_mode == mode
+            style = "bold $background on $primary" if here else "$text-muted"
+            click = "" if here else f"@click=app.go('{mode}') "
+            line += Content.from_markup(f"[{click}{style}] {key} {name} [/]")
+        self.query_one("#places", Static).update(line)
+
+
+def summary(snapshot: Snapshot, *, wide: bool) -> Content:
+    """Return one line on a run: its state, and where there is room its name, step and loss."""
+    colour = _COLOURS.get(snapshot.state, "$text-muted")
+    parts = [Content.styled(f"● {snapshot.state}", colour)]
+    if wide and snapshot.started is not None:
+        name = harmless(snapshot.started.run, one_line=True)
+        parts.insert(0, Content(name if len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH - 1]}…"))
+    if snapshot.started is not None:
+        parts.append(Content.styled(f"{count(snapshot.at)}/{count(snapshot.steps)}", "$text-muted"))
+    if wide and snapshot.step is not None:
+        parts.append(Content.styled(f"loss {decimal(snapshot.step.loss)}", "$text-muted"))
+    return Content("  ").join(parts) + Content(" ")
