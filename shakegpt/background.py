@@ -50,6 +50,8 @@ class TrainingThread(threading.Thread):
         self._commands = threading.Condition()
         self._paused = self._stopping = self._saving = False
         self._model_requests: deque[Future[Speaker]] = deque()
+        self.exit_code = 1
+        """What a process that did nothing else should end with where the run failed: 2 where the request was wrong."""
 
     @property
     def latest(self) -> Snapshot:
@@ -130,6 +132,7 @@ class TrainingThread(threading.Thread):
                 self._show(advance(self._snapshot, event), event)
                 self._obey()
         except ShakegptError as error:
+            self.exit_code = error.exit_code
             self._fail(str(error))
         except Exception as error:
             if os.environ.get("SHAKEGPT_DEBUG") == "1":

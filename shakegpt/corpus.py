@@ -71,6 +71,15 @@ class Corpus:
         """The validation split, (N_validation,) int64: the last 10 %."""
         return self.ids[self._boundary :]
 
+    def ids_for(self, vocabulary: Vocabulary, split: str) -> Tensor:
+        """Return a split as the ids of another vocabulary, such as a checkpoint's, (N,) int64.
+
+        Raises:
+            UsageError: the text has a character that the vocabulary lacks.
+        """
+        text = self.text[: self._boundary] if split == "train" else self.text[self._boundary :]
+        return torch.tensor(vocabulary.encode(text))
+
     @property
     def _boundary(self) -> int:
         return int(TRAIN_SHARE * len(self.text))

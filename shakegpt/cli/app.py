@@ -1,0 +1,53 @@
+"""The commands, put together."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from shakegpt import __version__
+from shakegpt.cli import corpora, generating, measuring, runs, training
+from shakegpt.cli.output import reports_errors, write_safely
+
+OnHangup = Literal["continue", "save"]
+
+app = typer.Typer(
+    name="shakegpt",
+    help="Train a GPT from scratch in your terminal, watch it learn, and hear it speak Shakespeare.",
+    epilog="Without a command, the full-screen app opens. SHAKEGPT_DEBUG=1 shows where an error came from.",
+    invoke_without_command=True,
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"show_default": True, "help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SHAKEGPT"},
+)
+app.command("train")(training.train)
+app.command("generate")(generating.generate)
+app.command("evaluate")(measuring.evaluate)
+app.command("watch")(training.watch)
+app.command("stop")(training.stop)
+app.add_typer(runs.app, name="runs")
+app.add_typer(corpora.app, name="corpus")
+app.command("doctor")(measuring.doctor)
+
+
+@app.callback()
+@reports_errors
+def open_app(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+    on_hangup: Annotated[
+        OnHangup, typer.Option(help="When the terminal goes away: go on training without it, or save and end.")
+    ] = "continue",
+) -> None:
+    """Train a GPT from scratch in your terminal, watch it learn, and hear it speak Shakespeare."""
+    if version:
+        print(f"shakegpt {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        training.open_full_screen(on_hangup=on_hangup)
+
+
+def main() -> None:
+    """Run the command line."""
+    write_safely()
+    app()

@@ -1,0 +1,96 @@
+"""``shakegpt corpus``: the texts known by name."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shakegpt.cli.options import Encoding, Json
+from shakegpt.cli.output import note, reports_errors, say, say_json
+from shakegpt.errors import CorpusError
+from shakegpt.text import harmless
+
+app = typer.Typer(help="The texts that are known by name.", no_args_is_help=True)
+
+
+@app.command("list")
+@reports_errors
+def list_(json: Json = False) -> None:
+    """List the texts, and where each one is."""
+    from shakegpt.library import known_corpora
+
+    rows = [
+        {
+            "name": corpus.name,
+            "source": corpus.source,
+            "path": str(corpus.path) if corpus.here else None,
+            "bytes": corpus.path.stat().st_size if corpus.here else None,
+        }
+        for corpus in known_corpora()
+    ]
+    if json:
+        say_json({"corpora": rows})
+        return
+    for row in rows:
+        size = f"{row['bytes']:>12,} bytes" if row["bytes"] is not None else " " * 18
+        say(harmless(f"{row['name']:<20} {row['source']:<14} {size}  {row['path'] or ''}".rstrip(), one_line=True))
+
+
+@app.command()
+@reports_errors
+def fetch(json: Json = False) -> None:
+    """Fetch Tiny Shakespeare, so that training needs no network."""
+    from shakegpt.library import TINY_SHAKESPEARE, find_corpus
+
+    found = find_corpus(TINY_SHAKESPEARE, on_progress=download_bar())
+    if json:
+        say_json({"name": found.name, "path": str(found.path), "bytes": found.path.stat().st_size})
+    else:
+        say(str(found.path))
+
+
+@app.command()
+@reports_errors
+def add(
+    file: Annotated[Path, typer.Argument(help="A text file.")],
+    name: Annotated[str | None, typer.Option(help="What to call it; by default, the file's name.")] = None,
+    encoding: Encoding = "utf-8",
+    json: Json = False,
+) -> None:
+    """Keep a text under a name, so that `shakegpt train --corpus NAME` finds it."""
+    from shakegpt.corpus import decode_text
+    from shakegpt.library import add_corpus
+
+    if file.is_dir():
+        raise CorpusError(f"{file} is a folder; give one text file.")
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise CorpusError(f"{file} cannot be read: {error.strerror}.") from error
+    if not data:
+        raise CorpusError(f"{file} is empty; give a text of a few thousand characters or more.")
+    text = decode_text(data, file, encoding)
+    added = add_corpus(file, name or file.stem, text.encode())
+    if json:
+        say_json({"name": added.name, "path": str(added.path), "characters": len(text)})
+    else:
+        say(f"{added.name}: {len(text):,} characters; train on it with `shakegpt train --corpus {added.name}`.")
+
+
+class download_bar:  # noqa: N801  (called like the function it stands for)
+    """A bar on standard error while a text is fetched; nothing where that is no terminal."""
+
+    def __init__(self) -> None:
+        self._shown = False
+
+    def __call__(self, done: int, total: int) -> None:
+        if not sys.stderr.isatty() or not total:
+            return
+        width = 30
+        filled = width * done // total
+        sys.stderr.write(f"\rTiny Shakespeare {'#' * filled}{'.' * (width - filled)} {done / 1e6:.1f} of {total / 1e6:.1f} MB")
+        if done >= total and not self._shown:
+            self._shown = True
+            note("")
+        sys.stderr.flush()

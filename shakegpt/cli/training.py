@@ -1,0 +1,158 @@
+"""``shakegpt train``, ``watch``, ``stop``, and the full-screen app."""
+
+import os
+import sys
+from dataclasses import fields
+from queue import SimpleQueue
+from typing import Annotated, Any, Literal
+
+import typer
+
+from shakegpt.cli.corpora import download_bar
+from shakegpt.cli.options import (
+    CHECKPOINT_HELP,
+    Encoding,
+    RunArgument,
+    complete_checkpoints,
+    complete_corpora,
+    complete_presets,
+    complete_runs,
+)
+from shakegpt.cli.output import note, reports_errors
+from shakegpt.config import DEFAULT_PRESET, TrainingConfig
+from shakegpt.events import Event
+from shakegpt.progress import Snapshot
+
+
+@reports_errors
+def train(
+    preset: Annotated[
+        str, typer.Option(help="The size of the model, and the training that suits it.", autocompletion=complete_presets)
+    ] = DEFAULT_PRESET,
+    corpus: Annotated[
+        str | None,
+        typer.Option(help="tiny-shakespeare (the default), demo, or a text file.", autocompletion=complete_corpora),
+    ] = None,
+    run: Annotated[str | None, typer.Option(help="What to call the run.", autocompletion=complete_runs)] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REF",
+            help=f"Train on from a checkpoint; of a run's name, its last. {CHECKPOINT_HELP}",
+            autocompletion=complete_checkpoints,
+        ),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimizer steps.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Sequences per step, over all micro-batches.")] = None,
+    accumulate: Annotated[int | None, typer.Option(help="Micro-batches the batch is split into.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.")] = None,
+    min_learning_rate: Annotated[float | None, typer.Option(help="Floor of the schedule.")] = None,
+    warmup: Annotated[int | None, typer.Option(help="Steps of linear warm-up.")] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="AdamW's decay, on matrices only.")] = None,
+    grad_clip: Annotated[float | None, typer.Option(help="Most that the gradient's norm may be; 0 is off.")] = None,
+    dropout: Annotated[float | None, typer.Option(help="Share of activations zeroed in training.")] = None,
+    eval_every: Annotated[int | None, typer.Option(help="Steps between full validation passes.")] = None,
+    save_every: Annotated[int | None, typer.Option(help="Steps between periodic checkpoints.")] = None,
+    keep: Annotated[int | None, typer.Option(help="Periodic checkpoints kept beside the best and the last.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Fixes weights, batches, dropout and samples.")] = None,
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"] | None, typer.Option(help="Where to train.")] = None,
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16", "fp16"] | None, typer.Option(help="Format of the matrix multiplications.")
+    ] = None,
+    encoding: Encoding = "utf-8",
+    on_hangup: Annotated[
+        Literal["continue", "save"], typer.Option(help="When the link drops: go on training, or save and end.")
+    ] = "continue",
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")] = False,
+) -> None:
+    """Train a model without a screen: for tmux, cron and pipes."""
+    from shakegpt.background import TrainingThread
+    from shakegpt.launch import TrainingRequest, launch
+    from shakegpt.store import Store
+
+    options = {**locals()}
+    changes = {name: options[name] for name in (*_training_options(), "dropout") if options.get(name) is not None}
+    request = TrainingRequest(
+        preset=preset, corpus=corpus, encoding=encoding, run_name=run, changes=changes, resume=resume
+    )
+    store = Store.default()
+    thread = TrainingThread(lambda: launch(store, request, on_progress=download_bar()))
+    raise typer.Exit(_follow(thread, json=json, eval_every=eval_every or 250, on_hangup=on_hangup))
+
+
+def _training_options() -> list[str]:
+    return [field.name for field in fields(TrainingConfig)]
+
+
+def _follow(thread: Any, *, json: bool, eval_every: int, on_hangup: str) -> int:
+    """Show a training until it ends, and return the exit code. The training never waits for the terminal."""
+    from shakegpt.cli.console import choose_console
+    from shakegpt.signals import Endings
+
+    arrived: SimpleQueue[tuple[Event | None, Snapshot]] = SimpleQueue()
+    thread.subscribe(lambda event, snapshot: arrived.put((event, snapshot)))
+    endings = Endings(stop=thread.stop, ended=thread.join, on_hangup=on_hangup)
+    endings.install()
+    show = choose_console(json=json, eval_every=eval_every)
+    thread.start()
+    speaking = True
+    while True:
+        event, snapshot = arrived.get()
+        if event is not None and speaking:
+            try:
+                show(event, snapshot)
+            except OSError:  # nobody reads any more; the training goes on
+                speaking = False
+        if event is not None and event.event in ("finished", "failed"):
+            break
+    thread.join()
+    if not speaking:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if thread.latest.state == "failed":
+        return thread.exit_code or 1
+    return endings.exit_code or 0
+
+
+@reports_errors
+def watch(
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="A run; by default the newest.", autocompletion=complete_runs)
+    ] = None,
+) -> None:
+    """Open the training screen on a run of another process."""
+    from shakegpt.errors import ShakegptError
+    from shakegpt.store import Store
+
+    store = Store.default()
+    if run is not None:
+        found = store.run(run)
+    else:
+        runs = store.runs()
+        if not runs:
+            raise ShakegptError("There is no run to watch; begin one with `shakegpt train`.")
+        found = runs[0]
+    open_full_screen(watch=found)
+
+
+@reports_errors
+def stop(run: RunArgument) -> None:
+    """Ask the process that trains a run to save and stop."""
+    from shakegpt.store import Store
+
+    found = Store.default().run(run)
+    found.request("stop")
+    owner = found.owner()
+    note(f"Asked process {owner.pid} on {owner.host} to save {run} and stop." if owner else f"{run} has ended.")
+
+
+def open_full_screen(*, on_hangup: str = "continue", watch: Any = None) -> None:
+    """Open the app, and end with its exit code."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        from shakegpt.errors import UsageError
+
+        raise UsageError(
+            "The full-screen app needs a terminal; in a pipe or a script, use `shakegpt generate` or `shakegpt train`."
+        )
+    from shakegpt.tui.terminal import open_app
+
+    raise typer.Exit(open_app(on_hangup=on_hangup, watch=watch))
