@@ -1,0 +1,50 @@
+"""The app on its generation screen with a fake model, and how to wait for what it says."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+from fake_speech import FakeVoices
+from textual.app import App
+from textual.pilot import Pilot
+
+from shakegpt.tui import app as app_module
+from shakegpt.tui.app import ShakegptApp
+from shakegpt.tui.screens.generation import GenerationScreen
+from shakegpt.tui.voices import Voices
+
+_PATIENCE_SECONDS = 20
+
+
+class SpeechApp(ShakegptApp):
+    """The real app, whose generation screen speaks with given voices."""
+
+    CSS_PATH = Path(app_module.__file__).with_name("app.tcss")
+
+    def __init__(self, voices: Voices | None = None, **arguments: Any) -> None:
+        self.voices = voices or FakeVoices()
+        self.MODES = {**ShakegptApp.MODES, "generation": lambda: GenerationScreen(self.voices)}  # type: ignore[misc]
+        super().__init__(**arguments)
+
+    @property
+    def fake(self) -> FakeVoices:
+        assert isinstance(self.voices, FakeVoices)
+        return self.voices
+
+    @property
+    def generation(self) -> GenerationScreen:
+        return cast(GenerationScreen, next(s for s in self.screen_stack if isinstance(s, GenerationScreen)))
+
+
+async def until(pilot: Pilot[Any], happened: Callable[[], bool]) -> None:
+    """Let messages be handled until something has happened; the clock only ends a test that would never end."""
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        while not happened():
+            await pilot.pause()
+
+
+async def spoken(pilot: Pilot[Any], app: App[Any]) -> None:
+    """Wait until every voice that was asked to speak is done or has failed."""
+    screen = cast(SpeechApp, app).generation
+    await until(pilot, lambda: not any(passage.busy for passage in screen.speaking))

@@ -1,0 +1,200 @@
+"""The pane that a model's words are written on."""
+
+import time
+from typing import Any
+
+import pytest
+from textual._compositor import CompositorUpdate
+from textual.app import App, ComposeResult
+from textual.geometry import Region
+
+from shakegpt.tui.widgets.transcript import Tone, Transcript, shade
+
+VERSE = "But soft what light through yonder window breaks it is the east\n"
+
+
+class Page(App[None]):
+    CSS = "Screen { layers: base; }"
+
+    def compose(self) -> ComposeResult:
+        yield Transcript()
+
+    @property
+    def transcript(self) -> Transcript:
+        return self.query_one(Transcript)
+
+
+def shown(transcript: Transcript) -> list[str]:
+    return [transcript.render_line(y).text.rstrip() for y in range(transcript.size.height)]
+
+
+async def test_words_wrap_at_the_width_of_the_pane() -> None:
+    async with (app := Page()).run_test(size=(23, 6)) as pilot:
+        app.transcript.write("But soft what light through yonder window")
+        await pilot.pause()
+        assert shown(app.transcript)[:3] == ["But soft what light", "through yonder", "window"]
+
+
+async def test_the_lines_break_anew_when_the_terminal_changes_size() -> None:
+    async with (app := Page()).run_test(size=(23, 6)) as pilot:
+        app.transcript.write("But soft what light through yonder window")
+        await pilot.resize_terminal(80, 6)
+        await pilot.pause()
+        assert shown(app.transcript)[0] == "But soft what light through yonder window"
+
+
+async def test_it_follows_its_end_only_while_the_end_is_in_sight() -> None:
+    async with (app := Page()).run_test(size=(80, 10)) as pilot:
+        for number in range(30):
+            app.transcript.write(f"line {number}\n")
+            await pilot.pause()
+        assert "line 29" in shown(app.transcript)
+        await pilot.press("home")
+        for number in range(30, 60):
+            app.transcript.write(f"line {number}\n")
+            await pilot.pause()
+        assert shown(app.transcript)[0] == "line 0", "a reader who scrolled up is left in peace"
+        await pilot.press("end")
+        app.transcript.write("line 60\n")
+        await pilot.pause()
+        assert "line 60" in shown(app.transcript)
+
+
+@pytest.mark.parametrize(
+    ("keys", "first"),
+    [
+        (["up"], "line 21"),
+        (["pageup"], "line 13"),
+        (["home"], "line 0"),
+        (["home", "down", "down"], "line 2"),
+        (["home", "pagedown"], "line 9"),
+    ],
+)
+async def test_keys_scroll(keys: list[str], first: str) -> None:
+    async with (app := Page()).run_test(size=(80, 10)) as pilot:
+        app.transcript.write("\n".join(f"line {number}" for number in range(32)))
+        app.transcript.focus()
+        await pilot.pause()
+        await pilot.press(*keys)
+        await pilot.pause()
+        assert shown(app.transcript)[0] == first
+
+
+async def test_only_the_cells_that_changed_are_painted(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with (app := Page()).run_test(size=(80, 10)) as pilot:
+        app.transcript.write("But soft")
+        await pilot.pause()
+        painted: list[Region] = []
+        monkeypatch.setattr(app.transcript, "refresh", lambda *regions, **_: painted.extend(regions))
+        app.transcript.write(", w")
+        assert painted == [Region(8, 0, 4, 1)], "three characters and the place of the cursor"
+
+
+async def test_a_word_that_moves_to_the_next_line_leaves_nothing_behind() -> None:
+    async with (app := Page()).run_test(size=(23, 6)) as pilot:
+        for character in "But soft what light thro":
+            app.transcript.write(character)
+            await pilot.pause()
+        painted = app.screen._compositor.render_strips()
+        assert painted[0].text.split() == ["But", "soft", "what", "light"]
+        assert painted[1].text.split() == ["thro"]
+
+
+@pytest.mark.parametrize("text", ["[b]bold[/b]", "[/]", "[ROMEO]", "$error"])
+async def test_markup_is_text(text: str) -> None:
+    async with (app := Page()).run_test() as pilot:
+        app.transcript.write(text)
+        await pilot.pause()
+        assert shown(app.transcript)[0] == text
+
+
+async def test_control_characters_are_spelled_out() -> None:
+    async with (app := Page()).run_test() as pilot:
+        app.transcript.write("\x1b[31mred\x07\tend")
+        await pilot.pause()
+        assert shown(app.transcript)[0] == "\\x1b[31mred\\x07    end"
+
+
+@pytest.mark.parametrize(
+    ("probability", "level"), [(1.0, 1), (0.5, 1), (0.49, 2), (0.1, 3), (0.02, 4), (0.001, 5), (0.0, 5)]
+)
+def test_the_less_likely_the_more_surprising(probability: float, level: int) -> None:
+    assert shade(probability) == level
+
+
+async def test_the_tint_colours_drawn_characters_and_no_others() -> None:
+    async with (app := Page()).run_test() as pilot:
+        app.transcript.write("I ", Tone.GIVEN)
+        app.transcript.write_drawn([("a", 0.9), ("b", 0.001)])
+        await pilot.pause()
+        plain = [segment.style for segment in app.transcript.render_line(0)][:2]
+        app.transcript.tint = True
+        tinted = list(app.transcript.render_line(0))
+        assert [segment.text for segment in tinted[:3]] == ["I ", "a", "b"]
+        assert tinted[0].style == plain[0]
+        assert len({segment.style for segment in tinted[:3]}) == 3
+
+
+async def test_speeches_differ_in_colour() -> None:
+    async with (app := Page()).run_test() as pilot:
+        for tone in (Tone.YOUR_NAME, Tone.YOURS, Tone.THEIR_NAME, Tone.THEIRS):
+            app.transcript.write("x\n", tone)
+        await pilot.pause()
+        styles = [next(iter(app.transcript.render_line(y))).style for y in range(4)]
+        assert len({str(style) for style in styles}) == 4
+
+
+async def test_truncating_takes_the_end_away() -> None:
+    async with (app := Page()).run_test() as pilot:
+        app.transcript.write("But soft")
+        kept = len(app.transcript)
+        app.transcript.write("\nwhat light\n")
+        app.transcript.truncate(kept)
+        await pilot.pause()
+        assert app.transcript.text == "But soft"
+        assert shown(app.transcript)[:2] == ["But soft", ""]
+
+
+async def test_a_hundred_thousand_characters_stay_quick() -> None:
+    """Appending looks at the last line alone: a long text costs as much per character as a short one."""
+    async with (app := Page()).run_test(size=(120, 40)) as pilot:
+        app.transcript.write(VERSE * (100_000 // len(VERSE)))
+        await pilot.pause()
+        looked_at: list[int] = []
+        flow: Any = app.transcript._flow
+        original = flow.cells
+        flow.cells = lambda line: looked_at.append(line) or original(line)
+        began = time.process_time()
+        for character in VERSE * 10:
+            app.transcript.write_drawn([(character, 0.3)])
+        spent = time.process_time() - began
+        assert min(looked_at) >= flow.lines - 30, "no line far from the end is touched"
+        assert spent < 2.0, "a bound only a quadratic append would break"
+        assert len(app.transcript) >= 100_000
+
+
+class MeasuredPage(Page):
+    """Counts the bytes that a terminal would be sent."""
+
+    octets = 0
+
+    def _display(self, screen: Any, renderable: Any) -> None:
+        if isinstance(renderable, CompositorUpdate):
+            self.octets += len(renderable.render_segments(self.console).encode())
+
+
+async def test_a_character_costs_few_bytes() -> None:
+    """At 100 characters a second and 30 frames, three characters come at a time; scrolling is paid for too.
+
+    The whole screen in a real terminal, at all sizes, is measured in tests/benchmarks.
+    """
+    async with (app := MeasuredPage()).run_test(size=(80, 24)) as pilot:
+        app.transcript.cursor = True
+        app.transcript.write(VERSE * 24)
+        await pilot.pause()
+        app.octets = 0
+        text = VERSE * 2
+        for start in range(0, len(text), 3):
+            app.transcript.write_drawn([(character, 0.9) for character in text[start : start + 3]])
+            await pilot.pause()
+        assert 10 <= app.octets / len(text) <= 80, "20 are left for the end of synchronised updates, and the figures"
