@@ -10,8 +10,9 @@ from torch.nn import functional
 
 from shakegpt import events
 from shakegpt.model import GPT
+from shakegpt.workers import Workers
 
-_WINDOWS_AT_ONCE = 32
+_WINDOWS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -35,36 +36,53 @@ class Loss:
 
 
 @overload
-def evaluate(model: GPT, ids: Tensor) -> Loss: ...
+def evaluate(model: GPT, ids: Tensor, *, workers: Workers | None = None) -> Loss: ...
 @overload
-def evaluate(model: GPT, ids: Tensor, *, stop: Callable[[], bool]) -> Loss | None: ...
+def evaluate(
+    model: GPT, ids: Tensor, *, workers: Workers | None = None, stop: Callable[[], bool]
+) -> Loss | None: ...
 
 
-@torch.inference_mode()
-def evaluate(model: GPT, ids: Tensor, *, stop: Callable[[], bool] | None = None) -> Loss | None:
+def evaluate(
+    model: GPT, ids: Tensor, *, workers: Workers | None = None, stop: Callable[[], bool] | None = None
+) -> Loss | None:
     """Return the loss over ``ids`` in consecutive windows of ``block_size``, in fp32, the last one shorter.
 
-    Nothing is drawn and no dropout applied, so equal weights give equal losses.
+    Nothing is drawn and no dropout applied, and the parts are added in order: equal weights give equal losses, over
+    however many threads.
 
     Args:
         model: the model, on any device.
         ids: the split, (N,) int64, N at least 2.
+        workers: the threads that share the windows; on the calling thread where left out.
         stop: asked now and then; where it says yes, the pass is given up and ``None`` returned.
     """
     block_size = model.config.block_size
     device = model.token_embedding.weight.device
     inputs, targets = ids[:-1].to(device), ids[1:].to(device)
     whole = len(inputs) // block_size * block_size
-    rows_of_inputs = inputs[:whole].view(-1, block_size).split(_WINDOWS_AT_ONCE)
-    rows_of_targets = targets[:whole].view(-1, block_size).split(_WINDOWS_AT_ONCE)
-    pieces = list(zip(rows_of_inputs, rows_of_targets, strict=True)) if whole else []
+    pieces = list(
+        zip(
+            inputs[:whole].view(-1, block_size).split(_WINDOWS_AT_ONCE),
+            targets[:whole].view(-1, block_size).split(_WINDOWS_AT_ONCE),
+            strict=True,
+        )
+    )
+    if whole == 0:
+        pieces = []
     if whole < len(inputs):
         pieces.append((inputs[None, whole:], targets[None, whole:]))
-    total = torch.zeros((), dtype=torch.float64, device=device)
-    with torch.autocast(device.type, enabled=False):
-        for x, y in pieces:
-            if stop is not None and stop():
-                return None
-            logits = model(x).float()
-            total += functional.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="sum").double()
-    return Loss(nats=float(total) / len(inputs), characters=len(inputs))
+
+    @torch.inference_mode()
+    def sum_losses(piece: tuple[Tensor, Tensor]) -> Tensor | None:
+        if stop is not None and stop():
+            return None
+        x, y = piece
+        logits = model(x)
+        return functional.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="sum").double()
+
+    sums = (workers or Workers()).map(sum_losses, pieces)
+    known = [part for part in sums if part is not None]
+    if len(known) < len(sums):
+        return None
+    return Loss(nats=float(torch.stack(known).sum()) / len(inputs), characters=len(inputs))

@@ -1,33 +1,64 @@
-"""The gradient of one batch: how the work is cut up, and in which number format it is done."""
+"""The gradient of one batch: cut into pieces that fit the caches, shared by threads, in mixed precision.
+
+Mixed precision without surprises: weights, optimizer, residual stream, norms and loss are fp32; the linear layers
+multiply by copies of their weights in the shorter format, made once a step. Each thread adds up the gradients of its
+pieces in fp32 buffers of its own, and the buffers are added in the order of the threads, so equal steps give equal
+bytes.
+"""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from shakegpt.config import Precision
 from shakegpt.dropout import Noise
 from shakegpt.model import GPT
+from shakegpt.workers import Workers, keep_freed_memory
 
-AUTOCAST_DTYPES: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_TOKENS_PER_PIECE = 1024
+"""What a CPU's thread takes through the model at once: its activations then stay in the core's caches."""
 
 
 class Gradients:
-    """Adds up the gradients of a batch's micro-batches in the model's ``.grad``.
+    """Adds up the gradients of a batch's pieces in the model's ``.grad``.
 
     Args:
-        model: the model to differentiate, on its device.
-        precision: of the matrix multiplications.
-        seed: the run's seed; dropout masks depend on it, the step and the micro-batch.
+        model: the fp32 model, on its device.
+        precision: of the linear layers and the attention.
+        seed: the run's seed; dropout masks depend on it, the step and the sequence.
+        workers: the threads that share the work on a CPU.
     """
 
-    def __init__(self, model: GPT, *, precision: Precision, seed: int) -> None:
-        self._model = model
+    def __init__(self, model: GPT, *, precision: Precision, seed: int, workers: Workers | None = None) -> None:
         self._seed = seed
+        self._workers = workers or Workers()
         self._device = model.token_embedding.weight.device
-        self._dtype = AUTOCAST_DTYPES.get(precision)
+        self._parameters = list(model.parameters())
+        # Shorter copies of the linear layers' weights, shared by the threads; the rest is the model's own memory.
+        self._shorter = {
+            name: parameter.detach().to(DTYPES[precision])
+            for name, parameter in model.named_parameters()
+            if precision != "fp32" and _is_linear(name)
+        }
+        self._masters = [dict(model.named_parameters())[name].detach() for name in self._shorter]
+        self._replicas = [self._replicate(model) for _ in range(self._workers.count)]
+        self._sums = [[torch.zeros_like(parameter) for parameter in self._parameters] for _ in self._replicas]
+        if self._device.type == "cpu":
+            keep_freed_memory()
+
+    def _replicate(self, model: GPT) -> GPT:
+        """Return a model that shares all memory but for its gradients."""
+        with torch.device("meta"):
+            replica = GPT(model.config)
+        for name, parameter in model.named_parameters():
+            owner, _, leaf = name.rpartition(".")
+            memory = self._shorter.get(name, parameter.detach())
+            setattr(replica.get_submodule(owner), leaf, nn.Parameter(memory))
+        return replica
 
     def compute(
-        self, inputs: Tensor, targets: Tensor, *, step: int, accumulate: int, scale: Tensor | float = 1.0
+        self, inputs: Tensor, targets: Tensor, *, step: int, accumulate: int = 1, scale: float = 1.0
     ) -> Tensor:
         """Set every ``.grad`` to the gradient of the batch's mean loss, times ``scale``, and return that loss.
 
@@ -35,20 +66,50 @@ class Gradients:
             inputs: token ids, (B, T) int64.
             targets: the characters that follow, (B, T) int64.
             step: names the dropout masks.
-            accumulate: micro-batches that B is split into; a divisor of B.
+            accumulate: the least number of pieces that B is cut into.
             scale: keeps small fp16 gradients from vanishing.
 
         Returns:
             The mean cross-entropy in nats, a scalar that is still on the device.
         """
-        self._model.zero_grad(set_to_none=True)
-        total = torch.zeros((), device=self._device)
-        pieces = zip(inputs.chunk(accumulate), targets.chunk(accumulate), strict=True)
-        for piece, (x, y) in enumerate(pieces):
-            noise = Noise(self._seed, "dropout", step, piece, device=self._device)
-            with torch.autocast(self._device.type, dtype=self._dtype, enabled=self._dtype is not None):
-                logits = self._model(x, noise)  # (B / accumulate, T, V)
-            loss = functional.cross_entropy(logits.flatten(0, 1).float(), y.flatten()) / accumulate
-            (loss * scale).backward()  # type: ignore[no-untyped-call]
-            total += loss.detach()
-        return total
+        B, T = inputs.shape  # noqa: N806
+        if self._shorter:
+            torch._foreach_copy_(list(self._shorter.values()), self._masters)
+        rows = -(-B // accumulate)
+        if self._device.type == "cpu":
+            rows = min(rows, max(1, _TOKENS_PER_PIECE // T))
+
+        def work(worker: int) -> Tensor:
+            share, sums, replica = shares[worker], self._sums[worker], self._replicas[worker]
+            torch._foreach_zero_(sums)
+            total = torch.zeros((), device=self._device)
+            for start in range(share.start, share.stop, rows):
+                piece = range(start, min(start + rows, share.stop))
+                total += self._add_piece(replica, sums, inputs, targets, piece, step, scale / (B * T))
+            return total
+
+        shares = self._workers.share(B)
+        losses = self._workers.map(work, range(len(shares)))
+        for sums in self._sums[1 : len(shares)]:
+            torch._foreach_add_(self._sums[0], sums)
+        for parameter, gradient in zip(self._parameters, self._sums[0], strict=True):
+            parameter.grad = gradient
+        return torch.stack(losses).sum() / (B * T)
+
+    def _add_piece(
+        self, replica: GPT, sums: list[Tensor], inputs: Tensor, targets: Tensor, piece: range, step: int, scale: float
+    ) -> Tensor:
+        """Add the gradient of one piece's loss, times ``scale``, to ``sums``; return the loss summed over characters."""
+        rows = slice(piece.start, piece.stop)
+        noise = Noise(self._seed, step, piece, self._device)
+        logits = replica(inputs[rows], noise)  # (rows, T, V)
+        loss = functional.cross_entropy(logits.flatten(0, 1).float(), targets[rows].flatten(), reduction="sum")
+        parameters = list(replica.parameters())
+        gradients = torch.autograd.grad(loss * scale, parameters)
+        torch._foreach_add_(sums, list(gradients))
+        return loss.detach()
+
+
+def _is_linear(name: str) -> bool:
+    """Say whether a parameter belongs to a linear layer of a block, by its name."""
+    return any(f".{layer}." in name for layer in ("query_key_value", "projection", "expansion"))

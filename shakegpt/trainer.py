@@ -26,7 +26,8 @@ from shakegpt.randomness import derive_seed
 from shakegpt.sampling import Speaker, Stream
 from shakegpt.saver import Saver
 from shakegpt.schedule import learning_rate_at
-from shakegpt.store import Run
+from shakegpt.run import Run
+from shakegpt.workers import Workers
 
 NON_FINITE_PATIENCE = 5
 """Steps in a row without a finite loss and gradient before the run goes back to a good checkpoint."""
@@ -86,6 +87,7 @@ class Trainer:
         self._validation_ids = corpus.validation.to(placement.device)
         self._clock = _Clock()
         self._durations: deque[float] = deque(maxlen=_RATE_WINDOW)
+        self._workers = Workers(placement.threads)
         self._saver = Saver(run, keep=config.keep, every_seconds=config.save_seconds)
         if resume is None:
             self._begin()
@@ -194,7 +196,7 @@ class Trainer:
         return self.step > 0 and self._val_loss is None and at_interval and not self._stop.is_set()
 
     def _evaluate(self) -> Iterator[Event]:
-        loss = evaluate(self.model, self._validation_ids, stop=self._stop.is_set)
+        loss = evaluate(self.model, self._validation_ids, workers=self._workers, stop=self._stop.is_set)
         if loss is None:  # stopped meanwhile: the resumed run evaluates first thing
             return
         self._val_loss = loss.nats
@@ -350,7 +352,9 @@ class Trainer:
 
     def _adopt(self, model: GPT) -> None:
         self.model = model.to(self.placement.device)
-        self._gradients = Gradients(self.model, precision=self.placement.precision, seed=self.config.seed)
+        self._gradients = Gradients(
+            self.model, precision=self.placement.precision, seed=self.config.seed, workers=self._workers
+        )
         self._optimizer = Optimizer(self.model, self.config, precision=self.placement.precision)
 
     def _restore(self, checkpoint: Checkpoint, state: TrainingState) -> None:

@@ -32,7 +32,9 @@ def evaluate(
         raise UsageError(f"The split must be validation or train, not {split!r}.")
     from shakegpt import evaluation
     from shakegpt.corpus import Corpus
+    from shakegpt.device import available_cores
     from shakegpt.store import Store
+    from shakegpt.workers import Workers
 
     store = Store.default()
     reference = checkpoint or store.default_reference()
@@ -47,7 +49,8 @@ def evaluate(
             f"{unknown[0]!r}; give the text it was trained on with --corpus."
         )
     text.require(opened.config.block_size)
-    loss = evaluation.evaluate(opened.model(), text.ids_for(opened.vocabulary, split))
+    workers = Workers(available_cores())
+    loss = evaluation.evaluate(opened.model(), text.ids_for(opened.vocabulary, split), workers=workers)
     result = {
         "checkpoint": info.reference,
         "corpus": text.name,
