@@ -14,9 +14,10 @@ def _check(what: str, value: object, *, good: bool, rule: str) -> None:
         raise ValueError(f"{what} must be {rule}, not {value!r}.")
 
 
-def _whole(what: str, value: object, least: int, most: int = 2**31 - 1) -> None:
-    good = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-    _check(what, value, good=good, rule=f"a whole number of at least {least}" + (f" and at most {most}" * (most < 2**31 - 1)))
+def _whole(what: str, value: Any, least: int, most: int = 2**31 - 1) -> None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    rule = f"a whole number of at least {least}" + (f" and at most {most}" if whole and value > most else "")
+    _check(what, value, good=whole and least <= value <= most, rule=rule)
 
 
 def _real(what: str, value: object, rule: str, *, good: bool) -> None:
