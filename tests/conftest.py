@@ -1,0 +1,205 @@
+"""What every test stands on: a home of its own, the two texts, small models, and a run that was trained once."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import settings
+
+from shakegpt.config import ModelConfig
+from shakegpt.corpus import Corpus
+from shakegpt.events import Event
+from shakegpt.launch import TrainingRequest, launch
+from shakegpt.library import TINY_SHAKESPEARE, known_corpora
+from shakegpt.model import GPT
+from shakegpt.run import Run
+from shakegpt.sampling import Speaker
+from shakegpt.store import Store
+from shakegpt.vocabulary import Vocabulary
+
+# Two cores that others share say nothing about an example's speed; equal runs try equal examples.
+settings.register_profile("suite", deadline=None, derandomize=True, database=None, max_examples=60)
+settings.load_profile("suite")
+
+COMMAND_SECONDS = 100
+NANO_CHANGES = {
+    "steps": 30,
+    "batch_size": 8,
+    "eval_every": 10,
+    "save_every": 5,
+    "keep": 2,
+    "save_seconds": 0.0,
+    "sample_length": 24,
+    "seed": 7,
+    "device": "cpu",
+    "precision": "fp32",
+}
+
+RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
+TrainNano = Callable[..., tuple[Run, list[Event]]]
+
+
+@pytest.fixture(autouse=True)
+def private_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store, a cache and preferences of the test's own; returns the store's home. No name leads to the network."""
+    for name in [name for name in os.environ if name.startswith("SHAKEGPT_")]:
+        monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    monkeypatch.setenv("SHAKEGPT_HOME", str(home))
+    for folder in ("cache", "config", "data"):
+        monkeypatch.setenv(f"XDG_{folder.upper()}_HOME", str(tmp_path / folder))
+    for name in ("http_proxy", "https_proxy"):  # where nobody listens: a download that slips through is refused
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+        monkeypatch.setenv(name.upper(), "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "127.0.0.1,localhost")
+    monkeypatch.setenv("COLUMNS", "100")
+    return home
+
+
+@pytest.fixture(autouse=True)
+def same_threads() -> Iterator[None]:
+    """Put torch's thread count back after a test: ``generate`` lowers it for its whole process."""
+    threads = torch.get_num_threads()
+    yield
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
+
+
+# Texts
+
+
+@pytest.fixture(scope="session")
+def demo() -> Corpus:
+    """The text that ships with shakegpt."""
+    return Corpus.load("demo")
+
+
+@pytest.fixture(scope="session")
+def tiny_shakespeare_path() -> Path:
+    """Where the real text is on this machine; a test that wants it is skipped where it is not."""
+    found = next(corpus for corpus in known_corpora() if corpus.name == TINY_SHAKESPEARE)
+    if not found.here:
+        pytest.skip("Tiny Shakespeare is not on this machine: name its folder in SHAKEGPT_CORPUS_PATH to run this test")
+    return found.path
+
+
+@pytest.fixture(scope="session")
+def tiny_shakespeare(tiny_shakespeare_path: Path) -> Corpus:
+    """The real text."""
+    text = tiny_shakespeare_path.read_bytes()
+    from shakegpt.files import sha256
+
+    return Corpus(name=TINY_SHAKESPEARE, text=text.decode(), sha256=sha256(text))
+
+
+@pytest.fixture
+def corpus_of() -> Callable[..., Corpus]:
+    """``corpus_of("text")``: a corpus of a text made up by the test."""
+    return lambda text, name="made-up": Corpus(name=name, text=text, sha256="0" * 64)
+
+
+# Models
+
+
+@pytest.fixture
+def tiny_config() -> ModelConfig:
+    """A model of two blocks that computes in a blink."""
+    return ModelConfig(vocab_size=13, n_layer=2, n_head=3, d_model=12, d_ff=20, block_size=8, dropout=0.0)
+
+
+@pytest.fixture
+def tiny_model(tiny_config: ModelConfig) -> GPT:
+    """An untrained tiny model whose weights are large enough for its opinions to differ."""
+    model = GPT(tiny_config, seed=3)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(6.0)
+    return model.eval()
+
+
+@pytest.fixture
+def tiny_speaker(tiny_model: GPT) -> Speaker:
+    """The tiny model with thirteen characters to say."""
+    return Speaker(model=tiny_model, vocabulary=Vocabulary("\n abcdefghij:"), name="tiny", step=0)
+
+
+# Runs
+
+
+@pytest.fixture(scope="session")
+def trained_home(tmp_path_factory: pytest.TempPathFactory, demo: Corpus) -> Path:
+    """A store with one finished run, ``macbeth``: nano, thirty steps on the demo text. Not to be written to."""
+    home = tmp_path_factory.mktemp("trained") / "home"
+    request = TrainingRequest(preset="nano", corpus="demo", run_name="macbeth", changes=NANO_CHANGES)
+    for _ in launch(Store(home), request):
+        pass
+    return home
+
+
+@pytest.fixture
+def store(private_surroundings: Path, trained_home: Path) -> Store:
+    """A copy of the trained store, in the test's own home: the test may do to it what it likes."""
+    shutil.copytree(trained_home, private_surroundings)
+    return Store(private_surroundings)
+
+
+@pytest.fixture
+def macbeth(store: Store) -> Run:
+    """The finished run of the test's own store."""
+    return store.run("macbeth")
+
+
+@pytest.fixture
+def train_nano(private_surroundings: Path) -> TrainNano:
+    """``train_nano(steps=5)``: train nano on the demo text in the test's own store; returns the run and its events."""
+
+    def train(
+        *, run_name: str | None = None, resume: str | None = None, corpus: str | None = "demo", **changes: object
+    ) -> tuple[Run, list[Event]]:
+        request = TrainingRequest(
+            preset="nano",
+            corpus=None if resume else corpus,
+            run_name=run_name,
+            resume=resume,
+            changes=changes if resume else NANO_CHANGES | {"steps": 5, "sample_length": 0} | changes,
+        )
+        trainer = launch(Store(private_surroundings), request)
+        return trainer.run, list(trainer)
+
+    return train
+
+
+# The command line
+
+
+def command_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return what a command's process is to see: the test's own surroundings, and one thread of computing."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", **(more or {})}
+
+
+@pytest.fixture
+def run_cli() -> RunCli:
+    """``run_cli("generate", "--length", "5")``: ``python -m shakegpt`` in a process of its own, run to its end."""
+
+    def run(
+        *arguments: str, stdin: str | bytes | None = None, env: Mapping[str, str] | None = None, python: Sequence[str] = ()
+    ) -> "subprocess.CompletedProcess[str]":
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        done = subprocess.run(
+            [sys.executable, *python, "-m", "shakegpt", *arguments],
+            input=data,
+            stdin=subprocess.DEVNULL if data is None else None,
+            capture_output=True,
+            env=command_environment(env),
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run
