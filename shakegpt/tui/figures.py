@@ -1,0 +1,71 @@
+"""Numbers as people read them: short, aligned, and never a NaN in disguise."""
+
+import math
+
+NOTHING = "–"
+"""Stands where there is no number yet."""
+
+
+def count(value: float) -> str:
+    """Return a whole number with its thousands apart, such as ``1,250``."""
+    return f"{value:,.0f}" if math.isfinite(value) else _not_finite(value)
+
+
+def decimal(value: float | None, digits: int = 3) -> str:
+    """Return a loss or a norm to a few decimals; large ones lose theirs, so the width stays about the same."""
+    if value is None:
+        return NOTHING
+    if not math.isfinite(value):
+        return _not_finite(value)
+    if abs(value) >= 10_000:
+        return f"{value:.1e}".replace("e+0", "e").replace("e+", "e")
+    whole = len(f"{abs(value):.0f}")
+    return f"{value:,.{max(0, digits + 1 - whole)}f}"
+
+
+def scientific(value: float | None) -> str:
+    """Return a learning rate, such as ``9.4e-4``."""
+    if value is None:
+        return NOTHING
+    if not math.isfinite(value):
+        return _not_finite(value)
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{mantissa}e{int(exponent)}" if value else "0"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a span of time in its two largest units, such as ``12m 04s``."""
+    if seconds is None or not math.isfinite(seconds):
+        return NOTHING
+    whole = max(0, round(seconds))
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if days:
+        return f"{days}d {hour:02}h"
+    if hours:
+        return f"{hours}h {minute:02}m"
+    return f"{minutes}m {second:02}s" if minutes else f"{second}s"
+
+
+def size(octets: float) -> str:
+    """Return a number of bytes, such as ``612 MB``; a megabyte is a million bytes."""
+    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if octets >= scale:
+            value = octets / scale
+            return f"{value:.1f} {unit}" if value < 100 and unit not in ("kB", "MB") else f"{value:.0f} {unit}"
+    return f"{octets:.0f} B"
+
+
+def magnitude(value: float) -> str:
+    """Return a large number in short, such as ``1.6 M``."""
+    for unit, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= scale:
+            return f"{value / scale:.3g} {unit}"
+    return f"{value:.0f}"
+
+
+def _not_finite(value: float) -> str:
+    if math.isnan(value):
+        return "not a number"
+    return "∞" if value > 0 else "-∞"
