@@ -62,6 +62,15 @@ def reports_errors(command: Callable[Parameters, Result]) -> Callable[Parameters
         except OSError as error:
             name = f" {error.filename}:" if error.filename else ""
             mishap(ShakegptError(f"The system says:{name} {error.strerror or error}."))
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:  # a fault of ours: still no traceback for someone who cannot mend it
+            mishap(
+                ShakegptError(
+                    f"Something unexpected went wrong ({type(error).__name__}: {error}); nothing saved is lost, and "
+                    "SHAKEGPT_DEBUG=1 shows where it happened."
+                )
+            )
 
     return reporting
 
