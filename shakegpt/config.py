@@ -131,7 +131,12 @@ class TrainingConfig:
         _whole("The number of checkpoints to keep", self.keep, 1)
         _whole("The seed", self.seed, 0)
         _check("The device", self.device, good=self.device in DeviceName.__args__, rule="auto, cpu, cuda or mps")  # type: ignore[attr-defined]
-        _check("The precision", self.precision, good=self.precision in PrecisionName.__args__, rule="auto, fp32, bf16 or fp16")  # type: ignore[attr-defined]
+        _check(
+            "The precision",
+            self.precision,
+            good=self.precision in PrecisionName.__args__,
+            rule="auto, fp32, bf16 or fp16",
+        )  # type: ignore[attr-defined]
         _whole("The sample length", self.sample_length, 0)
         if self.batch_size % self.accumulate:
             raise ValueError(

@@ -207,5 +207,3 @@ class _Progress:
 
     def close(self) -> None:
         pass
-
-

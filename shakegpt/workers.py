@@ -10,6 +10,7 @@ import platform
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from typing import TypeVar
 
 import torch
@@ -46,7 +47,7 @@ class Workers:
         """Return ``range(count)`` cut into at most one contiguous share per thread, none empty."""
         parts = min(self.count, count)
         borders = [count * part // parts for part in range(parts + 1)]
-        return [range(start, end) for start, end in zip(borders, borders[1:], strict=False)]
+        return [range(start, end) for start, end in pairwise(borders)]
 
 
 @cache
@@ -59,6 +60,4 @@ def keep_freed_memory() -> bool:
     if platform.libc_ver()[0] != "glibc":
         return False
     libc = ctypes.CDLL(None)
-    return bool(
-        libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD) and libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-    )
+    return bool(libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD) and libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))

@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from shakegpt.cli.options import Encoding, Json
-from shakegpt.cli.output import note, reports_errors, say, say_json
+from shakegpt.cli.output import reports_errors, say, say_json
 from shakegpt.errors import CorpusError
+from shakegpt.library import OnProgress
 from shakegpt.text import harmless
 
 app = typer.Typer(help="The texts that are known by name.", no_args_is_help=True)
@@ -78,19 +79,18 @@ def add(
         say(f"{added.name}: {len(text):,} characters; train on it with `shakegpt train --corpus {added.name}`.")
 
 
-class download_bar:  # noqa: N801  (called like the function it stands for)
-    """A bar on standard error while a text is fetched; nothing where that is no terminal."""
+def download_bar() -> OnProgress:
+    """Return what draws a bar on standard error while a text is fetched; nothing where that is no terminal."""
+    if not sys.stderr.isatty():
+        return lambda done, total: None
+    from tqdm import tqdm
 
-    def __init__(self) -> None:
-        self._shown = False
+    bar = tqdm(desc="Tiny Shakespeare", unit="B", unit_scale=True, leave=False)
 
-    def __call__(self, done: int, total: int) -> None:
-        if not sys.stderr.isatty() or not total:
-            return
-        width = 30
-        filled = width * done // total
-        sys.stderr.write(f"\rTiny Shakespeare {'#' * filled}{'.' * (width - filled)} {done / 1e6:.1f} of {total / 1e6:.1f} MB")
-        if done >= total and not self._shown:
-            self._shown = True
-            note("")
-        sys.stderr.flush()
+    def show(done: int, total: int) -> None:
+        bar.total = total or None
+        bar.update(done - bar.n)
+        if total and done >= total:
+            bar.close()
+
+    return show
