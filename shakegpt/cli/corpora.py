@@ -79,10 +79,10 @@ def add(
         say(f"{added.name}: {len(text):,} characters; train on it with `shakegpt train --corpus {added.name}`.")
 
 
-def download_bar() -> OnProgress:
-    """Return what draws a bar on standard error while a text is fetched; nothing where that is no terminal."""
+def download_bar() -> OnProgress | None:
+    """Return what draws a bar on standard error while a text is fetched; ``None`` where that is no terminal."""
     if not sys.stderr.isatty():
-        return lambda done, total: None
+        return None
     from tqdm import tqdm
 
     bar = tqdm(desc="Tiny Shakespeare", unit="B", unit_scale=True, leave=False)
