@@ -46,8 +46,6 @@ class Corpus:
             data = found.path.read_bytes()
         except OSError as error:
             raise CorpusError(f"The corpus {found.path} cannot be read: {error.strerror}.") from error
-        if not data:
-            raise CorpusError(f"The corpus {found.path} is empty; give a text of a few thousand characters or more.")
         return cls(name=found.name, text=decode_text(data, found.path, encoding), sha256=_sha256(data))
 
     @cached_property
@@ -102,18 +100,23 @@ def decode_text(data: bytes, path: Path, encoding: str = "utf-8") -> str:
     """Return the text that ``data``, read from ``path``, spells. A byte order mark is dropped.
 
     Raises:
-        CorpusError: the bytes are not of this encoding; the message gives the offset of the first wrong one, from 0.
+        CorpusError: the bytes are not of this encoding, and the message gives the offset of the first wrong one, from 0;
+            or they spell nothing.
         UsageError: there is no such encoding.
     """
     try:
-        return data.decode(encoding).removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        raise CorpusError(
-            f"The corpus {path} is not {encoding.upper()}: byte {error.start} is 0x{data[error.start]:02x}; "
-            "name its encoding, such as --encoding latin-1."
-        ) from None
+        text = data.decode(encoding).removeprefix("\ufeff")
+        text.encode()  # a lone surrogate, which utf-7 can spell, could be written to no file of ours
     except LookupError:
         raise UsageError(f"There is no text encoding {encoding!r}; try utf-8, latin-1 or cp1252.") from None
+    except UnicodeError as error:
+        where = f": byte {error.start} is 0x{data[error.start]:02x}" if isinstance(error, UnicodeDecodeError) else ""
+        raise CorpusError(
+            f"The corpus {path} is not {encoding.upper()}{where}; name its encoding, such as --encoding latin-1."
+        ) from None
+    if not text:
+        raise CorpusError(f"The corpus {path} is empty; give a text of a few thousand characters or more.")
+    return text
 
 
 def draw_batch(

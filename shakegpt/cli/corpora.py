@@ -69,8 +69,6 @@ def add(
         data = file.read_bytes()
     except OSError as error:
         raise CorpusError(f"{file} cannot be read: {error.strerror}.") from error
-    if not data:
-        raise CorpusError(f"{file} is empty; give a text of a few thousand characters or more.")
     text = decode_text(data, file, encoding)
     added = add_corpus(file, name or file.stem, text.encode())
     if json:
