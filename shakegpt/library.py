@@ -150,7 +150,7 @@ def fetch_tiny_shakespeare(on_progress: OnProgress | None = None) -> FoundCorpus
     """
     import pooch  # imports requests: a tenth of a second that only a download is worth
 
-    logging.getLogger("pooch").setLevel(logging.ERROR)
+    pooch.get_logger().setLevel(logging.ERROR)  # a logger of its own, unknown to logging.getLogger
     name = f"{TINY_SHAKESPEARE}.txt"
     downloader = pooch.HTTPDownloader(
         timeout=_TIMEOUT_SECONDS, progressbar=_Progress(on_progress) if on_progress else False
@@ -194,9 +194,17 @@ class _Progress:
     """What pooch takes for a progress bar, handing the figures on."""
 
     def __init__(self, on_progress: OnProgress) -> None:
-        self.total = 0
         self._on_progress = on_progress
-        self._done = 0
+        self._total = self._done = 0
+
+    @property
+    def total(self) -> int:
+        """The bytes that are to come; set at the beginning of each attempt."""
+        return self._total
+
+    @total.setter
+    def total(self, total: int) -> None:
+        self._total, self._done = total, 0
 
     def update(self, count: int) -> None:
         self._done += count
