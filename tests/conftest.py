@@ -188,7 +188,10 @@ def run_cli() -> RunCli:
     """``run_cli("generate", "--length", "5")``: ``python -m shakegpt`` in a process of its own, run to its end."""
 
     def run(
-        *arguments: str, stdin: str | bytes | None = None, env: Mapping[str, str] | None = None, python: Sequence[str] = ()
+        *arguments: str,
+        stdin: str | bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        python: Sequence[str] = (),
     ) -> "subprocess.CompletedProcess[str]":
         data = stdin.encode() if isinstance(stdin, str) else stdin
         done = subprocess.run(

@@ -28,7 +28,9 @@ def test_tiny_shakespeare_is_split_as_published(tiny_shakespeare: Corpus) -> Non
     assert tiny_shakespeare.train.shape == (1_003_854,)
     assert tiny_shakespeare.validation.shape == (111_540,)
     assert tiny_shakespeare.sha256 == TINY_SHAKESPEARE_SHA256
-    assert tiny_shakespeare.vocabulary.decode(tiny_shakespeare.validation[:24].tolist()) == "?\n\nGREMIO:\nGood morrow, "
+    assert (
+        tiny_shakespeare.vocabulary.decode(tiny_shakespeare.validation[:24].tolist()) == "?\n\nGREMIO:\nGood morrow, "
+    )
 
 
 def test_tiny_shakespeare_has_65_characters(tiny_shakespeare: Corpus) -> None:
@@ -104,7 +106,9 @@ def test_another_encoding_is_read_where_it_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "offset", "byte"), [(b"good\xffbad", 4, "0xff"), (b"\x80", 0, "0x80"), (b"cut \xc3", 4, "0xc3")]
 )
-def test_bytes_that_are_not_utf8_are_told_with_their_offset(tmp_path: Path, data: bytes, offset: int, byte: str) -> None:
+def test_bytes_that_are_not_utf8_are_told_with_their_offset(
+    tmp_path: Path, data: bytes, offset: int, byte: str
+) -> None:
     path = tmp_path / "bad.txt"
     path.write_bytes(data)
     with pytest.raises(CorpusError) as caught:
@@ -124,7 +128,13 @@ def test_an_encoding_that_does_not_exist_is_wrong_usage(encoding: str) -> None:
 
 @pytest.mark.parametrize(
     ("encoding", "data"),
-    [("utf-16", b"odd"), ("undefined", b"text"), ("punycode", b"hello there"), ("utf-7", b"a+2AA-b"), ("ascii", b"\xff")],
+    [
+        ("utf-16", b"odd"),
+        ("undefined", b"text"),
+        ("punycode", b"hello there"),
+        ("utf-7", b"a+2AA-b"),
+        ("ascii", b"\xff"),
+    ],
 )
 def test_bytes_that_an_encoding_cannot_spell_are_a_clear_error(encoding: str, data: bytes) -> None:
     with pytest.raises(CorpusError, match=encoding.upper()) as caught:

@@ -67,9 +67,7 @@ def test_an_apple_gpu_computes_in_fp32(machine: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("name", "told"), [("cuda", "no CUDA device"), ("mps", "no Apple GPU")])
-def test_a_device_that_is_not_here_is_a_clear_error(
-    machine: pytest.MonkeyPatch, name: DeviceName, told: str
-) -> None:
+def test_a_device_that_is_not_here_is_a_clear_error(machine: pytest.MonkeyPatch, name: DeviceName, told: str) -> None:
     with pytest.raises(ShakegptError, match=f"There is {told}.*--device cpu") as caught:
         choose_placement(name)
     assert caught.value.exit_code == 1
@@ -86,9 +84,7 @@ def test_a_cpu_takes_every_precision_asked_for(machine: pytest.MonkeyPatch, prec
     assert choose_placement("cpu", precision).precision == precision
 
 
-@pytest.mark.parametrize(
-    ("wish", "cores"), [("1", 1), ("3", 3), ("64", 4), ("0", 4), ("", 4), ("many", 4), ("-2", 4)]
-)
+@pytest.mark.parametrize(("wish", "cores"), [("1", 1), ("3", 3), ("64", 4), ("0", 4), ("", 4), ("many", 4), ("-2", 4)])
 def test_cores_follow_affinity_and_a_lower_wish(monkeypatch: pytest.MonkeyPatch, wish: str, cores: int) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", wish)

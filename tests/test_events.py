@@ -43,7 +43,9 @@ ONE_OF_EACH: list[Event] = [
 
 def test_the_list_above_has_one_of_each() -> None:
     assert {type(event) for event in ONE_OF_EACH} == set(EVENTS.values())
-    assert sorted(EVENTS) == sorted("started step evaluation sample saved warning finished failed".split())
+    assert sorted(EVENTS) == sorted(
+        ["started", "step", "evaluation", "sample", "saved", "warning", "finished", "failed"]
+    )
 
 
 @pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: event.event)
