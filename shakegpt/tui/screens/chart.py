@@ -18,7 +18,8 @@ from shakegpt.tui.quantities import LOSS, QUANTITIES, Quantity
 from shakegpt.tui.widgets.cursor_line import CursorLine, Readout
 from shakegpt.tui.widgets.curve_plot import COLOURS, CurvePlot
 
-SECONDS_PER_REFRESH = 5.0
+SECONDS_PER_REFRESH = 10.0
+"""Of a live run: each takes tens of kilobytes, for every cell of the plot is drawn anew."""
 _ZOOM = 1.5
 _PAN = 0.2
 _LEAP = 10

@@ -55,16 +55,17 @@ class TrainingScreen(Screen[None]):
         #board { display: none; }
         &.-run #board { display: block; }
         &.-run Welcome { display: none; }
-        #panels { height: 1fr; min-height: 5; max-height: 20; }
-        #lower { height: 1fr; min-height: 4; }
+        #panels { height: 3fr; min-height: 5; }
+        #lower { height: 2fr; min-height: 4; }
         &.-short #panels, &.-medium #panels { height: 2fr; }
         &.-short #lower, &.-medium #lower { height: 3fr; }
         ProgressLine { margin: 0 1; }
         &.-tall ProgressLine { margin: 0 1 1 1; }
-        &.-narrow Facts { width: 28; }
+        &.-narrow Facts { width: 30; }
         &.-very-wide Facts { width: 44; }
     }
     """
+    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("p,space", "pause", "Pause", id="training.pause", key_display="p", tooltip="Hold after this step"),
         Binding("p,space", "resume", "Resume", id="training.resume", key_display="p", tooltip="Go on training"),
@@ -224,8 +225,11 @@ class TrainingScreen(Screen[None]):
         """Ask what to train, and start it."""
         from shakegpt.tui.screens.new_run import NewRunScreen
 
-        busy = self._run if self.snapshot and self.snapshot.state not in ENDED else None
-        form = NewRunScreen(self._app.preferences.new_run, in_training=busy)
+        if self.snapshot is not None and self.snapshot.state not in ENDED:
+            name = self._run or "A run"
+            self.notify(f"{name} is in training: x saves and stops it, then n starts another.", markup=False)
+            return
+        form = NewRunScreen(self._app.preferences.new_run)
         request = await self.app.push_screen_wait(form)
         if request is not None:
             self._app.remember(new_run=form.typed)
@@ -309,6 +313,8 @@ class TrainingScreen(Screen[None]):
         self.set_class(snapshot is not None, "-run")
         if snapshot is None:
             return
+        if self.focused is None:
+            self.query(Panel).first().focus()
         self.query_one(RunLine).show(snapshot, self._asked)
         self.query_one(ProgressLine).show(snapshot)
         self.query_one(Notice).say(self._sentence(snapshot))
