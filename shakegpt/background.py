@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, cast
 
-from shakegpt.errors import ShakegptError
+from shakegpt.errors import ShakegptError, describe_failure
 from shakegpt.events import Event, Failed
 from shakegpt.progress import ENDED, Snapshot, State, advance
 from shakegpt.run import Run
@@ -27,9 +27,9 @@ class EventSource(Protocol):
     """What a ``TrainingThread`` drives: a ``Trainer``, or in tests anything that yields events."""
 
     def __iter__(self) -> Generator[Event, None, None]: ...
-    def stop(self) -> None: ...
-    def save(self) -> None: ...
-    def speaker(self) -> "Speaker": ...
+    def stop(self) -> None: ...  # noqa: D102
+    def save(self) -> None: ...  # noqa: D102
+    def speaker(self) -> "Speaker": ...  # noqa: D102
 
 
 class TrainingThread(threading.Thread):
@@ -137,7 +137,7 @@ class TrainingThread(threading.Thread):
         except Exception as error:
             if os.environ.get("SHAKEGPT_DEBUG") == "1":
                 raise
-            self._fail(f"The training ended unexpectedly ({type(error).__name__}: {error}); its checkpoints are whole.")
+            self._fail(describe_failure(error))
         finally:
             if self.alive:
                 self._fail("The training ended without a word.")

@@ -4,21 +4,23 @@ A checkpoint is data from strangers. Reading one runs no code; its files are bou
 shapes that its own ModelConfig asks for before a tensor is made.
 """
 
+import errno
 import json
+import math
 import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import safetensors.torch
 import torch
 from torch import Tensor
 
-from shakegpt.config import ModelConfig, TrainingConfig
+from shakegpt.config import ModelConfig, Precision, TrainingConfig
 from shakegpt.errors import CheckpointError
-from shakegpt.files import FOLDER_MODE, sha256, sync_folder, write_synced
+from shakegpt.files import FOLDER_MODE, make_folder, sha256, sync_folder, write_synced
 from shakegpt.manifest import (
     MANIFEST_FILE,
     MODEL_FILE,
@@ -37,8 +39,10 @@ from shakegpt.vocabulary import Vocabulary
 # The one metadata key: safetensors writes several in an order that differs between processes, and equal states must
 # give equal bytes.
 _METADATA_KEY = "shakegpt"
-_LARGEST_HEADER = 16 * 1024**2
-_LARGEST_FILE = 16 * 1024**3
+_LARGEST_HEADER = 8 * 1024**2
+_LARGEST_FILE = 4 * 1024**3
+_LARGEST_CACHE = 1024**3
+_LARGEST_COUNT = 10**12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +81,10 @@ class TrainingRecord:
     train_loss_sum: float
     """Over the steps since the last evaluation, for its training loss."""
     train_loss_count: int
+    accumulate: int
+    """Micro-batches now: more than the configuration asks for after memory ran out."""
+    non_finite: int
+    """Steps in a row before this one that were skipped, since they were not finite."""
     rollbacks: int
     """How often the run went back to a good checkpoint after losses that were not finite."""
     learning_rate_scale: float
@@ -89,6 +97,14 @@ class TrainingState:
 
     record: TrainingRecord
     tensors: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """The bytes of a checkpoint's files, and the manifest that vouches for them."""
+
+    manifest: Manifest
+    files: Mapping[str, bytes]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,10 +137,14 @@ class Checkpoint:
             record = parse_record(text, TrainingRecord)
         except ValueError as error:
             raise _damaged(self.path / TRAINING_FILE, error) from None
-        expected = _training_shapes(self.config)
-        if {name: shape for name, shape in shapes.items() if not name.startswith("scaler.")} != expected:
+        if record.schema != SCHEMA or record.step != self.manifest.step or not _is_sensible(record):
+            raise _damaged(self.path / TRAINING_FILE, "its fields do not fit together")
+        if shapes != _training_shapes(self.config, scaled=record.precision == "fp16"):
             raise _damaged(self.path / TRAINING_FILE, "its tensors do not fit the model")
-        return TrainingState(record, _load_tensors(data, self.path / TRAINING_FILE))
+        tensors = _load_finite(data, self.path / TRAINING_FILE)
+        if any(bool((tensor < 0).any()) for name, tensor in tensors.items() if not name.startswith(_SIGNED)):
+            raise _damaged(self.path / TRAINING_FILE, "a mean of squares or a count is negative")
+        return TrainingState(record, tensors)
 
 
 def build_model(config: ModelConfig, weights: Mapping[str, Tensor]) -> GPT:
@@ -148,17 +168,36 @@ def write_checkpoint(
     seconds: float,
     state: TrainingState | None = None,
 ) -> Manifest:
-    """Write a checkpoint to a new folder: built beside it, synced, and renamed into place.
-
-    Whatever happens, the folder is afterwards absent or whole. The same state gives the same bytes, but for the
-    ``seconds`` of the manifest.
+    """Write a checkpoint to a new folder. Whatever happens, it is afterwards absent or whole.
 
     Raises:
         OSError: the disk is full, read-only or broken; what was begun is removed as far as that is possible.
         FileExistsError: the folder exists.
     """
-    if folder.exists():
-        raise FileExistsError(f"{folder} exists")
+    sealed = seal_checkpoint(
+        config=config,
+        vocabulary=vocabulary,
+        weights=weights,
+        step=step,
+        val_loss=val_loss,
+        seconds=seconds,
+        state=state,
+    )
+    write_sealed(folder, sealed)
+    return sealed.manifest
+
+
+def seal_checkpoint(
+    *,
+    config: ModelConfig,
+    vocabulary: Vocabulary,
+    weights: Mapping[str, Tensor],
+    step: int,
+    val_loss: float | None,
+    seconds: float,
+    state: TrainingState | None = None,
+) -> Sealed:
+    """Return the bytes of a checkpoint. The same state gives the same, but for the ``seconds`` of the manifest."""
     record = ModelRecord(schema=SCHEMA, model=config, vocabulary=vocabulary.characters)
     files = {MODEL_FILE: _serialise(weights, record)}
     if state is not None:
@@ -171,24 +210,42 @@ def write_checkpoint(
         parameters=config.parameters,
         files={name: FileEntry(size=len(data), sha256=sha256(data)) for name, data in files.items()},
     )
-    partial = partial_folder(folder)
+    return Sealed(manifest, files)
+
+
+def write_sealed(folder: Path, sealed: Sealed) -> None:
+    """Write a checkpoint's bytes to a new folder: built beside it, synced, and renamed into place.
+
+    Raises:
+        OSError: as ``write_checkpoint``.
+    """
+    if folder.exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder))
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(partial, ignore_errors=True)  # what an earlier failure could not remove
     try:
-        os.mkdir(partial, FOLDER_MODE)
-        for name, data in files.items():
+        make_folder(folder.parent)
+        partial.mkdir(mode=FOLDER_MODE)
+        for name, data in sealed.files.items():
             write_synced(partial / name, data)
-        write_synced(partial / MANIFEST_FILE, manifest.to_json())
+        write_synced(partial / MANIFEST_FILE, sealed.manifest.to_json())
         sync_folder(partial)
-        os.rename(partial, folder)
+        partial.rename(folder)
         sync_folder(folder.parent)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    return manifest
 
 
-def partial_folder(folder: Path) -> Path:
-    """Return where a checkpoint is built before it is renamed into place."""
-    return folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+def holds(folder: Path, sealed: Sealed) -> bool:
+    """Say whether a folder has these very bytes, its manifest aside."""
+    try:
+        manifest = read_manifest(folder)
+        return manifest.files == sealed.manifest.files and all(
+            read_verified(folder, manifest, name, _LARGEST_FILE) == data for name, data in sealed.files.items()
+        )
+    except CheckpointError:
+        return False
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
@@ -198,22 +255,31 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         CheckpointError: it is missing, damaged, hostile or from a newer shakegpt; the message says which.
     """
     manifest = read_manifest(folder)
-    data = read_verified(folder, manifest, MODEL_FILE, _LARGEST_FILE)
     path = folder / MODEL_FILE
+    data = read_verified(folder, manifest, MODEL_FILE, _LARGEST_FILE)
     text, shapes = _read_header(data, path)
     try:
         record = parse_record(text, ModelRecord)
         vocabulary = Vocabulary(record.vocabulary)
     except ValueError as error:
         raise _damaged(path, error) from None
+    if record.schema != SCHEMA:
+        raise _damaged(path, f"it has schema {record.schema} where its manifest has {SCHEMA}")
     if len(vocabulary) != record.model.vocab_size:
         raise _damaged(path, f"{len(vocabulary)} characters for a vocabulary of {record.model.vocab_size}")
-    if record.model.parameters * 4 > len(data) or shapes != weight_shapes(record.model):
+    if _cache_bytes(record.model) > _LARGEST_CACHE:
+        raise _damaged(path, "its configuration asks for an absurd amount of memory to generate")
+    # The cheap comparisons come first: a model of these shapes is only made, without memory, where the sizes agree.
+    sizes_agree = record.model.parameters == manifest.parameters and record.model.parameters * 4 <= len(data)
+    if not sizes_agree or shapes != weight_shapes(record.model):
         raise _damaged(path, "its weights do not have the shapes that its configuration asks for")
-    weights = _load_tensors(data, path)
-    if not all(bool(torch.isfinite(weight).all()) for weight in weights.values()):
-        raise _damaged(path, "a weight is not a finite number")
+    weights = _load_finite(data, path)
     return Checkpoint(path=folder, manifest=manifest, config=record.model, vocabulary=vocabulary, weights=weights)
+
+
+def _cache_bytes(config: ModelConfig) -> int:
+    """Return the size of the keys and values that decoding one stream remembers."""
+    return 2 * 4 * config.n_layer * config.block_size * config.d_model
 
 
 def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
@@ -222,12 +288,32 @@ def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
         return {name: tuple(weight.shape) for name, weight in GPT(config).state_dict().items()}
 
 
-def _training_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    return {"optimizer.step": ()} | {
+_SIGNED = "optimizer.exp_avg."  # the only numbers of the optimizer that may be negative
+
+
+def _training_shapes(config: ModelConfig, *, scaled: bool) -> dict[str, tuple[int, ...]]:
+    single = ["optimizer.step"] + ["scaler.scale", "scaler.growth_tracker"] * scaled
+    return dict.fromkeys(single, ()) | {
         f"optimizer.{moment}.{name}": shape
         for moment in ("exp_avg", "exp_avg_sq")
         for name, shape in weight_shapes(config).items()
     }
+
+
+def _is_sensible(record: TrainingRecord) -> bool:
+    """Say whether a record's numbers could be a training's."""
+    counts = (record.step, record.tokens, record.train_loss_count, record.rollbacks, record.non_finite)
+    return (
+        all(0 <= count <= _LARGEST_COUNT for count in counts)
+        and record.train_loss_count <= record.step
+        and record.precision in get_args(Precision)
+        and record.threads >= 1
+        and 1 <= record.accumulate <= record.training.batch_size
+        and 0 < record.learning_rate_scale <= 1
+        and math.isfinite(record.train_loss_sum)
+        and (record.best_val_loss is None or math.isfinite(record.best_val_loss))
+        and (record.best_val_loss is None) == (record.best_step is None)
+    )
 
 
 def _serialise(tensors: Mapping[str, Tensor], record: ModelRecord | TrainingRecord) -> bytes:
@@ -263,11 +349,13 @@ def _product(shape: tuple[int, ...]) -> int:
     return result
 
 
-def _load_tensors(data: bytes, path: Path) -> dict[str, Tensor]:
+def _load_finite(data: bytes, path: Path) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = safetensors.torch.load(data)
     except Exception as error:  # safetensors has an error class of its own that is no subclass of a standard one
         raise _damaged(path, error) from None
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+        raise _damaged(path, "a number in it is not finite")
     return tensors
 
 

@@ -23,3 +23,10 @@ class CheckpointError(ShakegptError):
 
 class RunBusyError(ShakegptError):
     """Another process holds the run that this one wants to write."""
+
+
+def describe_failure(error: Exception) -> str:
+    """Return what to say of an error that ended a training."""
+    if isinstance(error, ShakegptError):
+        return str(error)
+    return f"The training ended unexpectedly ({type(error).__name__}: {error}); its checkpoints are whole."

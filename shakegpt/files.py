@@ -7,6 +7,7 @@ import hashlib
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
@@ -26,26 +27,40 @@ def read_bounded(path: Path, most: int) -> bytes:
         OSError: it is missing, or cannot be read, or is a link.
         ValueError: it is no regular file, or is larger.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError(f"{path.name} is not a regular file")
-        if status.st_size > most:
-            raise ValueError(f"{path.name} has {status.st_size:,} bytes, more than the {most:,} it may have")
-        data = file.read(most + 1)
-    if len(data) > most:
-        raise ValueError(f"{path.name} grew while it was read")
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise ValueError(f"{path.name} has {size:,} bytes, more than the {most:,} it may have")
+        data = file.read(size + 1)  # not most + 1: Python would set that much memory aside
+    if len(data) != size:
+        raise ValueError(f"{path.name} changed while it was read")
     return data
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file to read, never waiting for a pipe's writer and never following a link.
+
+    Raises:
+        OSError: it is missing, or cannot be read, or is a link.
+        ValueError: it is no regular file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ValueError(f"{path.name} is not a regular file")
+    return open(descriptor, "rb")
 
 
 def write_synced(path: Path, data: bytes) -> None:
     """Write a new private file and wait until it is on the disk."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
-    with open(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        unwritten = memoryview(data)
+        while unwritten:
+            unwritten = unwritten[os.write(descriptor, unwritten) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -53,7 +68,7 @@ def replace_file(path: Path, data: bytes) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         write_synced(partial, data)
-        os.replace(partial, path)
+        partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise

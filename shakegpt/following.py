@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from shakegpt.events import Event, Step
+from shakegpt.files import open_regular
+from shakegpt.log import parse_events
 from shakegpt.progress import ENDED, Snapshot, advance
-from shakegpt.run import Run, parse_events
+from shakegpt.run import Run
 
 OnChange = Callable[[Event | None, Snapshot], None]
 
@@ -30,14 +32,14 @@ class LogTail:
     def read(self) -> tuple[bool, list[Event]]:
         """Return whether the log starts over, and the events of the lines completed since the last look."""
         try:
-            with self._path.open("rb") as file:
+            with open_regular(self._path) as file:
                 file.seek(self._offset - len(self._last))
                 anew = file.read(len(self._last)) != self._last
                 if anew:
                     self._offset, self._last = 0, b""
                     file.seek(0)
                 return anew, self._parse(file.read(_CHUNK))
-        except FileNotFoundError:
+        except (OSError, ValueError):
             return False, []
 
     def _parse(self, data: bytes) -> list[Event]:

@@ -1,17 +1,20 @@
 """From what a user asks for to a trainer ready to run: a new run, the same run going on, or a fork of a checkpoint."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shakegpt.config import DEFAULT_PRESET, PRESETS, TrainingConfig, changed_fields
 from shakegpt.errors import CheckpointError, CorpusError, UsageError
-from shakegpt.library import TINY_SHAKESPEARE, OnProgress
+from shakegpt.hold import busy
+from shakegpt.library import TINY_SHAKESPEARE, OnProgress, find_corpus
 from shakegpt.run import CheckpointInfo, Run, RunRecord
 from shakegpt.store import Store
 
 if TYPE_CHECKING:
-    from shakegpt.checkpoint import Checkpoint, TrainingState
+    from shakegpt.checkpoint import TrainingState
     from shakegpt.corpus import Corpus
     from shakegpt.device import Placement
     from shakegpt.trainer import Trainer
@@ -61,6 +64,8 @@ def _begin(store: Store, request: TrainingRequest, on_progress: OnProgress | Non
     changes = dict(request.changes)
     dropout = changes.pop("dropout", None)
     config = preset.training_config(**changes)  # a value that makes no sense is told before anything is fetched
+    if request.run_name is not None:
+        store.check_free(request.run_name)
 
     from shakegpt.corpus import Corpus
     from shakegpt.device import choose_placement
@@ -78,15 +83,20 @@ def _begin(store: Store, request: TrainingRequest, on_progress: OnProgress | Non
         corpus_sha256=corpus.sha256,
         created=_now(),
         versions=versions(),
+        corpus_file=_file_of(request.corpus),
+        encoding=request.encoding,
     )
     run = store.create(record, request.run_name)
     return Trainer(run, config, corpus, model_config=model_config, placement=placement, preset=request.preset)
 
 
 def _go_on(store: Store, request: TrainingRequest, reference: str, on_progress: OnProgress | None) -> "Trainer":
-    from shakegpt.trainer import Resume, Trainer
+    from shakegpt.trainer import Resume, Trainer, versions
 
-    info, checkpoint, state, warnings = _read_resumable(store, reference)
+    warnings: list[str] = []
+    info, checkpoint = store.read(reference, warn=warnings.append, to_resume=True)
+    state = checkpoint.training_state()
+    request = _with_corpus(store, request, info)
     old = state.record.training
     config = replace(old, **{name: value for name, value in request.changes.items() if value is not None})
     if "min_learning_rate" not in request.changes and config.min_learning_rate > config.learning_rate:
@@ -94,11 +104,12 @@ def _go_on(store: Store, request: TrainingRequest, reference: str, on_progress: 
     dropout = request.changes.get("dropout")
     model_config = checkpoint.config if dropout is None else replace(checkpoint.config, dropout=dropout)
     changes = {**changed_fields(old, config), **changed_fields(checkpoint.config, model_config)}
-    if info.step >= config.steps:
+    if info.step > config.steps or (info.step == config.steps and info.val_loss is not None):
         raise UsageError(
             f"{info.reference} has already taken {info.step} of {config.steps} steps; give --steps a larger number to "
             "train on."
         )
+    run = _run_to_go_on_with(store, request, info, set(changes))
     placement = _placement_like(state, config)
     corpus = _same_corpus(state, request, on_progress)
     if checkpoint.vocabulary != corpus.vocabulary:
@@ -107,19 +118,24 @@ def _go_on(store: Store, request: TrainingRequest, reference: str, on_progress: 
             f"{request.encoding} has {corpus.vocabulary.describe()}."
         )
     warnings += _inexact(state, placement)
-    run = _run_to_write(store, request, info, RunRecord(
-        preset=state.record.preset,
-        model=model_config,
-        training=config,
-        corpus=corpus.name,
-        corpus_sha256=corpus.sha256,
-        created=_now(),
-        versions=state.record.versions,
-        resumed_from=info.reference,
-        changes={name: f"{before} -> {after}" for name, (before, after) in changes.items()},
-    ))  # fmt: skip
-    if run.name != info.run:
-        told = "; ".join(f"{name} {before} -> {after}" for name, (before, after) in changes.items())
+    told = "; ".join(f"{name} {before} -> {after}" for name, (before, after) in changes.items())
+    if run is not None:
+        warnings += [f"From here on: {told}."] if told else []
+    else:
+        record = RunRecord(
+            preset=state.record.preset,
+            model=model_config,
+            training=config,
+            corpus=corpus.name,
+            corpus_sha256=corpus.sha256,
+            created=_now(),
+            versions=versions(),
+            resumed_from=info.reference,
+            changes={name: f"{before} -> {after}" for name, (before, after) in changes.items()},
+            corpus_file=_file_of(request.corpus),
+            encoding=request.encoding,
+        )
+        run = store.create(record, request.run_name)
         warnings.append(f"This is a new run, {run.name}, forked from {info.reference}: {told or 'nothing changed'}.")
         state = replace(state, record=replace(state.record, best_step=None, best_val_loss=None))
     return Trainer(
@@ -133,27 +149,20 @@ def _go_on(store: Store, request: TrainingRequest, reference: str, on_progress: 
     )
 
 
-def _read_resumable(
-    store: Store, reference: str
-) -> "tuple[CheckpointInfo, Checkpoint, TrainingState, list[str]]":
-    """Read the checkpoint, falling back from a run's damaged last one to those before it, and say so."""
-    from shakegpt.checkpoint import read_checkpoint
+def _with_corpus(store: Store, request: TrainingRequest, info: CheckpointInfo) -> TrainingRequest:
+    """Fill in where the run's text was and how it was read, unless the user says it anew."""
+    if request.corpus is not None or info.run is None:
+        return request
+    record = store.run(info.run).record
+    there = record.corpus_file if record.corpus_file and Path(record.corpus_file).is_file() else None
+    return replace(request, corpus=there, encoding=record.encoding)
 
-    info = store.resumable(reference)
-    candidates = [info]
-    if info.run is not None and "@" not in reference:
-        candidates += [other for other in reversed(store.run(info.run).checkpoints()) if other.step < info.step]
-    warnings: list[str] = []
-    trouble: CheckpointError | None = None
-    for candidate in candidates:
-        try:
-            checkpoint = read_checkpoint(candidate.path)
-            return candidate, checkpoint, checkpoint.training_state(), warnings
-        except CheckpointError as error:
-            trouble = trouble or error
-            warnings.append(f"{error} Going back to the checkpoint before it.")
-    assert trouble is not None
-    raise trouble
+
+def _file_of(corpus: str | None) -> str | None:
+    """Return the absolute path of a corpus that was given as a file."""
+    if corpus is None or find_corpus(corpus).source != "file":
+        return None
+    return str(Path(corpus).expanduser().absolute())
 
 
 def _same_corpus(state: "TrainingState", request: TrainingRequest, on_progress: OnProgress | None) -> "Corpus":
@@ -193,23 +202,26 @@ def _inexact(state: "TrainingState", placement: "Placement") -> list[str]:
     return [f"Going on, but not to the bit as an uncut run would: {told}."] if told else []
 
 
-def _run_to_write(store: Store, request: TrainingRequest, info: CheckpointInfo, record: RunRecord) -> Run:
-    """The same run where its last checkpoint goes on unchanged; else a new one, forked."""
-    changed = set(record.changes or {}) - _SESSION_FIELDS
-    if info.run is None or changed or request.run_name not in (None, info.run):
-        return store.create(record, request.run_name if request.run_name != info.run else None)
+def _run_to_go_on_with(store: Store, request: TrainingRequest, info: CheckpointInfo, changes: set[str]) -> Run | None:
+    """Return the checkpoint's own run where it goes on unchanged from its last; ``None`` where that makes a new run.
+
+    Raises:
+        RunBusyError: another process is training that run.
+    """
+    if info.run is None or changes - _SESSION_FIELDS or request.run_name not in (None, info.run):
+        return None
     run = store.run(info.run)
+    if (owner := run.owner()) is not None:
+        raise busy(run.name, owner)
     # Checkpoints beyond the one asked for would be overtaken by other numbers: leave them to the run they belong to.
     # Damaged ones were passed over on purpose, and are written anew.
     from shakegpt.checkpoint import read_checkpoint
 
-    for later in run.checkpoints():
-        if later.step > info.step:
-            try:
-                read_checkpoint(later.path)
-            except CheckpointError:
-                continue
-            return store.create(record, None)
+    for step, path in run.checkpoint_folders():
+        if step > info.step:
+            with suppress(CheckpointError):
+                read_checkpoint(path).training_state()
+                return None
     return run
 
 

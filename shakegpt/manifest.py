@@ -1,6 +1,7 @@
 """What a checkpoint says of itself: enough to list and choose checkpoints without reading a weight."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,6 +16,7 @@ MANIFEST_FILE = "manifest.json"
 MODEL_FILE = "model.safetensors"
 TRAINING_FILE = "training.safetensors"
 _LARGEST_MANIFEST = 64 * 1024
+_LARGEST_COUNT = 10**12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,8 @@ def read_manifest(folder: Path) -> Manifest:
     except FileNotFoundError:
         raise CheckpointError(f"{where} is not a checkpoint: it has no {MANIFEST_FILE}.") from None
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"The checkpoint {where} cannot be read: {error}.") from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise CheckpointError(f"The checkpoint {where} cannot be read: {reason}.") from error
     try:
         values = parse_json(text)
         schema = values.get("schema") if isinstance(values, dict) else None
@@ -69,15 +72,23 @@ def read_manifest(folder: Path) -> Manifest:
                 "upgrade to read it."
             )
         manifest = parse_record(text, Manifest)
-        if manifest.schema != SCHEMA or manifest.step < 0 or MODEL_FILE not in manifest.files:
-            raise ValueError("its fields do not fit together")
-        if set(manifest.files) - {MODEL_FILE, TRAINING_FILE}:
-            raise ValueError("it names files that no checkpoint has")
-    except (ValueError, UnicodeDecodeError) as error:
+        _check(manifest)
+    except ValueError as error:
+        reason = harmless(str(error), one_line=True)
         raise CheckpointError(
-            f"The checkpoint {where} is damaged: its {MANIFEST_FILE} makes no sense ({harmless(str(error), one_line=True)})."
+            f"The checkpoint {where} is damaged: its {MANIFEST_FILE} makes no sense ({reason})."
         ) from None
     return manifest
+
+
+def _check(manifest: Manifest) -> None:
+    counts = (manifest.step, manifest.parameters, manifest.seconds)
+    if manifest.schema != SCHEMA or not all(0 <= count <= _LARGEST_COUNT for count in counts):
+        raise ValueError("a number is out of its range")
+    if manifest.val_loss is not None and not math.isfinite(manifest.val_loss):
+        raise ValueError("its validation loss is not finite")
+    if MODEL_FILE not in manifest.files or set(manifest.files) - {MODEL_FILE, TRAINING_FILE}:
+        raise ValueError("it does not name the files that a checkpoint has")
 
 
 def read_verified(folder: Path, manifest: Manifest, name: str, most: int) -> bytes:

@@ -10,6 +10,8 @@ from shakegpt.model import GPT
 
 _FIRST_SCALE = 2.0**16
 _GROWTH_INTERVAL = 2_000
+_LEAST_SCALE = 1.0
+"""Gradients that overflow even so were not made to by the scaling."""
 
 
 class Optimizer:
@@ -40,7 +42,7 @@ class Optimizer:
         self.skipped = False
         """Whether the last step was not taken, since a number was not finite."""
         self.overflowed = False
-        """Whether that was the gradient scaler's doing, which lowers its scale and goes on."""
+        """Whether that was for a loss scale too high for fp16, now lowered: part of the recipe, and no trouble."""
 
     @property
     def loss_scale(self) -> float:
@@ -58,10 +60,11 @@ class Optimizer:
         norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), self._clip)
         self.skipped = not bool(torch.isfinite(loss) & torch.isfinite(norm))
         before = self._scaler.get_scale()
-        if not self.skipped or self._scaler.is_enabled():  # the scaler skips by itself, and must see that it did
+        if not self.skipped:
             self._scaler.step(self._adamw)
-            self._scaler.update()
-        self.overflowed = self._scaler.get_scale() < before
+        if self._scaler.is_enabled():
+            self._scaler.update()  # after an overflow lower, after many steps without one higher
+        self.overflowed = bool(torch.isfinite(loss)) and _LEAST_SCALE <= self._scaler.get_scale() < before
         return norm
 
     def tensors(self) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ def parse_record(text: str | bytes, kind: type[Record]) -> Record:
     """
     parse_json(text)  # pydantic takes the last of two equal keys; a checkpoint with two is no checkpoint of ours
     try:
-        return _adapter(kind).validate_json(text, strict=True)
+        record: Record = _adapter(kind).validate_json(text, strict=True)  # type: ignore[arg-type]
     except ValueError as error:
         details = getattr(error, "errors", None)
         if details is None:
@@ -26,6 +26,7 @@ def parse_record(text: str | bytes, kind: type[Record]) -> Record:
         first = details(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise ValueError(f"{place}: {first['msg']}" if place else str(first["msg"])) from None
+    return record
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -52,7 +53,7 @@ def _refuse(constant: str) -> Any:
 
 
 @cache
-def _adapter(kind: type[Record]) -> "TypeAdapter[Record]":
+def _adapter(kind: Any) -> "TypeAdapter[Any]":
     from pydantic import TypeAdapter  # a tenth of a second that commands which read no file do without
 
     return TypeAdapter(kind)

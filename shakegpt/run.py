@@ -1,25 +1,24 @@
 """One training run on disk: what it is, what happened in it, its checkpoints, and which process holds it."""
 
+import errno
 import json
 import os
 import re
 import shutil
-import socket
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
-from filelock import FileLock, Timeout
-
 from shakegpt.config import ModelConfig, TrainingConfig
-from shakegpt.errors import CheckpointError, RunBusyError, ShakegptError
-from shakegpt.events import Event, Failed, Finished, event_from_json
-from shakegpt.files import FILE_MODE, make_folder, read_bounded, replace_file
-from shakegpt.manifest import Manifest, read_manifest
+from shakegpt.errors import CheckpointError, ShakegptError
+from shakegpt.events import Failed, Finished
+from shakegpt.files import make_folder, read_bounded, replace_file, sync_folder, write_synced
+from shakegpt.hold import Hold, Owner, is_held, owner_of
+from shakegpt.log import EventLog
+from shakegpt.manifest import MANIFEST_FILE, Manifest, read_manifest
 from shakegpt.progress import Snapshot, replay
 from shakegpt.records import parse_record
 from shakegpt.text import harmless
@@ -31,12 +30,9 @@ Request = Literal["pause", "resume", "save", "stop"]
 _RECORD_FILE = "run.json"
 _METRICS_FILE = "metrics.jsonl"
 _LOCK_FILE = "lock"
-_OWNER_FILE = "owner.json"
 _REQUEST_FILE = "request"
 _CHECKPOINT_NAME = re.compile(r"step-(\d{8,12})")
 _LARGEST_RECORD = 1024**2
-_TAIL_BYTES = 64 * 1024
-_LOCK_PATIENCE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,21 +53,10 @@ class RunRecord:
     """The checkpoint that this run was forked from."""
     changes: dict[str, str] | None = None
     """What the fork changed: ``{"steps": "5000 -> 9000"}``."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Owner:
-    """The process that holds a run."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
-
-    pid: int
-    host: str
-
-    @property
-    def here(self) -> bool:
-        """Whether it runs on this host."""
-        return self.host == socket.gethostname()
+    corpus_file: str | None = None
+    """Where the text was, if it was given as a file; resuming looks there first."""
+    encoding: str = "utf-8"
+    """How the text's bytes spell characters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +102,6 @@ class Run:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._metrics: int | None = None
 
     @property
     def name(self) -> str:
@@ -134,8 +118,9 @@ class Run:
         try:
             return parse_record(read_bounded(self.path / _RECORD_FILE, _LARGEST_RECORD), RunRecord)
         except (OSError, ValueError) as error:
+            reason = harmless(str(error), one_line=True)
             raise ShakegptError(
-                f"The run {self.name} is damaged: its {_RECORD_FILE} cannot be read ({harmless(str(error), one_line=True)})."
+                f"The run {self.name} is damaged: its {_RECORD_FILE} cannot be read ({reason})."
             ) from None
 
     # Checkpoints
@@ -149,18 +134,29 @@ class Run:
         """Return the folder of the checkpoint of a step."""
         return self.checkpoint_folder / f"step-{step:08d}"
 
-    def checkpoints(self) -> list[CheckpointInfo]:
-        """Return the checkpoints with a readable manifest, by step. Links and strangers' files are passed over."""
+    def checkpoint_folders(self) -> list[tuple[int, Path]]:
+        """Return the step and the folder of everything that looks like a checkpoint, by step. Links are passed over."""
         found = []
-        with suppress(FileNotFoundError), os.scandir(self.checkpoint_folder) as entries:
+        if self.checkpoint_folder.is_symlink():
+            return []
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.checkpoint_folder) as entries:
             for entry in entries:
                 match = _CHECKPOINT_NAME.fullmatch(entry.name)
                 if match and entry.is_dir(follow_symlinks=False):
-                    with suppress(CheckpointError, FileNotFoundError):
-                        info = describe_checkpoint(Path(entry.path), run=self.name)
-                        if info.step == int(match[1]):
-                            found.append(info)
-        return sorted(found, key=lambda info: info.step)
+                    path = Path(entry.path)
+                    if path == self.checkpoint_path(int(match[1])):
+                        found.append((int(match[1]), path))
+        return sorted(found)
+
+    def checkpoints(self) -> list[CheckpointInfo]:
+        """Return the checkpoints with a readable manifest, by step."""
+        found = []
+        for step, path in self.checkpoint_folders():
+            with suppress(CheckpointError, OSError):  # damaged, or just removed by the writer
+                info = describe_checkpoint(path, run=self.name)
+                if info.step == step:
+                    found.append(info)
+        return found
 
     def best(self) -> CheckpointInfo | None:
         """Return the checkpoint of lowest validation loss; where none was evaluated, the last."""
@@ -168,7 +164,7 @@ class Run:
 
     def last(self) -> CheckpointInfo | None:
         """Return the checkpoint of the highest step."""
-        return max(self.checkpoints(), key=lambda info: info.step, default=None)
+        return next(reversed(self.checkpoints()), None)
 
     def prune(self, keep: int) -> None:
         """Remove old checkpoints, leaving the best, the last and the newest ``keep`` beside them."""
@@ -180,13 +176,10 @@ class Run:
 
     def sweep(self) -> None:
         """Remove what writers that died left half done. Only the process that holds the run may."""
-        with suppress(FileNotFoundError), os.scandir(self.checkpoint_folder) as entries:
-            for entry in entries:
-                if entry.name.startswith(".") and entry.name.endswith((".tmp", ".gone")):
-                    shutil.rmtree(entry.path, ignore_errors=True)
-        for leftover in self.path.glob(".*.tmp"):
-            leftover.unlink(missing_ok=True)
-        (self.path / _REQUEST_FILE).unlink(missing_ok=True)
+        for folder in (self.path, self.checkpoint_folder, *(path for _, path in self.checkpoint_folders())):
+            sweep_folder(folder)
+        with suppress(OSError):
+            (self.path / _REQUEST_FILE).unlink()
 
     # The log of events
 
@@ -195,37 +188,20 @@ class Run:
         """Where the events are recorded, one JSON object a line."""
         return self.path / _METRICS_FILE
 
-    def record_event(self, event: Event) -> None:
-        """Append an event to the log in one write.
-
-        Raises:
-            OSError: it could not be written; a line cut short is closed before the next one.
-        """
-        line = json.dumps(event.to_json(), ensure_ascii=False, allow_nan=False).encode() + b"\n"
-        if self._metrics is None:
-            self._metrics = os.open(
-                self.metrics_path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE
-            )
-        end = os.fstat(self._metrics).st_size
-        if end and os.pread(self._metrics, 1, end - 1) != b"\n":
-            line = b"\n" + line
-        if os.write(self._metrics, line) != len(line):
-            raise OSError(28, "No space left on device")
-
-    def events(self) -> Iterator[Event]:
-        """Yield the events recorded so far, passing over lines that are torn or not understood."""
-        with suppress(FileNotFoundError), open(self.metrics_path, "rb") as file:
-            yield from parse_events(file)
+    @cached_property
+    def log(self) -> EventLog:
+        """The record of what happened."""
+        return EventLog(self.metrics_path)
 
     def snapshot(self) -> Snapshot:
         """Return the run's story so far."""
-        return replay(self.events())
+        return replay(self.log.events())
 
     def status(self) -> Status:
         """Say how the run stands. A run that no living process holds never reads as training."""
         if self.is_held():
             return "training"
-        match self._last_event():
+        match self.log.last():
             case Finished(outcome=outcome):
                 return outcome
             case Failed():
@@ -233,49 +209,23 @@ class Run:
             case _:
                 return "killed"
 
-    def _last_event(self) -> Event | None:
-        try:
-            with open(self.metrics_path, "rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
-                events = list(parse_events(file))
-        except OSError:
-            return None
-        return events[-1] if events else None
-
     # One writer
 
-    def hold(self) -> "Hold":
-        """Take the run for writing.
+    def hold(self) -> Hold:
+        """Take the run for writing, until the hold is closed.
 
         Raises:
             RunBusyError: another process holds it; the message says which, on which host.
         """
-        return Hold(self)
+        return Hold(self.path / _LOCK_FILE, self.name)
 
     def is_held(self) -> bool:
         """Say whether a living process holds the run, without disturbing it."""
-        import fcntl
-
-        try:
-            descriptor = os.open(self.path / _LOCK_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+        return is_held(self.path / _LOCK_FILE)
 
     def owner(self) -> Owner | None:
         """Return the process that holds the run, if one does."""
-        if not self.is_held():
-            return None
-        try:
-            return parse_record(read_bounded(self.path / _OWNER_FILE, 4096), Owner)
-        except (OSError, ValueError):
-            return Owner(pid=0, host="an unknown host")
+        return owner_of(self.path / _LOCK_FILE)
 
     # Asking the process that holds it
 
@@ -291,10 +241,11 @@ class Run:
 
     def take_request(self) -> Request | None:
         """Return what another process asked for since the last call, if anything."""
-        path = self.path / _REQUEST_FILE
+        taken = self.path / f".{_REQUEST_FILE}.{os.getpid()}.tmp"
         try:
-            asked = read_bounded(path, 64).decode("ascii", "replace")
-            path.unlink()
+            (self.path / _REQUEST_FILE).rename(taken)  # first, so that none that comes meanwhile is lost
+            asked = read_bounded(taken, 64).decode("ascii", "replace")
+            taken.unlink()
         except (OSError, ValueError):
             return None
         return next((request for request in get_args(Request) if request == asked), None)
@@ -307,7 +258,7 @@ class Run:
         for folder, _, names in os.walk(self.path):
             for name in names:
                 with suppress(OSError):
-                    total += os.lstat(os.path.join(folder, name)).st_size
+                    total += Path(folder, name).lstat().st_size
         return total
 
     def remove(self) -> None:
@@ -329,70 +280,57 @@ class Run:
         check_run_name(name)
         target = self.path.with_name(name)
         with self.hold():
-            if target.exists():
-                raise ShakegptError(f"There is a run {name} already.")
-            os.rename(self.path, target)
+            try:
+                _rename_to_new(self.path, target)
+            except FileExistsError:
+                raise ShakegptError(f"There is a run {name} already.") from None
         return Run(target)
-
-
-class Hold:
-    """The right to write a run, until closed or the process ends."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._lock = FileLock(run.path / _LOCK_FILE, mode=FILE_MODE, thread_local=False)
-        try:
-            self._lock.acquire(timeout=_LOCK_PATIENCE_SECONDS, poll_interval=0.02)
-        except Timeout:
-            owner = run.owner()
-            who = f"process {owner.pid} on {harmless(owner.host, one_line=True)}" if owner else "another process"
-            raise RunBusyError(
-                f"The run {run.name} is being trained by {who}; stop it with `shakegpt stop {run.name}`, watch it with "
-                f"`shakegpt watch {run.name}`, or give this run another name with --run."
-            ) from None
-        with suppress(OSError):  # who holds it is a courtesy; a full disk must not keep a run from going on
-            replace_file(
-                run.path / _OWNER_FILE, json.dumps(asdict(Owner(pid=os.getpid(), host=socket.gethostname()))).encode()
-            )
-
-    def close(self) -> None:
-        """Let go."""
-        self._lock.release()
-
-    def __enter__(self) -> "Hold":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def check_run_name(name: str) -> None:
     """Raise ``ShakegptError`` where a name could not be a run's."""
     if not RUN_NAME.fullmatch(name):
         raise ShakegptError(
-            f"A run cannot be called '{harmless(name, one_line=True)}': a name is 1 to 64 letters, digits, dots, dashes "
-            "or underscores, and does not begin with a dot."
+            f"A run cannot be called '{harmless(name, one_line=True)}': a name is 1 to 64 letters, digits, dots, "
+            "dashes or underscores, and does not begin with a dot."
         )
 
 
 def create_run(path: Path, record: RunRecord) -> Run:
-    """Make the folder of a new run.
+    """Make the folder of a new run: whole or not at all.
 
     Raises:
         FileExistsError: there is one already.
+        OSError: the store cannot be written.
     """
-    make_folder(path.parent)
-    path.mkdir(mode=0o700)
-    run = Run(path)
-    make_folder(run.checkpoint_folder)
+    if path.exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     text = json.dumps(asdict(record), indent=2, sort_keys=True, ensure_ascii=False)
-    replace_file(path / _RECORD_FILE, (text + "\n").encode())
-    return run
+    try:
+        make_folder(Run(partial).checkpoint_folder)
+        write_synced(partial / _RECORD_FILE, (text + "\n").encode())
+        sync_folder(partial)
+        _rename_to_new(partial, path)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    sync_folder(path.parent)
+    return Run(path)
+
+
+def _rename_to_new(path: Path, target: Path) -> None:
+    try:
+        path.rename(target)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+        raise
 
 
 def is_run(path: Path) -> bool:
     """Say whether a folder is a run."""
-    return RUN_NAME.fullmatch(path.name) is not None and (path / _RECORD_FILE).is_file() and not path.is_symlink()
+    return RUN_NAME.fullmatch(path.name) is not None and not path.is_symlink() and (path / _RECORD_FILE).is_file()
 
 
 def describe_checkpoint(path: Path, *, run: str | None = None, reference: str | None = None) -> CheckpointInfo:
@@ -404,7 +342,7 @@ def describe_checkpoint(path: Path, *, run: str | None = None, reference: str | 
     manifest = read_manifest(path)
     reference = reference or (f"{run}@{manifest.step}" if run else str(path))
     return CheckpointInfo(
-        reference=reference, run=run, path=path, manifest=manifest, created=os.stat(path / "manifest.json").st_mtime
+        reference=reference, run=run, path=path, manifest=manifest, created=(path / MANIFEST_FILE).stat().st_mtime
     )
 
 
@@ -416,19 +354,28 @@ def best_of(checkpoints: list[CheckpointInfo]) -> CheckpointInfo | None:
     return checkpoints[-1] if checkpoints else None
 
 
-def parse_events(lines: Iterator[bytes] | Any) -> Iterator[Event]:
-    """Yield the events of a log's lines, passing over what is torn or not understood."""
-    for line in lines:
-        try:
-            values = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(values, dict) and (event := event_from_json(values)) is not None:
-            yield event
-
-
 def remove_folder(path: Path) -> None:
     """Remove a folder so that a reader sees it whole or not at all: renamed away first."""
     gone = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}.gone")
-    os.rename(path, gone)
+    path.rename(gone)
     shutil.rmtree(gone, ignore_errors=True)
+
+
+def sweep_folder(path: Path, *, older_than: float = 0.0) -> None:
+    """Remove what a process that died left half made or half removed in a folder.
+
+    Args:
+        path: the folder.
+        older_than: leave alone what was touched in so many seconds; another process may be at it.
+    """
+    with suppress(OSError), os.scandir(path) as entries:
+        for entry in entries:
+            if not entry.name.startswith(".") or not entry.name.endswith((".tmp", ".gone")):
+                continue
+            with suppress(OSError):
+                if time.time() - entry.stat(follow_symlinks=False).st_mtime < older_than:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                else:
+                    Path(entry.path).unlink()

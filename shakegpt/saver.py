@@ -10,7 +10,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from torch import Tensor
 
-from shakegpt.checkpoint import TrainingState, read_checkpoint, write_checkpoint
+from shakegpt.checkpoint import TrainingState, holds, seal_checkpoint, write_sealed
 from shakegpt.config import ModelConfig
 from shakegpt.errors import CheckpointError, ShakegptError
 from shakegpt.files import replace_file
@@ -42,11 +42,15 @@ class Saver:
         self.newest: tuple[int, float | None] = (-1, None)
         """The step and the validation loss of the newest checkpoint that is safely on disk."""
 
-    def due(self) -> bool:
-        """Say whether wall time asks for a save: the interval has passed, or an earlier failure waits for its retry."""
+    def due(self, *, within: float = 0.0) -> bool:
+        """Say whether wall time asks for a save: the interval has passed, or an earlier failure waits for its retry.
+
+        Args:
+            within: seconds that nothing can be saved in from now on.
+        """
         if self.attempts:
-            return time.monotonic() >= self._retry_at
-        return self._every > 0 and time.monotonic() - self._saved_at >= self._every
+            return self.ready()
+        return self._every > 0 and time.monotonic() + within - self._saved_at >= self._every
 
     def ready(self) -> bool:
         """Say whether a save may be tried now: not while backing off."""
@@ -70,28 +74,28 @@ class Saver:
     ) -> CheckpointInfo:
         """Write a checkpoint and remove those no longer kept.
 
-        One that is already there, of this step, only learns its validation loss: equal steps have equal weights.
+        One that is already there, of this step and of the same bytes, only learns its validation loss.
 
         Raises:
             ShakegptError: it could not be written; earlier checkpoints are whole, and the back-off has begun.
         """
         folder = self._run.checkpoint_path(step)
         try:
-            if _is_good(folder):
+            sealed = seal_checkpoint(
+                config=config,
+                vocabulary=vocabulary,
+                weights=weights,
+                step=step,
+                val_loss=val_loss,
+                seconds=seconds,
+                state=state,
+            )
+            if holds(folder, sealed):
                 _note_val_loss(folder, val_loss)
             else:
                 if folder.exists():
                     remove_folder(folder)
-                write_checkpoint(
-                    folder,
-                    config=config,
-                    vocabulary=vocabulary,
-                    weights=weights,
-                    step=step,
-                    val_loss=val_loss,
-                    seconds=seconds,
-                    state=state,
-                )
+                write_sealed(folder, sealed)
             info = describe_checkpoint(folder, run=self._run.name)
         except (OSError, SafetensorError, CheckpointError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -111,14 +115,6 @@ class Saver:
             f"is tried again in {delay:.0f} s."
         )
         return ShakegptError(self.trouble)
-
-
-def _is_good(folder: Path) -> bool:
-    try:
-        read_checkpoint(folder).training_state()
-    except CheckpointError:
-        return False
-    return True
 
 
 def _note_val_loss(folder: Path, val_loss: float | None) -> None:

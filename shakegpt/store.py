@@ -1,7 +1,7 @@
 """Runs and checkpoints in the user's data directory, and the names that find them."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -12,6 +12,7 @@ import platformdirs
 from shakegpt.assets import asset_path
 from shakegpt.errors import CheckpointError, ShakegptError
 from shakegpt.files import make_folder
+from shakegpt.hold import busy
 from shakegpt.manifest import MANIFEST_FILE
 from shakegpt.run import (
     CheckpointInfo,
@@ -22,13 +23,15 @@ from shakegpt.run import (
     create_run,
     describe_checkpoint,
     is_run,
-    parse_events,
+    sweep_folder,
 )
 from shakegpt.text import harmless
 
 if TYPE_CHECKING:
     from shakegpt.checkpoint import Checkpoint
     from shakegpt.sampling import Speaker
+
+Warn = Callable[[str], None]
 
 HOME = "SHAKEGPT_HOME"
 PRETRAINED = "pretrained"
@@ -39,9 +42,10 @@ _RUN_NAMES = (
     "tempest", "verona", "windsor", "measure", "errors", "ado", "labours", "dream", "merchant", "arden", "shrew",
     "allswell", "twelfth", "winter", "john", "richard", "henry", "troilus", "pericles",
 )  # fmt: skip
+_LEFTOVER_SECONDS = 3600.0
 _RESERVED_NAMES = frozenset({LAST, PRETRAINED})
 
-__all__ = ["CheckpointInfo", "Run", "RunRecord", "RunSummary", "Store", "parse_events"]
+__all__ = ["CheckpointInfo", "Run", "RunRecord", "RunSummary", "Store"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,11 +121,10 @@ class Store:
             ShakegptError: the name is none, is reserved or is taken; or the store cannot be written.
         """
         if name is not None:
-            check_run_name(name)
-            if name in _RESERVED_NAMES:
-                raise ShakegptError(f"A run cannot be called {name}: that name has a meaning of its own.")
+            self.check_free(name)
         try:
             make_folder(self.runs_folder)
+            sweep_folder(self.runs_folder, older_than=_LEFTOVER_SECONDS)
             for candidate in [name] if name else _free_names():
                 try:
                     return create_run(self.runs_folder / candidate, record)
@@ -132,7 +135,25 @@ class Store:
                 f"The store {self.home} cannot be written ({error.strerror}); free some space, or name another place "
                 f"in ${HOME}."
             ) from error
-        raise ShakegptError(
+        raise self._taken(name or "")
+
+    def check_free(self, name: str) -> None:
+        """Check that a new run may have this name.
+
+        Raises:
+            RunBusyError: a process is training a run of this name; the message says which.
+            ShakegptError: the name is none, is reserved or is taken.
+        """
+        check_run_name(name)
+        if name in _RESERVED_NAMES:
+            raise ShakegptError(f"A run cannot be called {name}: that name has a meaning of its own.")
+        if (self.runs_folder / name).exists():
+            raise self._taken(name)
+
+    def _taken(self, name: str) -> ShakegptError:
+        if (owner := Run(self.runs_folder / name).owner()) is not None:
+            return busy(name, owner)
+        return ShakegptError(
             f"There is a run {name} already; go on with it by --resume {name}, or choose another name with --run."
         )
 
@@ -217,22 +238,70 @@ class Store:
                 return best.reference
         return PRETRAINED
 
-    def open(self, reference: str) -> "Checkpoint":
+    def open(self, reference: str, *, warn: Warn | None = None) -> "Checkpoint":
         """Read and verify the checkpoint that a reference names.
+
+        Args:
+            reference: as for ``find``.
+            warn: told of a damaged ``last`` that was passed over for the one before it; without it, none is.
 
         Raises:
             ShakegptError: it names nothing, or the checkpoint is damaged.
         """
+        return self.read(reference, warn=warn)[1]
+
+    def read(
+        self, reference: str, *, warn: Warn | None = None, to_resume: bool = False
+    ) -> "tuple[CheckpointInfo, Checkpoint]":
+        """Read a checkpoint as ``open`` does, and say which one it was.
+
+        Args:
+            reference: as for ``find``.
+            warn: as for ``open``.
+            to_resume: a run's name alone means its last, and the training's state must be sound as well.
+        """
         from shakegpt.checkpoint import read_checkpoint  # torch takes a second that lists and completion do without
 
-        return read_checkpoint(self.find(reference).path)
+        tried = set[Path]()
+        trouble: CheckpointError | None = None
+        while True:
+            path, run = self._locate(reference, tried, to_resume=to_resume)
+            if path is None:
+                break
+            tried.add(path)
+            try:
+                checkpoint = read_checkpoint(path)
+                if to_resume:
+                    checkpoint.training_state()
+                return describe_checkpoint(path, run=run, reference=None if run else reference), checkpoint
+            except CheckpointError as error:
+                if not path.exists():
+                    continue  # the run's writer has just removed it for a newer one
+                trouble = trouble or error
+                if warn is None:
+                    break
+                warn(f"{error} Going back to the checkpoint before it.")
+        raise trouble or CheckpointError(f"There is no checkpoint {harmless(reference, one_line=True)} any more.")
 
-    def speaker(self, reference: str) -> "Speaker":
-        """Return a model ready to speak. Raises as ``open``."""
+    def _locate(self, reference: str, tried: set[Path], *, to_resume: bool) -> tuple[Path | None, str | None]:
+        """Return the folder that a reference names, apart from those tried already, and its run."""
+        name, _, which = reference.partition("@")
+        if reference == LAST:
+            run = next((run for run in self.runs() if run.checkpoint_folders()), None)
+        elif os.sep not in reference and reference != PRETRAINED and (which == LAST or (to_resume and not which)):
+            run = self.run(name)
+        else:
+            run = None
+        if run is not None and (folders := run.checkpoint_folders()):
+            return next((path for _, path in reversed(folders) if path not in tried), None), run.name
+        info = self.find(reference)
+        return (None if info.path in tried else info.path), info.run
+
+    def speaker(self, reference: str, *, warn: Warn | None = None) -> "Speaker":
+        """Return a model ready to speak. Arguments and errors as for ``open``."""
         from shakegpt.sampling import Speaker
 
-        info = self.find(reference)
-        checkpoint = self.open(reference)
+        info, checkpoint = self.read(reference, warn=warn)
         return Speaker(
             model=checkpoint.model(),
             vocabulary=checkpoint.vocabulary,
@@ -240,12 +309,6 @@ class Store:
             step=info.step,
             val_loss=info.val_loss,
         )
-
-    def resumable(self, reference: str) -> CheckpointInfo:
-        """Return the checkpoint to train on from: as ``find``, but a run's name alone means its last."""
-        if "@" not in reference and os.sep not in reference and reference not in _RESERVED_NAMES:
-            return self.find(f"{reference}@{LAST}")
-        return self.find(reference)
 
 
 def _free_names() -> Iterator[str]:

@@ -5,17 +5,18 @@ import platform
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 import torch
 
 from shakegpt import __version__
-from shakegpt.checkpoint import Checkpoint, TrainingRecord, TrainingState, build_model, read_checkpoint
+from shakegpt.checkpoint import Checkpoint, TrainingRecord, TrainingState, build_model
 from shakegpt.config import ModelConfig, SamplingConfig, TrainingConfig
 from shakegpt.corpus import Corpus, draw_batch
 from shakegpt.device import Placement
-from shakegpt.errors import CheckpointError, ShakegptError
+from shakegpt.errors import ShakegptError, describe_failure
 from shakegpt.evaluation import evaluate
 from shakegpt.events import Evaluation, Event, Failed, Finished, Outcome, Sample, Saved, Started, Step, Warning
 from shakegpt.gradients import Gradients
@@ -23,17 +24,13 @@ from shakegpt.manifest import SCHEMA
 from shakegpt.model import GPT
 from shakegpt.optimizer import Optimizer
 from shakegpt.randomness import derive_seed
+from shakegpt.recovery import MOST_ROLLBACKS, Recovery
+from shakegpt.run import Run
 from shakegpt.sampling import Speaker, Stream
 from shakegpt.saver import Saver
 from shakegpt.schedule import learning_rate_at
-from shakegpt.run import Run
 from shakegpt.workers import Workers
 
-NON_FINITE_PATIENCE = 5
-"""Steps in a row without a finite loss and gradient before the run goes back to a good checkpoint."""
-MOST_ROLLBACKS = 3
-ROLLBACK_RATE = 0.5
-"""What going back does to the learning rate."""
 _RATE_WINDOW = 10
 _SAMPLE_SETTINGS = SamplingConfig(temperature=0.8, top_p=0.95)
 _LOG_EVERY_ON_GPU = 10  # fetching a loss makes the GPU wait for the CPU
@@ -78,6 +75,13 @@ class Trainer:
     ) -> None:
         corpus.require(model_config.block_size)
         self.run, self.config, self.corpus, self.placement, self.preset = run, config, corpus, placement, preset
+        self.step = self.tokens = self._loss_count = 0
+        self._loss_sum = torch.zeros((), dtype=torch.float64)
+        self._recovery = Recovery(run)
+        self._val_loss: float | None = None
+        """Of the weights of this moment; ``None`` until they are evaluated."""
+        self._best_val_loss: float | None = None
+        self._best_step: int | None = None
         self._model_config = model_config
         self._resume = resume
         self._stop = threading.Event()
@@ -86,6 +90,8 @@ class Trainer:
         self._train_ids = corpus.train.to(placement.device)
         self._validation_ids = corpus.validation.to(placement.device)
         self._clock = _Clock()
+        self._evaluation_seconds = 0.0
+        self._log_trouble = ""
         self._durations: deque[float] = deque(maxlen=_RATE_WINDOW)
         self._workers = Workers(placement.threads)
         self._saver = Saver(run, keep=config.keep, every_seconds=config.save_seconds)
@@ -118,7 +124,7 @@ class Trainer:
     # The loop
 
     def __iter__(self) -> Iterator[Event]:
-        with self.run.hold():
+        with self.run.hold(), closing(self.run.log):
             self.run.sweep()
             events = self._train()
             try:
@@ -127,20 +133,25 @@ class Trainer:
                         event = next(events, None)
                     if event is None:
                         return
-                    yield self._recorded(event)
+                    yield from self._recorded(event)
             except GeneratorExit:  # closed from outside: save, record, and go
                 self._stop.set()
                 events.close()
                 for event in self._finish():
-                    self._recorded(event)
+                    deque(self._recorded(event), maxlen=0)
+                raise
+            except Exception as error:  # whoever iterates tells of it; the log must not end without a word
+                deque(self._recorded(Failed(step=self.step, message=describe_failure(error))), maxlen=0)
                 raise
 
-    def _train(self) -> Iterator[Event]:
+    def _train(self) -> Generator[Event, None, None]:
         yield self._started()
         if self._resume is None:
             yield self._sample()
         else:
             yield from (self._warning("resume", text) for text in self._resume.warnings)
+            if not self._is_saved():  # a fork keeps a copy of what it began from
+                yield from self._save()
         while self.step < self.config.steps and not self._stop.is_set():
             if self._evaluation_due():  # a run that was cut between a step and its evaluation
                 yield from self._evaluate()
@@ -149,6 +160,8 @@ class Trainer:
             if self._failed:
                 return
             if self._evaluation_due():
+                if self._saver.due(within=self._evaluation_seconds):  # a long pass must not stretch the interval
+                    yield from self._save()
                 yield from self._evaluate()
             if self._save_due():
                 yield from self._save()
@@ -159,7 +172,7 @@ class Trainer:
         self._leave_evaluation()
         began = time.perf_counter()
         step = self.step + 1
-        rate = self._rate_scale * learning_rate_at(step, self.config)
+        rate = self._recovery.rate_scale * learning_rate_at(step, self.config)
         inputs, targets = draw_batch(
             self._train_ids,
             step,
@@ -180,9 +193,10 @@ class Trainer:
         self.tokens += inputs.numel()
         self._durations.append(time.perf_counter() - began)
         if self._optimizer.skipped:
-            yield from self._skipped(loss.item())
+            if not self._optimizer.overflowed:
+                yield from self._recover()
             return
-        self._non_finite = 0
+        self._recovery.note_finite()
         self._loss_sum += loss.double()
         self._loss_count += 1
         if self._shows(step):
@@ -196,9 +210,11 @@ class Trainer:
         return self.step > 0 and self._val_loss is None and at_interval and not self._stop.is_set()
 
     def _evaluate(self) -> Iterator[Event]:
+        began = time.monotonic()
         loss = evaluate(self.model, self._validation_ids, workers=self._workers, stop=self._stop.is_set)
         if loss is None:  # stopped meanwhile: the resumed run evaluates first thing
             return
+        self._evaluation_seconds = time.monotonic() - began
         self._val_loss = loss.nats
         best = self._is_best()
         self._save_wanted |= best
@@ -236,7 +252,17 @@ class Trainer:
         self._loss_sum, self._loss_count = torch.zeros((), dtype=torch.float64, device=self.placement.device), 0
         self._val_loss = None
 
+    @property
+    def _known_val_loss(self) -> float | None:
+        """The validation loss of the weights of this moment, where it is a number."""
+        return self._val_loss if self._val_loss is not None and math.isfinite(self._val_loss) else None
+
+    def _is_saved(self) -> bool:
+        return self._saver.newest == (self.step, self._known_val_loss)
+
     def _save_due(self) -> bool:
+        if self._recovery.streak:
+            return False
         return self._save_wanted or self.step % self.config.save_every == 0 or self._saver.due()
 
     def _save(self) -> Iterator[Event]:
@@ -249,7 +275,7 @@ class Trainer:
                 vocabulary=self.corpus.vocabulary,
                 weights=self.model.state_dict(),
                 step=self.step,
-                val_loss=self._val_loss,
+                val_loss=self._known_val_loss,
                 seconds=self._clock.seconds,
                 state=self._state(),
             )
@@ -261,8 +287,9 @@ class Trainer:
 
     def _finish(self) -> Iterator[Event]:
         """Save what is not saved yet, as long as that takes unless asked to stop, and say how the run ended."""
-        outcome: Outcome = "finished" if self.step >= self.config.steps else "stopped"
-        while self._saver.newest != (self.step, self._val_loss):
+        evaluated = self._val_loss is not None
+        outcome: Outcome = "finished" if self.step >= self.config.steps and evaluated else "stopped"
+        while not self._is_saved():
             self._saver.wait(self._stop)
             yield from self._save()
             if self._saver.attempts >= 3 and self._stop.is_set():
@@ -279,42 +306,35 @@ class Trainer:
 
     # Trouble
 
-    def _skipped(self, loss: float) -> Iterator[Event]:
+    def _recover(self) -> Iterator[Event]:
         """Tell of a step that was not taken; after too many in a row, go back to a good checkpoint."""
-        if self._optimizer.overflowed and math.isfinite(loss):
-            return  # fp16 found its loss scale too high and has lowered it: part of the recipe
-        self._non_finite += 1
-        if self._non_finite == 1:
-            yield self._warning("non-finite", f"Step {self.step} had a loss or gradient that is not finite; it was skipped.")
-        if self._non_finite < NON_FINITE_PATIENCE:
-            return
-        if self._rollbacks >= MOST_ROLLBACKS:
+        remedy = self._recovery.note_non_finite()
+        if self._recovery.streak == 1:
+            yield self._warning(
+                "non-finite", f"Step {self.step} had a loss or gradient that is not finite; it was skipped."
+            )
+        if remedy == "go back":
+            yield self._go_back()
+        elif remedy == "give up":
             self._failed = True
             yield Failed(
                 step=self.step,
-                message=f"The loss stayed not finite after going back {MOST_ROLLBACKS} times; train with a lower "
-                "--learning-rate, or in fp32.",
+                message=f"The loss stayed not finite after going back {self._recovery.rollbacks} times; train with a "
+                "lower --learning-rate, or in fp32.",
             )
-            return
-        yield self._roll_back()
 
-    def _roll_back(self) -> Event:
-        rollbacks, rate_scale = self._rollbacks + 1, self._rate_scale * ROLLBACK_RATE
-        came_from = self.step
-        for info in reversed(self.run.checkpoints()):
-            try:
-                checkpoint = read_checkpoint(info.path)
-                self._restore(checkpoint, checkpoint.training_state())
-                break
-            except CheckpointError:
-                continue
-        else:
+    def _go_back(self) -> Event:
+        came_from, recovery = self.step, self._recovery
+        good = recovery.go_back()
+        if good is None:
             self._begin()
-        self._rollbacks, self._rate_scale = rollbacks, rate_scale
+        else:
+            self._restore(*good)
+        self._recovery = recovery
         return self._warning(
             "rollback",
             f"Steps up to {came_from} were not finite: the run went back to step {self.step} with the learning rate "
-            f"times {rate_scale:g} ({rollbacks} of {MOST_ROLLBACKS} times).",
+            f"times {recovery.rate_scale:g} ({recovery.rollbacks} of {MOST_ROLLBACKS} times).",
         )
 
     def _split_further(self, error: Exception) -> Event:
@@ -324,7 +344,9 @@ class Trainer:
         if not out_of_memory:
             raise error
         if micro_batch == 1:
-            raise ShakegptError("Memory does not suffice for one sequence at a time; choose a smaller preset.") from error
+            raise ShakegptError(
+                "Memory does not suffice for one sequence at a time; choose a smaller preset."
+            ) from error
         self.model.zero_grad(set_to_none=True)
         self._accumulate = next(
             count for count in range(self._accumulate * 2, self.config.batch_size + 1)
@@ -342,13 +364,11 @@ class Trainer:
 
     def _begin(self) -> None:
         self._adopt(GPT(self._model_config, seed=derive_seed(self.config.seed, "weights")))
-        self.step = self.tokens = self._loss_count = self._rollbacks = self._non_finite = 0
+        self.step = self.tokens = self._loss_count = 0
         self._loss_sum = torch.zeros((), dtype=torch.float64, device=self.placement.device)
-        self._rate_scale = 1.0
+        self._recovery = Recovery(self.run)
         self._failed = False
-        self._val_loss: float | None = None
-        self._best_val_loss: float | None = None
-        self._best_step: int | None = None
+        self._val_loss = self._best_val_loss = self._best_step = None
 
     def _adopt(self, model: GPT) -> None:
         self.model = model.to(self.placement.device)
@@ -367,9 +387,12 @@ class Trainer:
         self._best_step, self._best_val_loss = record.best_step, record.best_val_loss
         self._loss_sum += record.train_loss_sum
         self._loss_count = record.train_loss_count
-        self._rollbacks, self._rate_scale = record.rollbacks, record.learning_rate_scale
+        self._recovery.remember(record)
+        if (record.training.batch_size, record.training.accumulate) == (self.config.batch_size, self.config.accumulate):
+            self._accumulate = record.accumulate
         self._clock.seconds = max(self._clock.seconds, checkpoint.manifest.seconds)
-        self._saver.newest = (record.step, self._val_loss)
+        if checkpoint.path == self.run.checkpoint_path(record.step):
+            self._saver.newest = (record.step, self._val_loss)
 
     def _state(self) -> TrainingState:
         record = TrainingRecord(
@@ -388,20 +411,29 @@ class Trainer:
             best_val_loss=self._best_val_loss,
             train_loss_sum=float(self._loss_sum),
             train_loss_count=self._loss_count,
-            rollbacks=self._rollbacks,
-            learning_rate_scale=self._rate_scale,
+            accumulate=self._accumulate,
+            non_finite=self._recovery.streak,
+            rollbacks=self._recovery.rollbacks,
+            learning_rate_scale=self._recovery.rate_scale,
         )
         return TrainingState(record, self._optimizer.tensors())
 
     # Words
 
-    def _recorded(self, event: Event) -> Event:
-        """Write an event to the log; a log that cannot be written must not end the training."""
+    def _recorded(self, event: Event) -> Iterator[Event]:
+        """Write an event to the log and yield it; a log that cannot be written must not end the training."""
         try:
-            self.run.record_event(event)
+            self.run.log.append(event, sync=isinstance(event, Saved))
+            trouble = ""
         except OSError as error:
-            self._saver.trouble = f"The log {self.run.metrics_path} cannot be written: {error.strerror}."
-        return event
+            trouble = (
+                f"The log {self.run.metrics_path} cannot be written ({error.strerror}); training goes on, and what "
+                "belongs there is kept until it can."
+            )
+        yield event
+        if trouble and not self._log_trouble:
+            yield self._warning("save", trouble)
+        self._log_trouble = trouble
 
     def _warning(self, kind: str, message: str) -> Event:
         return Warning(step=self.step, kind=kind, message=message)  # type: ignore[arg-type]
