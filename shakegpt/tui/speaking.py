@@ -144,6 +144,8 @@ class Voice(threading.Thread):
         self.pace = pace
         self.watched = rest
         """Whether anyone looks at the outlook; working it out for every frame costs a little."""
+        self.frame = FRAME
+        """Seconds between two looks: a costly page is looked at less often."""
         self._open_stream = open_stream
         self._settings = settings
         self._on_news = on_news
@@ -205,6 +207,8 @@ class Voice(threading.Thread):
         with self._orders:
             if going:
                 self._renew()
+                if self._state in ("resting", "ended"):
+                    self._state = "speaking"
             self._going = going
             self._orders.notify()
 
@@ -248,7 +252,7 @@ class Voice(threading.Thread):
                     if now >= self._due:
                         return True
                     self._show(now)
-                    self._orders.wait(min(self._due - now, FRAME))
+                    self._orders.wait(min(self._due - now, self.frame))
                     continue
                 if not self._look and self._state in ("resting", "ended"):
                     self._orders.wait()
@@ -269,7 +273,7 @@ class Voice(threading.Thread):
         character = stream.step(choice)
         drawn = Drawn(character.text, character.probability)
         now = time.monotonic()
-        fresh = now - self._shown >= FRAME
+        fresh = now - self._shown >= self.frame
         outlook = _outlook(character.distribution, character.text) if fresh and self.watched else None
         with self._orders:
             self._drawn.append(drawn)
@@ -288,7 +292,7 @@ class Voice(threading.Thread):
 
     def _show(self, now: float) -> None:
         """Announce what was drawn, once a frame."""
-        if self._drawn and now - self._shown >= FRAME:
+        if self._drawn and now - self._shown >= self.frame:
             self._shown = now
             self._announce()
 

@@ -10,6 +10,9 @@ from shakegpt.errors import UsageError
 from shakegpt.tui.speaking import Opened
 
 
+ODDS = (0.95, 0.8, 0.7, 0.4, 0.99, 0.9, 0.12, 0.97, 0.6, 0.03, 0.85, 0.3, 0.004)
+
+
 class FakeChoice(NamedTuple):
     character: str
     before: float
@@ -68,7 +71,7 @@ class FakeStream:
         settings = self.settings()
         character = self.text[self.at % len(self.text)] if choice is None else choice
         self.used.append(settings)
-        probability = (0.9, 0.4, 0.1, 0.03, 0.001)[self.at % 5]
+        probability = ODDS[self.at % len(ODDS)]
         self.at += 1
         return FakeCharacter(character, probability, distribution(character, settings))
 

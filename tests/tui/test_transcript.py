@@ -25,7 +25,8 @@ class Page(App[None]):
 
 
 def shown(transcript: Transcript) -> list[str]:
-    return [transcript.render_line(y).text.rstrip() for y in range(transcript.size.height)]
+    """Return the lines on show, without the margin and the thumb."""
+    return [transcript.render_line(y).text[1:-1].rstrip() for y in range(transcript.size.height)]
 
 
 async def test_words_wrap_at_the_width_of_the_pane() -> None:
@@ -63,8 +64,8 @@ async def test_it_follows_its_end_only_while_the_end_is_in_sight() -> None:
 @pytest.mark.parametrize(
     ("keys", "first"),
     [
-        (["up"], "line 21"),
-        (["pageup"], "line 13"),
+        (["up"], "line 22"),
+        (["pageup"], "line 14"),
         (["home"], "line 0"),
         (["home", "down", "down"], "line 2"),
         (["home", "pagedown"], "line 9"),
@@ -87,7 +88,7 @@ async def test_only_the_cells_that_changed_are_painted(monkeypatch: pytest.Monke
         painted: list[Region] = []
         monkeypatch.setattr(app.transcript, "refresh", lambda *regions, **_: painted.extend(regions))
         app.transcript.write(", w")
-        assert painted == [Region(8, 0, 4, 1)], "three characters and the place of the cursor"
+        assert painted == [Region(1 + 8, 0, 4, 1)], "three characters and the place of the cursor"
 
 
 async def test_a_word_that_moves_to_the_next_line_leaves_nothing_behind() -> None:
@@ -98,6 +99,16 @@ async def test_a_word_that_moves_to_the_next_line_leaves_nothing_behind() -> Non
         painted = app.screen._compositor.render_strips()
         assert painted[0].text.split() == ["But", "soft", "what", "light"]
         assert painted[1].text.split() == ["thro"]
+
+
+async def test_a_thumb_shows_where_one_is() -> None:
+    async with (app := Page()).run_test(size=(80, 10)) as pilot:
+        app.transcript.write("short")
+        await pilot.pause()
+        assert [app.transcript.render_line(y).text[-1] for y in range(10)] == [" "] * 10
+        app.transcript.write("\n" * 39)
+        await pilot.pause()
+        assert [app.transcript.render_line(y).text[-1] for y in range(10)][-3:] == [" ", "▐", "▐"]
 
 
 @pytest.mark.parametrize("text", ["[b]bold[/b]", "[/]", "[ROMEO]", "$error"])
@@ -127,12 +138,13 @@ async def test_the_tint_colours_drawn_characters_and_no_others() -> None:
         app.transcript.write("I ", Tone.GIVEN)
         app.transcript.write_drawn([("a", 0.9), ("b", 0.001)])
         await pilot.pause()
-        plain = [segment.style for segment in app.transcript.render_line(0)][:2]
+        _, prompt, drawn, *_ = app.transcript.render_line(0)
+        assert (prompt.text, drawn.text.rstrip()) == ("I ", "ab")
         app.transcript.tint = True
-        tinted = list(app.transcript.render_line(0))
-        assert [segment.text for segment in tinted[:3]] == ["I ", "a", "b"]
-        assert tinted[0].style == plain[0]
-        assert len({segment.style for segment in tinted[:3]}) == 3
+        _, given, likely, unlikely, *_ = app.transcript.render_line(0)
+        assert (given.text, likely.text, unlikely.text) == ("I ", "a", "b")
+        assert given.style == prompt.style
+        assert len({given.style, likely.style, unlikely.style}) == 3
 
 
 async def test_speeches_differ_in_colour() -> None:
@@ -140,8 +152,8 @@ async def test_speeches_differ_in_colour() -> None:
         for tone in (Tone.YOUR_NAME, Tone.YOURS, Tone.THEIR_NAME, Tone.THEIRS):
             app.transcript.write("x\n", tone)
         await pilot.pause()
-        styles = [next(iter(app.transcript.render_line(y))).style for y in range(4)]
-        assert len({str(style) for style in styles}) == 4
+        styles = {str(next(s.style for s in app.transcript.render_line(y) if "x" in s.text)) for y in range(4)}
+        assert len(styles) == 4
 
 
 async def test_truncating_takes_the_end_away() -> None:

@@ -117,6 +117,7 @@ class CastingScreen(ModalScreen["Scene | Path | None"]):
         field.value = self._speakers[int(number)]
         if self._asked == "yours":
             self.query_one("#theirs").focus()
+            self._offer("")
         else:
             self._give_out()
 

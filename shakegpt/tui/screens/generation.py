@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 FIRST_PROMPT = "ROMEO:\n"
 PACES = {0: "as fast as it goes", 100: "100 characters a second", 30: "30 characters a second"}
-SLOW_REFRESH_SECONDS = 0.25
+SLOW_REFRESH_SECONDS = 0.5
 """Between two looks at figures that would otherwise change at every frame: they cost bytes and nobody reads them."""
 _FALLBACK_SPEAKERS = ("ROMEO", "JULIET", "GLOUCESTER", "KING RICHARD III", "MENENIUS", "First Citizen")
 
@@ -323,7 +323,7 @@ class GenerationScreen(Screen[None]):
         """Colour characters by surprise, or not."""
         tint = not self.active.transcript.tint
         for passage in (self.left, self.right, self.stage):
-            passage.transcript.tint = tint
+            passage.set_tint(tint=tint)
         self._refresh_all()
 
     # -- the prompt and the line

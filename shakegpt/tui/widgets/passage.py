@@ -11,12 +11,12 @@ from textual.widgets import Static
 from shakegpt.config import SamplingConfig
 from shakegpt.text import harmless
 from shakegpt.tui.knobs import KNOBS
-from shakegpt.tui.speaking import News, Opened, Outlook, State, Voice
+from shakegpt.tui.speaking import FRAME, News, Opened, Outlook, State, Voice
 from shakegpt.tui.voices import PRETRAINED, Voices
 from shakegpt.tui.widgets.transcript import Tone, Transcript
 
 _PAGE_LIMIT = 500_000
-_JOIN_SECONDS = 1.0
+_TINTED_FRAME = 1 / 10
 
 
 class Passage(Vertical):
@@ -128,6 +128,7 @@ class Passage(Vertical):
 
         voice = Voice(open_stream, lambda: self.settings, on_news=self._on_news, until=until, rest=rest, pace=pace)
         voice.watched = watched
+        voice.frame = _TINTED_FRAME if self.transcript.tint else FRAME
         self._voice = voice
         self.state = "opening"
         self.transcript.cursor = True
@@ -152,6 +153,7 @@ class Passage(Vertical):
         if self._voice and self.state != "failed":
             self._since = (time.monotonic(), len(self.drawn))
             self._voice.go_on()
+            self.hear()
 
     def step(self, choice: str | None = None) -> None:
         """Write one character: drawn, or picked by hand."""
@@ -162,7 +164,7 @@ class Passage(Vertical):
         """End the voice, keeping every word it said."""
         if voice := self._voice:
             voice.close()
-            self.hear()
+            self._write_down(voice.collect())
             self._voice = None
             if self.state != "failed":
                 self.state = "ended"
@@ -181,6 +183,12 @@ class Passage(Vertical):
             self._voice.watched = watched
             if watched:
                 self._voice.look()
+
+    def set_tint(self, *, tint: bool) -> None:
+        """Colour characters by surprise, or not; a tinted page costs more to paint, and is painted less often."""
+        self.transcript.tint = tint
+        if self._voice:
+            self._voice.frame = _TINTED_FRAME if tint else FRAME
 
     def set_pace(self, pace: float) -> None:
         """Speak at so many characters a second; 0 is as fast as it goes."""
@@ -210,17 +218,18 @@ class Passage(Vertical):
 
     def hear(self) -> None:
         """Write down what the voice has said so far."""
-        if self._voice is None:
-            return
-        news = self._voice.collect()
+        if self._voice is not None:
+            news = self._voice.collect()
+            self._write_down(news)
+            self.post_message(self.Changed(self, news))
+
+    def _write_down(self, news: News) -> None:
         self.drawn += "".join(character.text for character in news.drawn)
         self.state, self.outlook, self.model = news.state, news.outlook, news.model or self.model
         self.transcript.write_drawn(news.drawn, self._tone)
         self.transcript.cursor = self.busy
         started, before = self._since
         self.rate = (len(self.drawn) - before) / max(time.monotonic() - started, 0.1)
-        if self.is_mounted:
-            self.post_message(self.Changed(self, news))
 
     def show_title(self) -> None:
         """Name the model and the knobs that tell this passage from the other."""

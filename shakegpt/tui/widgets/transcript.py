@@ -21,11 +21,15 @@ from shakegpt.tui.widgets.flow import Flow
 
 MEASURE = 96
 """The longest line, in cells: longer ones tire the eye and cost bytes at every character."""
-CELLS_PER_SCROLL = 1_000
+CELLS_PER_SCROLL = 700
 """A scroll repaints the pane. A larger pane scrolls by more lines at once, so that a character costs no more bytes."""
+TINT_PRICE = 3
+"""How much dearer a pane is whose colour changes at every other character."""
 ODDS = (0.5, 0.2, 0.05, 0.01)
 """Where the shades of surprise meet: likelier than the first is no surprise at all."""
 _STRIPS_KEPT = 1_000
+_MARGIN = 1
+"""Cells left of the text. They are drawn with it: padding of its own would cost a change of style at every frame."""
 
 
 class Tone(IntEnum):
@@ -59,12 +63,8 @@ class Transcript(ScrollView, can_focus=True):
     DEFAULT_CSS = """
     Transcript {
         height: 1fr;
-        padding-left: 1;
         background: $background;
-        scrollbar-gutter: stable;
-        scrollbar-size-vertical: 1;
-        scrollbar-color: $border;
-        scrollbar-background: $background;
+        scrollbar-size: 0 0;
         overflow-x: hidden;
         overflow-y: auto;
         & > .transcript--written { color: $foreground; }
@@ -81,6 +81,7 @@ class Transcript(ScrollView, can_focus=True):
         & > .transcript--shade-5 { color: $error; text-style: bold underline; }
         & > .transcript--cursor { background: $primary; color: $background; }
         & > .transcript--marked { background: $panel; }
+        & > .transcript--thumb { color: $border; background: $background; }
     }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -88,6 +89,7 @@ class Transcript(ScrollView, can_focus=True):
         *(f"transcript--shade-{number}" for number in range(1, len(ODDS) + 2)),
         "transcript--cursor",
         "transcript--marked",
+        "transcript--thumb",
     }
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "scroll_lines(-1)", "Up", show=False, id="transcript.up", tooltip="Scroll up a line"),
@@ -192,8 +194,9 @@ class Transcript(ScrollView, can_focus=True):
         height = self._flow.lines
         if height <= self.virtual_size.height and self.virtual_size.width == self._measure:
             return
-        pane = self.size.width * self.size.height
-        ahead = math.ceil(pane / CELLS_PER_SCROLL) - 1 if height > self.size.height else 0
+        pane = self.size.width * self.size.height * (TINT_PRICE if self.tint else 1)
+        lines = min(math.ceil(pane / CELLS_PER_SCROLL), max(1, self.size.height // 2))
+        ahead = lines - 1 if height > self.size.height else 0
         self.virtual_size = Size(self._measure, height + ahead)
         if follow:
             self._scroll_to_end()
@@ -228,7 +231,7 @@ class Transcript(ScrollView, can_focus=True):
 
     @property
     def _measure(self) -> int:
-        return min(MEASURE, max(1, self.scrollable_content_region.width - 1))
+        return min(MEASURE, max(1, self.size.width - _MARGIN - 2))  # a gap, and the thumb
 
     def on_resize(self, event: Resize) -> None:
         """Break the lines anew."""
@@ -239,7 +242,7 @@ class Transcript(ScrollView, can_focus=True):
         following = self.following
         self._flow.resize(self._measure)
         self._strips.clear()
-        self.virtual_size = Size(self._measure, self._flow.lines)
+        self.virtual_size = Size(self._measure, max(self.size.height, self._flow.lines))
         if following:
             self._scroll_to_end()
         self.refresh()
@@ -273,18 +276,30 @@ class Transcript(ScrollView, can_focus=True):
         end = self._flow.cells(line) + 1 if end is None else end
         y = line - self.scroll_offset.y
         if 0 <= y < self.size.height:
-            self.refresh(Region(start, y, max(1, end - start), 1))
+            self.refresh(Region(_MARGIN + start, y, max(1, end - start), 1))
 
     def render_line(self, y: int) -> Strip:
-        """Draw one line of the pane."""
+        """Draw one line of the pane, and the thumb at its right edge where there is more than fits."""
         line = y + self.scroll_offset.y
-        width = self.size.width
-        if line >= self._flow.lines:
-            return Strip.blank(width, self.rich_style)
+        strip = self._line_strip(line) if line < self._flow.lines else None
+        if strip is None:
+            strip = Strip.blank(self.size.width - 1, self.rich_style)
+        thumb = self._thumb_at(y)
+        edge = Segment("▐", self._style("transcript--thumb")) if thumb else Segment(" ", self.rich_style)
+        return Strip([*strip, edge]).simplify().apply_offsets(-_MARGIN, line)
+
+    def _thumb_at(self, y: int) -> bool:
+        height, whole = self.size.height, self.virtual_size.height
+        if whole <= height:
+            return False
+        top = round(self.scroll_offset.y * height / whole)
+        return top <= y < max(top + 1, round((self.scroll_offset.y + height) * height / whole))
+
+    def _line_strip(self, line: int) -> Strip:
         selection = self.text_selection
         strip = self._strips.get(line) if selection is None else None
         if strip is None:
-            strip = self._draw(line, width, selection)
+            strip = self._draw(line, self.size.width - 1, selection)
             if len(self._strips) >= _STRIPS_KEPT:
                 self._strips.clear()
             if selection is None:
@@ -294,14 +309,14 @@ class Transcript(ScrollView, can_focus=True):
     def _draw(self, line: int, width: int, selection: Selection | None) -> Strip:
         start, end = self._flow.span(line)
         chosen = selection.get_span(line) if selection is not None else None
-        segments = [
+        segments = [Segment(" " * _MARGIN, self._style(Tone.WRITTEN.component))]
+        segments += [
             Segment("".join(self._flow.characters[index] for index in run), style)
             for style, run in groupby(range(start, end), lambda index: self._style_at(index, start, chosen))
         ]
-        strip = Strip(segments)
-        if self.cursor and line == self._flow.lines - 1 and strip.cell_length < width:
-            strip = Strip([*segments, Segment(" ", self._style("transcript--cursor"))])
-        return strip.crop_extend(0, width, self.rich_style).apply_offsets(0, line)
+        if self.cursor and line == self._flow.lines - 1:
+            segments.append(Segment(" ", self._style("transcript--cursor")))
+        return Strip(segments).crop_extend(0, width, self.rich_style)
 
     def _style_at(self, index: int, start: int, chosen: tuple[int, int] | None) -> Style:
         level = self._shades[index]
