@@ -21,6 +21,7 @@ Subscriber = Callable[[Event | None, Snapshot], None]
 """Called on the training's thread after each event, and with ``None`` when only the state changed. Must be quick."""
 
 _REQUEST_POLL_SECONDS = 0.5
+_LOADING_PATIENCE_SECONDS = 3.0
 
 
 class EventSource(Protocol):
@@ -119,6 +120,17 @@ class TrainingThread(threading.Thread):
                 future.set_exception(ShakegptError("The training has ended; speak from its last checkpoint."))
             self._commands.notify()
         return future
+
+    def await_end(self) -> int | None:
+        """Wait until the training has ended; where it is still loading, with nothing to lose, only some seconds.
+
+        Returns:
+            The exit code that a failure asks for; ``None`` where there was none.
+        """
+        self.join(_LOADING_PATIENCE_SECONDS)
+        if self._trainer is not None:
+            self.join()
+        return self.exit_code if self._snapshot.state == "failed" else None
 
     # On the thread
 

@@ -1,25 +1,24 @@
 """A training without a screen: its events as JSON, as a live line on a terminal, or as plain lines in a log."""
 
+import os
+import select
 import sys
-from collections.abc import Callable
 
 from shakegpt.cli.output import note, say, say_json
 from shakegpt.events import Evaluation, Event, Failed, Finished, Sample, Saved, Started, Step, Warning
 from shakegpt.progress import Snapshot
 from shakegpt.text import harmless
 
-Show = Callable[[Event, Snapshot], None]
-
 _LINES_PER_EVALUATION = 5
 
 
-def choose_console(*, json: bool, eval_every: int) -> Show:
+def choose_console(*, json: bool, eval_every: int) -> "Console":
     """Return what shows the events: JSON where asked for, a live display on a terminal, else plain lines."""
     if json:
-        return lambda event, _: say_json(event.to_json())
+        return JsonConsole()
     if sys.stderr.isatty():
-        return LiveConsole().show
-    return PlainConsole(max(1, eval_every // _LINES_PER_EVALUATION)).show
+        return LiveConsole()
+    return PlainConsole(max(1, eval_every // _LINES_PER_EVALUATION))
 
 
 def clock(seconds: float) -> str:
@@ -66,12 +65,35 @@ def describe(event: Event, snapshot: Snapshot) -> str:
 def last_words(event: Finished, snapshot: Snapshot) -> str:
     """Return the result of a run in one line."""
     run = snapshot.started.run if snapshot.started else ""
-    best = "" if event.best_val_loss is None else f", best validation loss {event.best_val_loss:.4f} at {event.best_step}"
+    loss = event.best_val_loss
+    best = "" if loss is None else f", best validation loss {loss:.4f} at {event.best_step}"
     how = "finished" if event.outcome == "finished" else f"stopped; go on with --resume {run}"
     return f"{run}: step {event.step} after {clock(event.seconds)}{best}; {how}"
 
 
-class PlainConsole:
+class Console:
+    """What shows a training's events without a screen."""
+
+    def show(self, event: Event, snapshot: Snapshot) -> None:
+        """Show an event. Raises ``OSError`` where nobody reads any more."""
+        raise NotImplementedError
+
+    def fall_silent(self) -> None:
+        """The terminal is gone: what was for it alone can rest."""
+
+    def restore(self) -> None:
+        """Put the terminal in order before the process ends at once; never blocks."""
+
+
+class JsonConsole(Console):
+    """One JSON object per event."""
+
+    def show(self, event: Event, snapshot: Snapshot) -> None:  # noqa: ARG002
+        """Print an event."""
+        say_json(event.to_json())
+
+
+class PlainConsole(Console):
     """One line per event worth one, for logs and pipes.
 
     Args:
@@ -89,7 +111,7 @@ class PlainConsole:
             note(describe(event, snapshot))
 
 
-class LiveConsole:
+class LiveConsole(Console):
     """A progress line that stays at the bottom of a terminal, with the milestones scrolling above it."""
 
     def __init__(self) -> None:
@@ -106,9 +128,22 @@ class LiveConsole:
             transient=True,
         )
         self._task = self._progress.add_task("", total=None, at="loading", figures="")
+        self._silent = False
+
+    def fall_silent(self) -> None:
+        """Stop drawing: nobody is there to see it."""
+        self._silent = True
+        self._progress.stop()
+
+    def restore(self) -> None:
+        """Show the cursor again, which the progress line hides, where the terminal takes it at once."""
+        if not self._silent and select.select([], [2], [], 0)[1]:
+            os.write(2, b"\r\n\x1b[?25h")
 
     def show(self, event: Event, snapshot: Snapshot) -> None:
         """Show an event."""
+        if self._silent and not isinstance(event, Finished | Failed):
+            return
         match event:
             case Started():
                 self._print(describe(event, snapshot))
@@ -135,4 +170,4 @@ class LiveConsole:
                 self._print(describe(event, snapshot))
 
     def _print(self, text: str) -> None:
-        self._console.print(text, style=None, soft_wrap=True)
+        self._console.print(harmless(text), style=None, soft_wrap=True)

@@ -64,10 +64,12 @@ def show(run: RunArgument, json: Json = False) -> None:
         f"  model     {record.model.parameters:,} weights: {record.model.n_layer} blocks, {record.model.n_head} heads, "
         f"width {record.model.d_model}, context {record.model.block_size}"
     )
-    say(f"  corpus    {harmless(record.corpus, one_line=True)} (SHA-256 {record.corpus_sha256[:12]}...)")
-    say(f"  created   {record.created}" + (f", forked from {record.resumed_from}" if record.resumed_from else ""))
+    corpus = f"{record.corpus} (SHA-256 {record.corpus_sha256[:12]}...)"
+    say(f"  corpus    {harmless(corpus, one_line=True)}")
+    forked = f", forked from {record.resumed_from}" if record.resumed_from else ""
+    say(f"  created   {harmless(record.created + forked, one_line=True)}")
     if owner := found.owner():
-        say(f"  held by   process {owner.pid} on {harmless(owner.host, one_line=True)}")
+        say(f"  held by   {owner}")
     for info in checkpoints:
         loss = "        " if info.val_loss is None else f"{info.val_loss:.4f}  "
         marks = " best" * (best is not None and info.step == best.step) + " last" * (info is checkpoints[-1])
@@ -104,7 +106,7 @@ def path(
 ) -> None:
     """Print the folder of a checkpoint; of a run, where only its name is given."""
     from shakegpt.run import RUN_NAME
-    from shakegpt.store import PRETRAINED, LAST, Store
+    from shakegpt.store import LAST, PRETRAINED, Store
 
     store = Store.default()
     if RUN_NAME.fullmatch(reference) and reference not in (PRETRAINED, LAST):

@@ -3,8 +3,9 @@
 import os
 import sys
 from dataclasses import fields
+from errno import EIO
 from queue import SimpleQueue
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -20,14 +21,20 @@ from shakegpt.cli.options import (
 )
 from shakegpt.cli.output import note, reports_errors
 from shakegpt.config import DEFAULT_PRESET, TrainingConfig
-from shakegpt.events import Event
+from shakegpt.events import Event, Step
 from shakegpt.progress import Snapshot
+
+if TYPE_CHECKING:
+    from shakegpt.background import TrainingThread
+
+_MOST_WAITING = 10_000  # steps on their way to a reader that has stalled; metrics.jsonl has them all
 
 
 @reports_errors
 def train(
     preset: Annotated[
-        str, typer.Option(help="The size of the model, and the training that suits it.", autocompletion=complete_presets)
+        str,
+        typer.Option(help="The size of the model, and the training that suits it.", autocompletion=complete_presets),
     ] = DEFAULT_PRESET,
     corpus: Annotated[
         str | None,
@@ -84,33 +91,46 @@ def _training_options() -> list[str]:
     return [field.name for field in fields(TrainingConfig)]
 
 
-def _follow(thread: Any, *, json: bool, eval_every: int, on_hangup: str) -> int:
+def _follow(thread: "TrainingThread", *, json: bool, eval_every: int, on_hangup: str) -> int:
     """Show a training until it ends, and return the exit code. The training never waits for the terminal."""
     from shakegpt.cli.console import choose_console
     from shakegpt.signals import Endings
 
-    arrived: SimpleQueue[tuple[Event | None, Snapshot]] = SimpleQueue()
-    thread.subscribe(lambda event, snapshot: arrived.put((event, snapshot)))
-    endings = Endings(stop=thread.stop, ended=thread.join, on_hangup=on_hangup)
+    console = choose_console(json=json, eval_every=eval_every)
+    arrived: SimpleQueue[tuple[Event, Snapshot]] = SimpleQueue()
+
+    def hear(event: Event | None, snapshot: Snapshot) -> None:
+        stalled = isinstance(event, Step) and arrived.qsize() > _MOST_WAITING
+        if event is not None and not stalled:
+            arrived.put((event, snapshot))
+
+    thread.subscribe(hear)
+    endings = Endings(
+        stop=thread.stop,
+        ended=thread.await_end,
+        on_hangup=on_hangup,
+        left_terminal=console.fall_silent,
+        restore=console.restore,
+    )
     endings.install()
-    show = choose_console(json=json, eval_every=eval_every)
     thread.start()
     speaking = True
     while True:
         event, snapshot = arrived.get()
-        if event is not None and speaking:
+        if speaking:
             try:
-                show(event, snapshot)
-            except OSError:  # nobody reads any more; the training goes on
+                console.show(event, snapshot)
+            except OSError as error:  # nobody reads any more; the training goes on
                 speaking = False
-        if event is not None and event.event in ("finished", "failed"):
+                if error.errno == EIO:
+                    endings.hang_up()
+        if event.event in ("finished", "failed"):
             break
-    thread.join()
+    failure = thread.await_end()
     if not speaking:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    if thread.latest.state == "failed":
-        return thread.exit_code or 1
-    return endings.exit_code or 0
+    endings.settle()
+    return failure or endings.exit_code or 0
 
 
 @reports_errors
@@ -142,7 +162,7 @@ def stop(run: RunArgument) -> None:
     found = Store.default().run(run)
     found.request("stop")
     owner = found.owner()
-    note(f"Asked process {owner.pid} on {owner.host} to save {run} and stop." if owner else f"{run} has ended.")
+    note(f"Asked {owner} to save {run} and stop." if owner else f"{run} has ended.")
 
 
 def open_full_screen(*, on_hangup: str = "continue", watch: Any = None) -> None:
