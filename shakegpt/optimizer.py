@@ -38,6 +38,7 @@ class Optimizer:
         self._scaler = torch.amp.GradScaler(
             self._device.type, init_scale=_FIRST_SCALE, growth_interval=_GROWTH_INTERVAL, enabled=precision == "fp16"
         )
+        self._scaler.scale(torch.ones((), device=self._device))  # without a first loss, it has no scale to unscale by
         self._clip = config.grad_clip or float("inf")
         self.skipped = False
         """Whether the last step was not taken, since a number was not finite."""
