@@ -98,13 +98,15 @@ def _go_on(store: Store, request: TrainingRequest, reference: str, on_progress: 
     state = checkpoint.training_state()
     request = _with_corpus(store, request, info)
     old = state.record.training
-    config = replace(old, **{name: value for name, value in request.changes.items() if value is not None})
-    if "min_learning_rate" not in request.changes and config.min_learning_rate > config.learning_rate:
-        config = replace(config, min_learning_rate=config.learning_rate / 10)
-    dropout = request.changes.get("dropout")
+    asked = {name: value for name, value in request.changes.items() if value is not None}
+    dropout = asked.pop("dropout", None)
+    if asked.get("learning_rate", old.learning_rate) < old.min_learning_rate:
+        asked.setdefault("min_learning_rate", asked["learning_rate"] / 10)
+    config = replace(old, **asked)
     model_config = checkpoint.config if dropout is None else replace(checkpoint.config, dropout=dropout)
     changes = {**changed_fields(old, config), **changed_fields(checkpoint.config, model_config)}
-    if info.step > config.steps or (info.step == config.steps and info.val_loss is not None):
+    ended = info.run is None or changes or store.run(info.run).status() == "finished"  # else cut just before its end
+    if info.step > config.steps or (info.step == config.steps and ended):
         raise UsageError(
             f"{info.reference} has already taken {info.step} of {config.steps} steps; give --steps a larger number to "
             "train on."
