@@ -37,7 +37,8 @@ def scale_by_temperature(logits: Logits, temperature: float) -> Logits:
         return keep_top_k(logits, 1)
     # The greatest logit is moved to 0 first, so that a tiny temperature only ever overflows to minus infinity.
     with np.errstate(over="ignore"):
-        return (logits - logits.max(axis=-1, keepdims=True)) / temperature
+        scaled: Logits = (logits - logits.max(axis=-1, keepdims=True)) / temperature
+    return scaled
 
 
 def keep_top_k(logits: Logits, k: int | None) -> Logits:
@@ -87,23 +88,9 @@ def apply_filters(logits: Logits, settings: SamplingConfig, seen: NDArray[np.boo
 
 def probabilities(logits: Logits) -> NDArray[np.float64]:
     """Return the softmax, (..., V)."""
-    weights = np.exp(logits - logits.max(axis=-1, keepdims=True), dtype=np.float64)
-    return weights / weights.sum(axis=-1, keepdims=True)
-
-
-def draw(logits: Logits, uniform: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Draw one character from each distribution by inverting its cumulative sum.
-
-    Args:
-        logits: (..., V), minus infinity where cut.
-        uniform: one number in [0, 1) for each, (...).
-
-    Returns:
-        Token ids, (...); never one that was cut.
-    """
-    cumulative = probabilities(logits).cumsum(axis=-1)
-    # Scaling by the last entry, which rounding may leave beside 1, keeps every draw inside the kept characters.
-    return (cumulative <= (uniform * cumulative[..., -1])[..., None]).sum(axis=-1)
+    weights: NDArray[np.float64] = np.exp(logits - logits.max(axis=-1, keepdims=True), dtype=np.float64)
+    weights /= weights.sum(axis=-1, keepdims=True)
+    return weights
 
 
 def _by_likelihood(logits: Logits) -> NDArray[np.int64]:

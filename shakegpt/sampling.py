@@ -1,5 +1,6 @@
 """From logits to the next character, and a stream of them."""
 
+import math
 import random
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -7,16 +8,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from shakegpt.config import SamplingConfig
 from shakegpt.decoding import Decoder
 from shakegpt.errors import UsageError
-from shakegpt.filters import apply_filters
+from shakegpt.filters import Logits, apply_filters, probabilities
 from shakegpt.model import GPT
 from shakegpt.randomness import derive_seed
 from shakegpt.vocabulary import Vocabulary
+from shakegpt.workers import Workers
 
 Finish = Literal["length", "stop"]
 
@@ -49,32 +52,31 @@ class Choice(NamedTuple):
 
 
 class Distribution:
-    """What the next character is drawn from: probabilities in the order of the vocabulary, before and after the cuts."""
+    """What the next character is drawn from: probabilities in the vocabulary's order, before and after the cuts."""
 
-    def __init__(self, vocabulary: Vocabulary, logits: Tensor, before: Tensor, after: Tensor) -> None:
+    def __init__(self, vocabulary: Vocabulary, logits: Logits, before: Logits, after: Logits) -> None:
         self.characters = vocabulary.itos
         self._logits, self._before, self._after = logits, before, after  # (V,) each; turned into numbers when asked
 
     @cached_property
     def raw(self) -> tuple[float, ...]:
         """The model's own probabilities: no penalty, temperature 1, no cuts."""
-        return _probabilities(self._logits)
+        return _numbers(self._logits)
 
     @cached_property
     def before(self) -> tuple[float, ...]:
         """Probabilities under the repetition penalty and the temperature, before the cuts."""
-        return _probabilities(self._before)
+        return _numbers(self._before)
 
     @cached_property
     def after(self) -> tuple[float, ...]:
         """The probabilities drawn from; 0 where cut."""
-        return _probabilities(self._after)
+        return _numbers(self._after)
 
     @cached_property
     def entropy(self) -> float:
         """Entropy of what is drawn from, in bits."""
-        probabilities = torch.tensor(self.after, dtype=torch.float64)
-        return abs(float(torch.special.entr(probabilities).sum() / torch.log(torch.tensor(2.0))))
+        return abs(sum(-share * math.log2(share) for share in self.after if share > 0))
 
     def likeliest(self, count: int) -> list[Choice]:
         """Return the ``count`` characters that are likeliest before the cuts, likeliest first."""
@@ -83,26 +85,27 @@ class Distribution:
 
     def draw(self, uniform: float) -> int:
         """Return the token id at ``uniform``, in [0, 1), of the cumulative distribution."""
-        return int(draw(self._after[None], torch.tensor([uniform], dtype=torch.float64))[0])
+        return int(draw(self._after, np.float64(uniform)))
 
 
-def _probabilities(logits: Tensor) -> tuple[float, ...]:
-    return tuple(logits.double().softmax(dim=-1).tolist())
+def _numbers(logits: Logits) -> tuple[float, ...]:
+    return tuple(probabilities(logits).tolist())
 
 
-def draw(logits: Tensor, uniform: Tensor) -> Tensor:
-    """Draw one character per row by inverting the cumulative distribution.
+def draw(logits: Logits, uniform: NDArray[np.float64] | np.float64) -> NDArray[np.int64]:
+    """Draw one character from each distribution by inverting its cumulative sum.
 
     Args:
-        logits: (B, V), minus infinity where cut.
-        uniform: one number in [0, 1) per row, (B,) float64.
+        logits: (..., V), minus infinity where cut.
+        uniform: one number in [0, 1) for each, (...).
 
     Returns:
-        Token ids, (B,) int64; never one that was cut.
+        Token ids, (...); never one that was cut.
     """
-    cumulative = logits.double().softmax(dim=-1).cumsum(dim=-1)
-    # Scaling by the last entry, which rounding may leave beside 1, keeps every draw inside the kept characters.
-    return torch.searchsorted(cumulative, uniform[:, None] * cumulative[:, -1:], right=True)[:, 0]
+    cumulative = np.exp(logits - logits.max(axis=-1, keepdims=True), dtype=np.float64).cumsum(axis=-1)
+    # Scaling by the last entry rather than dividing keeps every draw inside the kept characters.
+    ids: NDArray[np.int64] = (cumulative <= (uniform * cumulative[..., -1])[..., None]).sum(axis=-1)
+    return ids
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ class Stream:
         self._context = deque(encode_prompt(speaker.vocabulary, prompt), maxlen=self._decoder.block_size)
         self._unread: list[int] = list(self._context)
         self._random = random.Random(_sample_seed(self._settings().seed, sample))
-        self._logits: Tensor | None = None
+        self._logits: Logits | None = None
         self._held: deque[Character] = deque()
         self._stopped = False
         self.count = 0
@@ -170,6 +173,9 @@ class Stream:
     def __next__(self) -> Character:
         while True:
             settings = self._settings()
+            if not settings.stop and not self._held and not self._exhausted(settings):
+                self.count += 1
+                return self._draw()
             pending = "".join(character.text for character in self._held)
             if self._held and (self._exhausted(settings) or not could_stop(pending, settings.stop)):
                 self.count += 1
@@ -194,7 +200,7 @@ class Stream:
         """Return what the next character would be drawn from under the settings of this moment, drawing nothing."""
         settings = self._settings()
         logits = self._next_logits()
-        seen = torch.zeros_like(logits, dtype=torch.bool)
+        seen = np.zeros(logits.shape, bool)
         if settings.repetition_penalty != 1:
             seen[list(self._context)] = True
         before, after = apply_filters(logits, settings, seen)
@@ -224,10 +230,12 @@ class Stream:
         self._unread.append(index)
         return Character(self._vocabulary.itos[index], index, distribution)
 
-    def _next_logits(self) -> Tensor:
-        if self._unread or self._logits is None:
-            self._logits = self._decoder.read(torch.tensor([self._unread]))[0]
-            self._unread = []
+    def _next_logits(self) -> Logits:
+        if len(self._unread) == 1:
+            self._logits = self._decoder.read_one(self._unread[0]).astype(np.float64)
+        elif self._unread or self._logits is None:
+            self._logits = _logits(self._decoder.read(torch.tensor([self._unread])))[0]
+        self._unread = []
         return self._logits
 
 
@@ -259,8 +267,10 @@ class Written:
     finish: Finish
 
 
-def write_samples(speaker: Speaker, prompt: str, settings: SamplingConfig, count: int) -> list[Written]:
-    """Write several samples in one batch: sample i has the draws of ``Stream(..., sample=i)``.
+def write_samples(
+    speaker: Speaker, prompt: str, settings: SamplingConfig, count: int, *, workers: Workers | None = None
+) -> list[Written]:
+    """Write several samples in step: sample i has the draws of ``Stream(..., sample=i)``.
 
     The samples do not depend on how many are asked for, but for a draw that falls within rounding (about 1e-6) of the
     border between two characters: matrices of another height are summed in another order.
@@ -270,6 +280,7 @@ def write_samples(speaker: Speaker, prompt: str, settings: SamplingConfig, count
         prompt: what all of them continue.
         settings: how they draw.
         count: how many.
+        workers: the threads that share the samples on a CPU; the calling thread where left out.
 
     Raises:
         UsageError: the prompt has a character that the model does not know, or ``count`` is below 1.
@@ -277,27 +288,43 @@ def write_samples(speaker: Speaker, prompt: str, settings: SamplingConfig, count
     if count < 1:
         raise UsageError(f"The number of samples must be at least 1, not {count}.")
     prompt_ids = encode_prompt(speaker.vocabulary, prompt)
-    decoder = Decoder(speaker.model, batch_size=count)
-    ids = torch.tensor([prompt_ids] * count)  # (count, T)
-    generators = [random.Random(_sample_seed(settings.seed, sample)) for sample in range(count)]
-    context = ids[:, -decoder.block_size :]
-    texts = [""] * count
+    on_cpu = speaker.model.token_embedding.weight.device.type == "cpu"
+    shares = workers.share(count) if workers is not None and on_cpu else [range(count)]
+
+    def write(share: range) -> list[Written]:
+        return _write_share(speaker, prompt_ids, settings, share)
+
+    return [written for part in (workers or Workers()).map(write, shares) for written in part]
+
+
+def _write_share(speaker: Speaker, prompt_ids: list[int], settings: SamplingConfig, samples: range) -> list[Written]:
+    decoder = Decoder(speaker.model, batch_size=len(samples))
+    generators = [random.Random(_sample_seed(settings.seed, sample)) for sample in samples]
+    ids = np.array([prompt_ids] * len(samples))  # (B, T)
+    context = ids
+    texts = [""] * len(samples)
     finished: dict[int, Written] = {}
     for _ in range(settings.length):
-        logits = decoder.read(ids)
-        seen = torch.zeros_like(logits, dtype=torch.bool)
+        logits = _logits(decoder.read(torch.from_numpy(ids)))  # (B, V)
+        seen = np.zeros(logits.shape, bool)
         if settings.repetition_penalty != 1:
-            seen.scatter_(1, context, True)  # noqa: FBT003
-        uniform = torch.tensor([generator.random() for generator in generators], dtype=torch.float64)
+            context = context[:, -decoder.block_size :]
+            np.put_along_axis(seen, context, True, axis=1)  # noqa: FBT003
+        uniform = np.array([generator.random() for generator in generators])
         ids = draw(apply_filters(logits, settings, seen)[1], uniform)[:, None]
-        context = torch.cat([context, ids], dim=1)[:, -decoder.block_size :]
-        for sample, index in enumerate(ids[:, 0].tolist()):
-            if sample in finished:
+        context = np.concatenate([context, ids], axis=1)
+        for row, index in enumerate(ids[:, 0].tolist()):
+            if row in finished:
                 continue
-            texts[sample] += speaker.vocabulary.itos[index]
-            ends = [texts[sample].find(stop) for stop in settings.stop if texts[sample].endswith(stop)]
+            texts[row] += speaker.vocabulary.itos[index]
+            ends = [texts[row].find(stop) for stop in settings.stop if texts[row].endswith(stop)]
             if ends:
-                finished[sample] = Written(texts[sample][: min(ends)], "stop")
-        if len(finished) == count:
+                finished[row] = Written(texts[row][: min(ends)], "stop")
+        if len(finished) == len(samples):
             break
-    return [finished.get(sample, Written(texts[sample], "length")) for sample in range(count)]
+    return [finished.get(row, Written(texts[row], "length")) for row in range(len(samples))]
+
+
+def _logits(logits: torch.Tensor) -> Logits:
+    """Return a decoder's logits where the filters work: on the CPU, in fp64."""
+    return logits.cpu().numpy().astype(np.float64)

@@ -71,11 +71,10 @@ def generate(
 
     store = Store.default()
     reference = checkpoint or store.default_reference()
-    speaker = store.speaker(reference)
+    speaker = store.speaker(reference, warn=note)
     from shakegpt.sampling import encode_prompt
 
     encode_prompt(speaker.vocabulary, beginning)  # an unknown character is told before anything is printed
-    _single_thread()
     if samples > 1:
         _write_many(speaker, beginning, settings, samples, json=json)
     elif json:
@@ -92,13 +91,6 @@ def _read_prompt(prompt: str | None) -> str:
         except UnicodeDecodeError as error:
             raise UsageError(f"The prompt is not UTF-8: byte {error.start} is 0x{data[error.start]:02x}.") from None
     return _FIRST_WORDS if prompt is None else prompt
-
-
-def _single_thread() -> None:
-    """One stream decodes fastest on one thread: its matrices are too small to share."""
-    import torch
-
-    torch.set_num_threads(1)
 
 
 def _write_stream(speaker: "Speaker", prompt: str, settings: SamplingConfig) -> None:
@@ -129,10 +121,12 @@ def _write_object(speaker: "Speaker", prompt: str, settings: SamplingConfig) -> 
 
 
 def _write_many(speaker: "Speaker", prompt: str, settings: SamplingConfig, samples: int, *, json: bool) -> None:
+    from shakegpt.device import available_cores
     from shakegpt.sampling import write_samples
+    from shakegpt.workers import Workers
 
     began = time.perf_counter()
-    written = write_samples(speaker, prompt, settings, samples)
+    written = write_samples(speaker, prompt, settings, samples, workers=Workers(available_cores()))
     seconds = time.perf_counter() - began
     characters = sum(len(sample.text) for sample in written)
     if json:
@@ -158,5 +152,3 @@ def _speed(characters: int, seconds: float) -> dict[str, Any]:
         "seconds": round(seconds, 6),
         "characters_per_second": round(characters / seconds, 1) if seconds > 0 else 0.0,
     }
-
-
