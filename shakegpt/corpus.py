@@ -65,6 +65,11 @@ class Corpus:
         return self.ids[: self._boundary]
 
     @property
+    def training_text(self) -> str:
+        """The training split as text."""
+        return self.text[: self._boundary]
+
+    @property
     def validation(self) -> Tensor:
         """The validation split, (N_validation,) int64: the last 10 %."""
         return self.ids[self._boundary :]

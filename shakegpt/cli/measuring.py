@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,10 @@ from shakegpt.cli.options import CHECKPOINT_HELP, Encoding, Json, complete_check
 from shakegpt.cli.output import note, reports_errors, say, say_json
 from shakegpt.errors import CorpusError, UsageError
 from shakegpt.library import TINY_SHAKESPEARE
+
+if TYPE_CHECKING:
+    from shakegpt.checkpoint import Checkpoint
+    from shakegpt.corpus import Corpus
 
 
 @reports_errors
@@ -25,6 +29,12 @@ def evaluate(
     ] = None,
     split: Annotated[str, typer.Option(help="validation (the last 10 %) or train (the first 90 %).")] = "validation",
     encoding: Encoding = "utf-8",
+    copying: Annotated[
+        int,
+        typer.Option(
+            metavar="N", help="Also write N characters, and tell how much of them stands word for word in the text."
+        ),
+    ] = 0,
     json: Json = False,
 ) -> None:
     """Measure how well a model predicts a text: one full pass, deterministic, in fp32."""
@@ -39,7 +49,7 @@ def evaluate(
     store = Store.default()
     reference = checkpoint or store.default_reference()
     info = store.find(reference)
-    opened = store.open(reference)
+    opened = store.open(reference, warn=note)
     trained_on = store.run(info.run).record.corpus if info.run else TINY_SHAKESPEARE
     text = Corpus.load(corpus or trained_on, encoding=encoding)
     unknown = sorted(set(text.vocabulary.characters) - set(opened.vocabulary.characters))
@@ -61,6 +71,8 @@ def evaluate(
         "bits_per_character": loss.bits_per_character,
         "parameters": opened.config.parameters,
     }
+    if copying > 0:
+        result["copying"] = _measure_copying(opened, text, copying)
     if json:
         say_json(result)
         return
@@ -68,6 +80,31 @@ def evaluate(
     say(f"  loss        {loss.nats:.4f} nats per character, over {loss.characters:,} characters")
     say(f"  perplexity  {loss.perplexity:.4f}")
     say(f"  bits        {loss.bits_per_character:.4f} per character")
+    if copying > 0:
+        found = result["copying"]
+        say(
+            f"  copying     of {found['characters']:,} characters written, the longest run that stands word for word in the "
+            f"training split has {found['longest_run']}; {found['copied_share']:.2%} of the windows of {found['window']} do"
+        )
+
+
+def _measure_copying(opened: "Checkpoint", text: "Corpus", characters: int) -> dict[str, Any]:
+    """Write as the model itself would (temperature 1, nothing cut) and compare with the training split."""
+    from shakegpt.config import SamplingConfig
+    from shakegpt.copying import WINDOW, find_copying
+    from shakegpt.sampling import Speaker, Stream
+
+    speaker = Speaker(model=opened.model(), vocabulary=opened.vocabulary, name="")
+    settings = SamplingConfig(temperature=1.0, length=characters)
+    written = "".join(character.text for character in Stream(speaker, "\n", settings))
+    found = find_copying(written, text.training_text)
+    return {
+        "characters": found.characters,
+        "longest_run": len(found.longest_run),
+        "longest_run_text": found.longest_run,
+        "window": WINDOW,
+        "copied_share": found.copied_share,
+    }
 
 
 @reports_errors
@@ -114,7 +151,9 @@ def doctor(json: Json = False) -> None:
         + (", NO_COLOR" if terminal["no_color"] else "")
     )
     if placement.device.type == "cpu" and torch.version.cuda is None and shutil.which("nvidia-smi"):
-        note("An NVIDIA driver is here, but this torch was built without CUDA; install a CUDA build of torch to use it.")
+        note(
+            "An NVIDIA driver is here, but this torch was built without CUDA; install a CUDA build of torch to use it."
+        )
 
 
 def _free_bytes(path: Path) -> int:
