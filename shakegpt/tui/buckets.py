@@ -91,7 +91,7 @@ def scale(values: list[float], *, robust: bool = False) -> tuple[float, float]:
         return 0.0, 1.0
     ordered = sorted(values)
     low, high = ordered[0], ordered[-1 - len(ordered) // 10 if robust else -1]
-    if high <= low:
-        return low - max(abs(low), 1e-12), low
+    if high - low <= 1e-9 * max(abs(high), 1e-12):  # all the same, but for rounding
+        return high - max(abs(high), 1e-12), high
     grain = 10 ** math.floor(math.log10((high - low) / 2))
     return math.floor(low / grain) * grain, math.ceil(high / grain) * grain

@@ -165,8 +165,7 @@ class ChartScreen(Screen[None]):
     def action_move(self, columns: int) -> None:
         """Move the cursor by columns; the view follows it."""
         low, high = self._shown()
-        at = high if self.cursor is None else self.cursor
-        self._move_to(at + columns * (high - low) / max(1, self._columns()))
+        self._move_to(self._at() + columns * (high - low) / self._columns())
 
     def action_move_to(self, end: int) -> None:
         """Move the cursor to the start (0) or the end (1) of the curves."""
@@ -175,7 +174,7 @@ class ChartScreen(Screen[None]):
     def action_zoom(self, direction: int) -> None:
         """Zoom into the x axis (1) or out of it (-1), around the cursor."""
         low, high = self._shown()
-        centre = self.cursor if self.cursor is not None else (low + high) / 2
+        centre = min(max(self._at(), low), high)
         factor = _ZOOM**-direction
         self._look_at(centre - (centre - low) * factor, centre + (high - centre) * factor)
 
@@ -230,6 +229,10 @@ class ChartScreen(Screen[None]):
         if not places:
             return 0.0, 1.0
         return min(places), max(max(places), min(places) + 1e-6)
+
+    def _at(self) -> float:
+        """Return where the cursor stands: at the end, until it is moved."""
+        return self._extent()[1] if self.cursor is None else self.cursor
 
     def _shown(self) -> tuple[float, float]:
         return self.view or self._extent()
@@ -294,7 +297,7 @@ class ChartScreen(Screen[None]):
         """Put the caret under the cursor, and read the curves there."""
         plot, readout = self.query_one(CurvePlot), self.query_one(Readout)
         low, high = self._shown()
-        at = self._extent()[1] if self.cursor is None else self.cursor
+        at = self._at()
         visible = low <= at <= high and any(drawn.line.xs for drawn in self._drawn)
         self.query_one(CursorLine).move(min(plot.column_of(at), plot.size.width - 2) if visible else None)
         place = {"step": f"step {figures.count(at)}", "time": figures.duration(at), "tokens": _tokens(at)}

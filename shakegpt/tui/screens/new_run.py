@@ -132,9 +132,7 @@ class NewRunScreen(ModalScreen[TrainingRequest | None]):
 
     @property
     def typed(self) -> dict[str, str]:
-        """Every field as it is typed or chosen now."""
-        if self.is_mounted:
-            self._typed = {str(field.name): field.value for field in self.query(FormField)}
+        """Every field as it was last typed or chosen."""
         return dict(self._typed)
 
     def action_back(self) -> None:
@@ -155,8 +153,8 @@ class NewRunScreen(ModalScreen[TrainingRequest | None]):
     @on(Select.Changed)
     def _look_over(self) -> None:
         """Hold every field against what it may be: another preset may have other limits."""
+        typed = self._typed = {str(field.name): field.value for field in self.query(FormField)}
         self._hint()
-        typed = self.typed
         for field in self.query(FormField):
             if field.name != "file" or typed["file"]:  # an empty path is no mistake before the user says start
                 field.object(problem(typed, str(field.name)))

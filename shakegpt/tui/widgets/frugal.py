@@ -1,5 +1,6 @@
 """The base of every widget that changes while training runs: it sends the terminal only what changed."""
 
+from collections.abc import Sequence
 from itertools import zip_longest
 from typing import TypeAlias
 
@@ -20,9 +21,8 @@ class Frugal(Widget):
     A subclass says what its lines are in ``draw``, and calls ``redraw`` when it has something new to say.
     """
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002  (Textual's name)
-        super().__init__(id=id, classes=classes)
-        self._strips: list[Strip] = []
+    _strips: Sequence[Strip] = ()
+    """What is on show; never changed, only replaced."""
 
     def draw(self, width: int, height: int) -> list[Row]:
         """Return the lines that fill ``width`` by ``height`` cells; longer ones are cut."""
@@ -47,7 +47,7 @@ class Frugal(Widget):
     def notify_style_update(self) -> None:
         """Draw again in the new colours."""
         super().notify_style_update()
-        self._strips = []
+        self._strips = ()
 
     def _drawn(self) -> list[Strip]:
         width, height = self.size

@@ -14,13 +14,13 @@ _BARS = "▁▂▃▄▅▆▇█"
 MARK = "◆"
 
 
-class Trend(Frugal, Sparkline):
+class Trend(Sparkline, Frugal):
     """Bars from the left, one a column, with single values marked among them.
 
     Unlike the sparkline it descends from, it repaints only the rows that changed, and takes gaps and marks.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"sparkline--max-color", "sparkline--min-color", "trend--mark"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"trend--mark"}
     DEFAULT_CSS = """
     Trend {
         height: 1fr;
@@ -71,9 +71,7 @@ class Trend(Frugal, Sparkline):
         if top.ansi is not None or bottom.ansi is not None:  # a terminal's own colours do not mix
             return [self.get_component_rich_style("sparkline--max-color")] * height
         shares = [row / max(1, height - 1) for row in range(height)]
-        return [
-            self.rich_style + Style.from_color((base + top.blend(bottom, share)).rich_color) for share in shares
-        ]
+        return [self.rich_style + Style.from_color((base + top.blend(bottom, share)).rich_color) for share in shares]
 
 
 def _cell(eighths: int) -> str:

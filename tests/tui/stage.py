@@ -1,0 +1,60 @@
+"""An app with nothing but a training screen, and a note of what the screen asks it for."""
+
+from typing import Any, ClassVar
+
+from textual.app import App
+
+from shakegpt.progress import Snapshot
+from shakegpt.tui.messages import TrainingRequest
+from shakegpt.tui.preferences import Preferences
+from shakegpt.tui.screens.training import TrainingScreen
+from shakegpt.tui.themes import THEMES
+
+
+class FixedTrainingScreen(TrainingScreen):
+    """The training screen without a clock and on a machine that never changes."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"read_memory": lambda: 612_000_000, **options})
+        self._memory = 612_000_000  # known before the first paint, and not some time after it
+
+
+class Stage(App[None]):
+    """Shows one snapshot, commands one training, and remembers what it was told."""
+
+    HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-narrow"), (80, "-normal"), (120, "-wide"), (160, "-very-wide")]
+    VERTICAL_BREAKPOINTS: ClassVar = [(0, "-short"), (24, "-medium"), (36, "-tall")]
+
+    def __init__(self, snapshot: Snapshot | None = None, training: Any = None, **options: Any) -> None:
+        super().__init__()
+        self.first = snapshot if snapshot is not None or training is None else training.latest
+        self.training = training
+        self.preferences = Preferences()
+        self.requests: list[TrainingRequest] = []
+        self.spoken: list[str] = []
+        self.options = options
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = "shakegpt"
+
+    @property
+    def current_mode(self) -> str:
+        return "training"
+
+    @property
+    def training_screen(self) -> TrainingScreen:
+        return next(screen for screen in self.screen_stack if isinstance(screen, TrainingScreen))
+
+    async def on_mount(self) -> None:
+        await self.push_screen(FixedTrainingScreen(**self.options))
+        self.training_screen.show(self.first)
+
+    def start_training(self, request: TrainingRequest) -> bool:
+        self.requests.append(request)
+        return True
+
+    async def speak_from(self, reference: str) -> None:
+        self.spoken.append(reference)
+
+    def remember(self, **changes: Any) -> None:
+        self.preferences = self.preferences.but(**changes)
