@@ -105,7 +105,7 @@ def decode_text(data: bytes, path: Path, encoding: str = "utf-8") -> str:
     """Return the text that ``data``, read from ``path``, spells. A byte order mark is dropped.
 
     Raises:
-        CorpusError: the bytes are not of this encoding, and the message gives the offset of the first wrong one, from 0;
+        CorpusError: the bytes are not of this encoding (the message gives the offset of the first wrong one, from 0),
             or they spell nothing.
         UsageError: there is no such encoding.
     """

@@ -83,8 +83,10 @@ def evaluate(
     if copying > 0:
         found = result["copying"]
         say(
-            f"  copying     of {found['characters']:,} characters written, the longest run that stands word for word in the "
-            f"training split has {found['longest_run']}; {found['copied_share']:.2%} of the windows of {found['window']} do"
+            f"  copying     {found['longest_run']} characters: the longest run of {found['characters']:,} written that stands"
+        )
+        say(
+            f"              in the training split; {found['copied_share']:.2%} of windows of {found['window']} stand there"
         )
 
 
