@@ -1,3 +1,38 @@
-"""Train a GPT from scratch in a terminal, watch it learn, and hear it speak Shakespeare."""
+"""Train a GPT from scratch in a terminal, watch it learn, and hear it speak Shakespeare.
 
-__version__ = "0.1.0"
+From Python::
+
+    import shakegpt
+
+    model = shakegpt.load("pretrained")
+    print(model.generate("ROMEO:", length=200))
+    print(model.evaluate("tiny-shakespeare").perplexity)
+
+Importing the package is cheap; torch is imported when one of these is first used.
+"""
+
+from typing import TYPE_CHECKING
+
+from shakegpt.version import __version__
+
+if TYPE_CHECKING:
+    from shakegpt.api import Model, Training, load, train
+    from shakegpt.errors import ShakegptError
+
+__all__ = ["Model", "ShakegptError", "Training", "__version__", "load", "train"]
+
+
+def __getattr__(name: str) -> object:
+    """Find a public name where it is defined, when it is first asked for (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module 'shakegpt' has no attribute {name!r}")
+    from importlib import import_module
+
+    home = "shakegpt.errors" if name == "ShakegptError" else "shakegpt.api"
+    value: object = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from shakegpt.trainer import Trainer
 
 # Where a run computes and how often it looks up may change from session to session; anything else makes it another run.
-_SESSION_FIELDS = frozenset({"device", "precision", "eval_every", "save_every", "save_seconds", "keep"})
+SESSION_FIELDS = frozenset({"device", "precision", "eval_every", "save_every", "save_seconds", "keep"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,7 +210,7 @@ def _run_to_go_on_with(store: Store, request: TrainingRequest, info: CheckpointI
     Raises:
         RunBusyError: another process is training that run.
     """
-    if info.run is None or changes - _SESSION_FIELDS or request.run_name not in (None, info.run):
+    if info.run is None or changes - SESSION_FIELDS or request.run_name not in (None, info.run):
         return None
     run = store.run(info.run)
     if (owner := run.owner()) is not None:

@@ -2,14 +2,20 @@
 
 import sys
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shakegpt.cli.options import CHECKPOINT_HELP, Json, RunArgument, complete_checkpoints
+from shakegpt.cli.console import clock
+from shakegpt.cli.options import CHECKPOINT_HELP, Json, RunArgument, complete_checkpoints, complete_runs
 from shakegpt.cli.output import note, reports_errors, say, say_json
 from shakegpt.errors import UsageError
 from shakegpt.text import harmless
+
+if TYPE_CHECKING:
+    from shakegpt.run import Run
+    from shakegpt.store import Store
 
 app = typer.Typer(help="The runs in the store, and their checkpoints.", no_args_is_help=True)
 
@@ -39,41 +45,94 @@ def list_(json: Json = False) -> None:
 
 @app.command()
 @reports_errors
-def show(run: RunArgument, json: Json = False) -> None:
-    """Show a run: what it is, how it stands, and its checkpoints."""
+def show(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN...", help="One run or several.", autocompletion=complete_runs)
+    ],
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw their curves into one picture, .svg or .png.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show runs: what each one is, how it stands, its curve, and its checkpoints."""
     from shakegpt.store import Store
 
     store = Store.default()
-    found = store.run(run)
-    summary, best, record = store.summary(found), found.best(), found.record
-    checkpoints = found.checkpoints()
+    found = [store.run(name) for name in dict.fromkeys(runs)]
+    if plot is not None:
+        from shakegpt.plots import plot_runs
+
+        plot_runs({run.name: run.snapshot() for run in found}, plot)
     if json:
-        say_json(
-            asdict(summary)
-            | {
-                "record": asdict(record),
-                "checkpoint_list": [
-                    {"reference": info.reference, "step": info.step, "val_loss": info.val_loss, "bytes": info.bytes}
-                    for info in checkpoints
-                ],
-            }
-        )
-        return
-    say(f"{found.name}: {summary.status}, step {summary.step} of {summary.steps}")
+        described = [_facts(store, run) for run in found]
+        say_json(described[0] if len(described) == 1 else {"runs": described})
+    elif plot is not None:
+        say(harmless(str(plot), one_line=True))
+    else:
+        for number, run in enumerate(found):
+            if number:
+                say("")
+            _summarise(store, run)
+
+
+def _facts(store: "Store", run: "Run") -> dict[str, Any]:
+    checkpoints = [
+        {"reference": info.reference, "step": info.step, "val_loss": info.val_loss, "bytes": info.bytes}
+        for info in run.checkpoints()
+    ]
+    return asdict(store.summary(run)) | {"record": asdict(run.record), "checkpoint_list": checkpoints}
+
+
+def _summarise(store: "Store", run: "Run") -> None:
+    """Print what a person wants to know of a run, its curve included, in plain text."""
+    from shakegpt.cli.curves import draw_chart
+
+    summary, best, record, checkpoints = store.summary(run), run.best(), run.record, run.checkpoints()
+    story = run.snapshot()
+    say(f"{run.name}: {summary.status}, step {summary.step} of {summary.steps}")
     say(
         f"  model     {record.model.parameters:,} weights: {record.model.n_layer} blocks, {record.model.n_head} heads, "
         f"width {record.model.d_model}, context {record.model.block_size}"
     )
-    corpus = f"{record.corpus} (SHA-256 {record.corpus_sha256[:12]}...)"
-    say(f"  corpus    {harmless(corpus, one_line=True)}")
-    forked = f", forked from {record.resumed_from}" if record.resumed_from else ""
-    say(f"  created   {harmless(record.created + forked, one_line=True)}")
-    if owner := found.owner():
-        say(f"  held by   {owner}")
+    say(f"  corpus    {harmless(record.corpus, one_line=True)} (SHA-256 {record.corpus_sha256[:12]}...)")
+    say(f"  created   {record.created}" + (f", forked from {record.resumed_from}" if record.resumed_from else ""))
+    if story.step is not None:
+        say(f"  trained   {clock(story.step.seconds)}, {story.step.tokens:,} characters")
+    if story.best is not None:
+        say(
+            f"  best      loss {story.best.val_loss:.4f}, perplexity {story.best.perplexity:.2f}, "
+            f"{story.best.bits_per_character:.3f} bits per character, at step {story.best.step}"
+        )
+    if owner := run.owner():
+        say(f"  held by   process {owner.pid} on {harmless(owner.host, one_line=True)}")
     for info in checkpoints:
         loss = "        " if info.val_loss is None else f"{info.val_loss:.4f}  "
         marks = " best" * (best is not None and info.step == best.step) + " last" * (info is checkpoints[-1])
         say(f"  {info.reference:<22} loss {loss} {info.bytes / 1e6:.1f} MB {marks}".rstrip())
+    if chart := draw_chart(story):
+        say("\n" + "\n".join(f"  {line}" for line in chart))
+
+
+@app.command("export")
+@reports_errors
+def export_(
+    run: RunArgument,
+    csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values, one row per step (the default).")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per event, as in metrics.jsonl.")] = False,
+) -> None:
+    """Print a run's figures for a spreadsheet or a notebook."""
+    from shakegpt.cli.curves import write_csv
+    from shakegpt.store import Store
+
+    if csv and json:
+        raise UsageError("Figures are printed as --csv or as --json; choose one.")
+    events = Store.default().run(run).log.events()
+    if json:
+        for event in events:
+            say_json(event.to_json())
+    else:
+        write_csv(events, sys.stdout)
+        sys.stdout.flush()
 
 
 @app.command()

@@ -4,11 +4,13 @@ import os
 import sys
 from dataclasses import fields
 from errno import EIO
+from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from shakegpt.cli.configuration import is_from_file
 from shakegpt.cli.corpora import download_bar
 from shakegpt.cli.options import (
     CHECKPOINT_HELP,
@@ -26,12 +28,14 @@ from shakegpt.progress import Snapshot
 
 if TYPE_CHECKING:
     from shakegpt.background import TrainingThread
+    from shakegpt.tensorboard import TensorBoardLog
 
 _MOST_WAITING = 10_000  # steps on their way to a reader that has stalled; metrics.jsonl has them all
 
 
 @reports_errors
 def train(
+    context: typer.Context,
     preset: Annotated[
         str,
         typer.Option(help="The size of the model, and the training that suits it.", autocompletion=complete_presets),
@@ -70,21 +74,52 @@ def train(
     on_hangup: Annotated[
         Literal["continue", "save"], typer.Option(help="When the link drops: go on training, or save and end.")
     ] = "continue",
+    tensorboard: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write curves and samples for `tensorboard --logdir DIR`.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")] = False,
 ) -> None:
     """Train a model without a screen: for tmux, cron and pipes."""
     from shakegpt.background import TrainingThread
-    from shakegpt.launch import TrainingRequest, launch
+    from shakegpt.launch import SESSION_FIELDS, TrainingRequest, launch
     from shakegpt.store import Store
 
     options = {**locals()}
     changes = {name: options[name] for name in (*_training_options(), "dropout") if options.get(name) is not None}
+    if resume is not None:  # config.toml has defaults for new runs; an old one was settled when it began
+        changes = {
+            name: value for name, value in changes.items() if name in SESSION_FIELDS or not is_from_file(context, name)
+        }
+        corpus = None if is_from_file(context, "corpus") else corpus
+        run = None if is_from_file(context, "run") else run
     request = TrainingRequest(
         preset=preset, corpus=corpus, encoding=encoding, run_name=run, changes=changes, resume=resume
     )
     store = Store.default()
     thread = TrainingThread(lambda: launch(store, request, on_progress=download_bar()))
-    raise typer.Exit(_follow(thread, json=json, eval_every=eval_every or 250, on_hangup=on_hangup))
+    curves = _write_curves(thread, tensorboard)
+    code = _follow(thread, json=json, eval_every=eval_every or 250, on_hangup=on_hangup)
+    if curves is not None:
+        curves.close()
+        if curves.trouble:
+            note(f"warning: {curves.trouble}")
+    raise typer.Exit(code)
+
+
+def _write_curves(thread: "TrainingThread", folder: Path | None) -> "TensorBoardLog | None":
+    """Let a training's events be written for TensorBoard too, where a folder for that is given."""
+    if folder is None:
+        return None
+    from shakegpt.tensorboard import TensorBoardLog
+
+    log = TensorBoardLog(folder.expanduser())
+
+    def hear(event: Event | None, _: Snapshot) -> None:
+        if event is not None:
+            log.show(event)
+
+    thread.subscribe(hear)
+    return log
 
 
 def _training_options() -> list[str]:

@@ -1,0 +1,193 @@
+"""shakegpt from Python: load a checkpoint, let it speak, measure it, train one.
+
+Five lines of a notebook::
+
+    import shakegpt
+
+    model = shakegpt.load("pretrained")
+    print(model.generate("ROMEO:", length=200, temperature=0.8, seed=1))
+    for character in model.stream("JULIET:\\n", length=80):
+        print(character, end="", flush=True)
+
+Losses are nats per character, lengths are characters. Whatever a user can put right is a ``shakegpt.ShakegptError`` of
+one sentence.
+"""
+
+from collections.abc import Generator, Iterator
+from dataclasses import fields
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any, cast
+
+from shakegpt.config import DEFAULT_PRESET, ModelConfig, SamplingConfig, TrainingConfig
+from shakegpt.errors import UsageError
+from shakegpt.events import Event
+from shakegpt.launch import TrainingRequest, launch
+from shakegpt.library import TINY_SHAKESPEARE
+from shakegpt.run import Run
+from shakegpt.store import Store
+
+if TYPE_CHECKING:
+    from shakegpt.evaluation import Loss
+    from shakegpt.sampling import Speaker
+
+
+def load(reference: str | PathLike[str] = "pretrained") -> "Model":
+    """Return the model of a checkpoint.
+
+    Args:
+        reference: ``pretrained``, ``RUN`` (its best), ``RUN@best``, ``RUN@last``, ``RUN@500``, ``last`` (the newest
+            run's last), or the path of a checkpoint folder.
+
+    Raises:
+        ShakegptError: it names nothing, or the checkpoint is damaged.
+    """
+    return Model(Store.default().speaker(fspath(reference)))
+
+
+def train(
+    *,
+    preset: str = DEFAULT_PRESET,
+    corpus: str | PathLike[str] | None = None,
+    run: str | None = None,
+    resume: str | None = None,
+    **options: Any,
+) -> "Training":
+    """Prepare a training; iterating over what is returned trains.
+
+    Args:
+        preset: the size of the model, and the training that suits it: ``seed``, ``nano``, ``baby`` or ``gpt2``.
+        corpus: ``tiny-shakespeare`` (the default), ``demo``, or the path of a text file.
+        run: what to call the run; a name is chosen where none is given.
+        resume: a checkpoint to go on from, as in ``load``; of a run's name, its last.
+        options: fields of ``shakegpt.config.TrainingConfig``, such as ``steps`` and ``learning_rate``, and ``dropout``.
+
+    Raises:
+        ShakegptError: something asked for is not there, makes no sense, or cannot be read.
+    """
+    known = {*(field.name for field in fields(TrainingConfig)), "dropout"}
+    if unknown := sorted(set(options) - known):
+        raise UsageError(f"There is no option {unknown[0]!r}; the options are {', '.join(sorted(known))}.")
+    request = TrainingRequest(
+        preset=preset,
+        corpus=None if corpus is None else fspath(corpus),
+        run_name=run,
+        resume=resume,
+        changes=options,
+    )
+    return Training(Store.default(), request)
+
+
+class Model:
+    """A model that speaks. Made by ``load`` and ``Training.model``."""
+
+    def __init__(self, speaker: "Speaker") -> None:
+        self._speaker = speaker
+
+    @property
+    def name(self) -> str:
+        """Where its weights come from, such as ``macbeth@500``."""
+        return self._speaker.name
+
+    @property
+    def config(self) -> ModelConfig:
+        """Its shape."""
+        return self._speaker.model.config
+
+    @property
+    def characters(self) -> str:
+        """The characters it knows, in the order of their token ids."""
+        return self._speaker.vocabulary.characters
+
+    def generate(self, prompt: str = "\n", **settings: Any) -> str:
+        """Return what the model writes after a prompt, without the prompt.
+
+        Args:
+            prompt: what to continue, in characters that the model knows.
+            settings: fields of ``shakegpt.config.SamplingConfig``: ``length``, ``temperature`` (0 takes the likeliest
+                character), ``top_k``, ``top_p``, ``min_p``, ``repetition_penalty``, ``seed``, ``stop``.
+
+        Raises:
+            ShakegptError: a setting makes no sense, or the prompt has a character that the model does not know.
+        """
+        return "".join(self.stream(prompt, **settings))
+
+    def stream(self, prompt: str = "\n", **settings: Any) -> Iterator[str]:
+        """Return the characters that ``generate`` returns at once, each as soon as it is drawn. Raises as that does."""
+        from shakegpt.sampling import Stream
+
+        stream = Stream(self._speaker, prompt, _sampling(settings))
+        return (character.text for character in stream)
+
+    def evaluate(self, corpus: str | PathLike[str] = TINY_SHAKESPEARE, *, split: str = "validation") -> "Loss":
+        """Measure how well the model predicts a text: one full, deterministic pass in fp32.
+
+        Args:
+            corpus: ``tiny-shakespeare``, ``demo``, or the path of a text file.
+            split: ``validation``, the last 10 % of the text, or ``train``, the first 90 %.
+
+        Returns:
+            ``.nats`` per character, ``.perplexity``, ``.bits_per_character``, over ``.characters`` predictions.
+
+        Raises:
+            ShakegptError: the text cannot be found or read, is too short, or has a character unknown to the model.
+        """
+        from shakegpt.corpus import Corpus
+        from shakegpt.evaluation import evaluate
+
+        if split not in ("validation", "train"):
+            raise UsageError(f"The split must be validation or train, not {split!r}.")
+        text = Corpus.load(fspath(corpus))
+        text.require(self.config.block_size)
+        return evaluate(self._speaker.model, text.ids_for(self._speaker.vocabulary, split))
+
+    def __repr__(self) -> str:
+        return f"<shakegpt.Model {self.name}: {self.config.parameters:,} weights, {len(self.characters)} characters>"
+
+
+class Training:
+    """A run that trains while it is iterated over: each event is one of ``shakegpt.events``.
+
+    Leaving the loop early pauses the training; ``close`` saves it and ends it.
+    """
+
+    def __init__(self, store: Store, request: TrainingRequest) -> None:
+        self._store = store
+        self._trainer = launch(store, request)
+        self._events = cast(Generator[Event, None, None], iter(self._trainer))
+
+    @property
+    def run(self) -> Run:
+        """The run in the store; its ``name`` is what ``load`` takes."""
+        return self._trainer.run
+
+    def __iter__(self) -> Iterator[Event]:
+        return self
+
+    def __next__(self) -> Event:
+        return next(self._events)
+
+    def close(self) -> None:
+        """Save and end; a finished training stays as it is. Harmless to repeat."""
+        self._events.close()
+
+    def model(self) -> Model:
+        """Train to the end if need be, and return the best model of the run.
+
+        Raises:
+            ShakegptError: nothing was saved.
+        """
+        for _ in self:
+            pass
+        return Model(self._store.speaker(self.run.name))
+
+
+def _sampling(settings: dict[str, Any]) -> SamplingConfig:
+    known = [field.name for field in fields(SamplingConfig)]
+    if unknown := sorted(set(settings) - set(known)):
+        raise UsageError(f"There is no setting {unknown[0]!r}; the settings are {', '.join(known)}.")
+    if isinstance(stop := settings.get("stop"), str):
+        settings = {**settings, "stop": (stop,)}
+    try:
+        return SamplingConfig(**settings)
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from None

@@ -1,0 +1,101 @@
+"""A run's curves in plain text: a small chart for pipes, logs and any terminal, and comma-separated values."""
+
+import csv
+import math
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+from shakegpt.events import Evaluation, Event, Started, Step
+from shakegpt.progress import Curve, Snapshot
+
+_WIDTH, _HEIGHT = 60, 10
+_TRAIN, _VALIDATION = ".", "o"
+
+CSV_COLUMNS = (
+    "step",
+    "seconds",
+    "tokens",
+    "loss",
+    "perplexity",
+    "learning_rate",
+    "grad_norm",
+    "tokens_per_second",
+    "val_loss",
+    "val_perplexity",
+)
+
+
+def draw_chart(snapshot: Snapshot, *, width: int = _WIDTH, height: int = _HEIGHT) -> list[str]:
+    """Return a run's losses against the step as lines of ASCII; none where there is nothing finite to draw.
+
+    Args:
+        snapshot: the run.
+        width: columns of the chart without its scale.
+        height: rows of the chart without its scale.
+    """
+    train, validation = _finite(snapshot.train), _finite(snapshot.validation)
+    losses = [loss for _, loss in train + validation]
+    if not losses:
+        return []
+    low, high = min(losses), max(losses)
+    last = max(step for step, _ in train + validation)
+    rows = [[" "] * width for _ in range(height)]
+    for points, mark in ((train, _TRAIN), (validation, _VALIDATION)):
+        for column, loss in _columns(points, last, width).items():
+            share = (high - loss) / (high - low) if high > low else 0.5
+            rows[round(share * (height - 1))][column] = mark
+    scale = {0: f"{high:.3f}", height - 1: f"{low:.3f}"}
+    margin = max(len(text) for text in scale.values())
+    lines = [f"{scale.get(number, ''):>{margin}} |{''.join(row)}".rstrip() for number, row in enumerate(rows)]
+    end = f"step {last}"
+    return [
+        f"{'loss':>{margin}}  {_TRAIN} train" + (f"   {_VALIDATION} validation" if validation else ""),
+        *lines,
+        f"{'':>{margin}} +{'-' * width}",
+        f"{'':>{margin}}  0{end:>{width - 1}}",
+    ]
+
+
+def _finite(curve: Curve) -> list[tuple[int, float]]:
+    return [(point.step, point.loss) for point in curve.points() if math.isfinite(point.loss)]
+
+
+def _columns(points: list[tuple[int, float]], last: int, width: int) -> dict[int, float]:
+    """Return the mean loss of the points that fall into each column."""
+    found: dict[int, list[float]] = {}
+    for step, loss in points:
+        found.setdefault(min(width - 1, step * width // max(1, last)), []).append(loss)
+    return {column: sum(losses) / len(losses) for column, losses in found.items()}
+
+
+def write_csv(events: Iterable[Event], file: TextIO) -> None:
+    """Write one row per step and evaluation of a run; a cell that has no number, or none that is finite, is empty.
+
+    Steps that were taken again, after a roll-back or by a resumed run, stand once, as they went in the end.
+    """
+    rows: dict[int, dict[str, Any]] = {}
+    for event in events:
+        match event:
+            case Started():
+                while rows and next(reversed(rows)) > event.step:
+                    rows.popitem()
+            case Step():
+                while rows and next(reversed(rows)) >= event.step:
+                    rows.popitem()
+                rows[event.step] = _row(event)
+            case Evaluation():
+                row = rows.setdefault(
+                    event.step, {"step": event.step, "seconds": event.seconds, "tokens": event.tokens}
+                )
+                row.update(_spoken({"val_loss": event.val_loss, "val_perplexity": event.perplexity}))
+    writer = csv.DictWriter(file, CSV_COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows.values())
+
+
+def _row(event: Step) -> dict[str, Any]:
+    return _spoken({name: getattr(event, name) for name in CSV_COLUMNS if hasattr(event, name)})
+
+
+def _spoken(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if math.isfinite(value)}
