@@ -127,6 +127,7 @@ class Trainer:
         with self.run.hold(), closing(self.run.log):
             self.run.sweep()
             events = self._train()
+            event: Event | None = None
             try:
                 while True:
                     with self._clock:
@@ -137,7 +138,8 @@ class Trainer:
             except GeneratorExit:  # closed from outside: save, record, and go
                 self._stop.set()
                 events.close()
-                for event in self._finish():
+                last_words = () if isinstance(event, Finished | Failed) else self._finish()
+                for event in last_words:
                     deque(self._recorded(event), maxlen=0)
                 raise
             except Exception as error:  # whoever iterates tells of it; the log must not end without a word
@@ -152,13 +154,13 @@ class Trainer:
             yield from (self._warning("resume", text) for text in self._resume.warnings)
             if not self._is_saved():  # a fork keeps a copy of what it began from
                 yield from self._save()
-        while self.step < self.config.steps and not self._stop.is_set():
-            if self._evaluation_due():  # a run that was cut between a step and its evaluation
-                yield from self._evaluate()
-                continue
-            yield from self._take_step()
-            if self._failed:
-                return
+        while not self._stop.is_set():
+            if not self._evaluation_due():  # it is where a run was cut between a step and its evaluation
+                if self.step >= self.config.steps:
+                    break
+                yield from self._take_step()
+                if self._failed:
+                    return
             if self._evaluation_due():
                 if self._saver.due(within=self._evaluation_seconds):  # a long pass must not stretch the interval
                     yield from self._save()
