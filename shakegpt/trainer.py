@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import torch
 
-from shakegpt import __version__
 from shakegpt.checkpoint import Checkpoint, TrainingRecord, TrainingState, build_model
 from shakegpt.config import ModelConfig, SamplingConfig, TrainingConfig
 from shakegpt.corpus import Corpus, draw_batch
@@ -29,6 +28,7 @@ from shakegpt.run import Run
 from shakegpt.sampling import Speaker, Stream
 from shakegpt.saver import Saver
 from shakegpt.schedule import learning_rate_at
+from shakegpt.version import __version__
 from shakegpt.workers import Workers
 
 _RATE_WINDOW = 10

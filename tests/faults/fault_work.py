@@ -1,0 +1,354 @@
+"""What the fault tests do in processes of their own: the command line as it is, cut where a test says.
+
+A process is forked from a server that has imported torch and nothing else has happened in, so it is as fresh as a
+new one, some seconds sooner.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from shakegpt import config, gradients, optimizer, trainer
+from shakegpt.checkpoint import ModelRecord, TrainingRecord
+from shakegpt.log import EventLog
+from shakegpt.manifest import Manifest
+from shakegpt.records import _adapter
+from shakegpt.run import RunRecord
+from shakegpt.saver import Saver
+
+for kind in (ModelRecord, TrainingRecord, Manifest, RunRecord):  # once in the server, not in every process
+    _adapter(kind)
+
+TINY = config.Preset(
+    summary="for faults: a step takes a millisecond",
+    model={"n_layer": 1, "n_head": 2, "d_model": 16, "d_ff": 32, "block_size": 16, "dropout": 0.2},
+    training={
+        "steps": 12,
+        "batch_size": 4,
+        "accumulate": 2,
+        "learning_rate": 1e-2,
+        "min_learning_rate": 1e-3,
+        "warmup": 4,
+        "eval_every": 5,
+        "save_every": 4,
+        "save_seconds": 0.0,
+        "keep": 2,
+        "sample_length": 4,
+        "device": "cpu",
+        "precision": "fp32",
+    },
+)
+TEXT = "".join(f"SPEAKER {n % 7}:\nTo be, or not to be: {n * 7919 % 1009}, that is the question.\n\n" for n in range(60))
+CUT_EXCEPTION, CUT_TERM, CUT_KILL = "exception", "SIGTERM", "kill -9"
+
+
+class Cut(Exception):
+    """The fault that a test asked for."""
+
+
+def command(home: str, *arguments: str, output: str | None = None, threads: int = 1, **faults: Any) -> None:
+    """Run ``shakegpt`` in this process, with faults, and end it with the command's exit code.
+
+    Args:
+        home: the store.
+        arguments: the command line.
+        output: a file for standard output and error.
+        threads: that compute.
+        faults: ``name=argument`` of a function of ``FAULTS``.
+    """
+    os.environ |= {"SHAKEGPT_HOME": home, "OMP_NUM_THREADS": str(threads), "XDG_CACHE_HOME": f"{home}/cache"}
+    if output is not None:
+        file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(file, 1)
+        os.dup2(file, 2)
+    config.PRESETS["tiny"] = TINY
+    for name, argument in faults.items():
+        FAULTS[name](argument)
+    sys.argv = ["shakegpt", *arguments]
+    from shakegpt.cli import main
+
+    main()
+
+
+def on_terminal(terminal: str, home: str, *arguments: str, **faults: Any) -> None:
+    """Run ``shakegpt`` as the leader of a session on a terminal of its own."""
+    os.setsid()
+    opened = os.open(terminal, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(opened, number)
+    os.close(opened)
+    os.environ |= {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30"}
+    command(home, *arguments, **faults)
+
+
+# Faults
+
+
+def cut_at(wish: tuple[str, int]) -> None:
+    """Cut the process at the nth of the moments that ``moments`` counts."""
+    manner, number = wish
+    seen = 0
+
+    def moment() -> None:
+        nonlocal seen
+        seen += 1
+        if seen != number:
+            return
+        if manner == CUT_EXCEPTION:
+            raise Cut
+        os.kill(os.getpid(), signal.SIGKILL if manner == CUT_KILL else signal.SIGTERM)
+
+    _at_every_moment(moment)
+
+
+def count_moments(path: str) -> None:
+    """Write how many moments there were where a cut is possible."""
+    seen = 0
+
+    def moment() -> None:
+        nonlocal seen
+        seen += 1
+        Path(path).write_text(str(seen))
+
+    _at_every_moment(moment)
+
+
+def _at_every_moment(moment: Callable[[], None]) -> None:
+    """Call ``moment`` before and after each micro-batch, optimizer step, evaluation, save and line of the log."""
+    for owner, name in (
+        (gradients.Gradients, "_add_piece"),
+        (optimizer.Optimizer, "step"),
+        (trainer, "evaluate"),
+        (Saver, "save"),
+        (EventLog, "append"),
+    ):
+        setattr(owner, name, _between(getattr(owner, name), moment))
+
+
+def _between(function: Callable[..., Any], moment: Callable[[], None]) -> Callable[..., Any]:
+    def wrapped(*arguments: Any, **options: Any) -> Any:
+        moment()
+        result = function(*arguments, **options)
+        moment()
+        return result
+
+    return wrapped
+
+
+def stop_after(step: int) -> None:
+    """Send this process SIGTERM when a step has been taken."""
+    take_step = trainer.Trainer._take_step
+
+    def stopping(self: Any) -> Iterator[Any]:
+        yield from take_step(self)
+        if self.step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+            self._stop.wait()
+
+    trainer.Trainer._take_step = stopping
+
+
+def leave_out(piece: str) -> None:
+    """Forget one piece of the state that a checkpoint keeps when it is restored."""
+    from dataclasses import replace
+
+    restore = trainer.Trainer._restore
+
+    def forgetful(self: Any, checkpoint: Any, state: Any) -> None:
+        fresh = {
+            "weights": lambda name, tensor: _initial(self, name),
+            "scaler.scale": lambda name, tensor: tensor.new_tensor(optimizer._FIRST_SCALE),
+        }
+        forget = fresh.get(piece, lambda name, tensor: tensor * 0)
+        if piece == "weights":
+            weights = {name: forget(name, tensor) for name, tensor in checkpoint.weights.items()}
+            checkpoint = replace(checkpoint, weights=weights)
+        elif "." in piece:
+            assert any(name.startswith(piece) for name in state.tensors), piece
+            tensors = {
+                name: forget(name, tensor) if name.startswith(piece) else tensor
+                for name, tensor in state.tensors.items()
+            }
+            state = replace(state, tensors=tensors)
+        elif piece == "val_loss":
+            checkpoint = replace(checkpoint, manifest=replace(checkpoint.manifest, val_loss=None))
+        elif piece == "best":
+            state = replace(state, record=replace(state.record, best_step=None, best_val_loss=None))
+        else:
+            initial = {"learning_rate_scale": 1.0, "accumulate": self.config.accumulate}.get(piece, 0)
+            state = replace(state, record=replace(state.record, **{piece: initial}))
+        restore(self, checkpoint, state)
+
+    trainer.Trainer._restore = forgetful
+
+
+def _initial(self: Any, name: str) -> Any:
+    from shakegpt.model import GPT
+    from shakegpt.randomness import derive_seed
+
+    return GPT(self._model_config, seed=derive_seed(self.config.seed, "weights")).state_dict()[name]
+
+
+def trouble(_: object) -> None:
+    """Memory runs out at the second step, and steps 6 to 10 are not finite until the learning rate is lowered."""
+    import torch
+
+    compute = gradients.Gradients.compute
+    take_step = trainer.Trainer._take_step
+    rate_scale = 1.0
+
+    def note(self: Any) -> Iterator[Any]:
+        nonlocal rate_scale
+        rate_scale = self._recovery.rate_scale
+        return take_step(self)
+
+    def troubled(self: Any, *arguments: Any, step: int, accumulate: int, **options: Any) -> Any:
+        if step == 2 and accumulate == 2:
+            raise torch.OutOfMemoryError("simulated")
+        loss = compute(self, *arguments, step=step, accumulate=accumulate, **options)
+        return loss * float("nan") if 6 <= step <= 10 and rate_scale == 1.0 else loss
+
+    trainer.Trainer._take_step = note
+    gradients.Gradients.compute = troubled
+
+
+def scale_grows_after(steps: int) -> None:
+    """Let the fp16 loss scale grow so often that a short run sees it."""
+    optimizer._GROWTH_INTERVAL = steps
+
+
+def first_scale(scale: float) -> None:
+    """Begin with this fp16 loss scale."""
+    optimizer._FIRST_SCALE = scale
+
+
+def acknowledge(path: str) -> None:
+    """Append the step of each checkpoint to a file as soon as it is reported saved."""
+    save = Saver.save
+
+    def saving(self: Any, **state: Any) -> Any:
+        info = save(self, **state)
+        with open(path, "a") as file:
+            file.write(f"{info.step}\n")
+        return info
+
+    Saver.save = saving
+
+
+def block_saves(path: str) -> None:
+    """Let every save after the first say so in a pipe and never end."""
+    save = Saver.save
+    saves = 0
+
+    def blocking(self: Any, **state: Any) -> Any:
+        nonlocal saves
+        saves += 1
+        if saves == 1:
+            return save(self, **state)
+        with open(path, "wb") as pipe:
+            pipe.write(b"!")
+        threading.Event().wait()
+
+    Saver.save = blocking
+
+
+def ignore(number: int) -> None:
+    """Be started with a signal ignored, as under nohup."""
+    signal.signal(number, signal.SIG_IGN)
+
+
+FAULTS: dict[str, Callable[[Any], None]] = {
+    "cut_at": cut_at,
+    "count_moments": count_moments,
+    "stop_after": stop_after,
+    "leave_out": leave_out,
+    "trouble": trouble,
+    "scale_grows_after": scale_grows_after,
+    "first_scale": first_scale,
+    "acknowledge": acknowledge,
+    "block_saves": block_saves,
+    "ignore": ignore,
+}
+
+
+# Saving under a fault
+
+
+@contextmanager
+def failing(number: int, fail: Callable[[], None], *, ever_after: bool = False) -> Iterator[list[str]]:
+    """Let the nth of the system calls that change a disk fail; yields the names of those made."""
+    made: list[str] = []
+    originals = {name: getattr(os, name) for name in ("open", "write", "fsync", "rename", "replace", "mkdir")}
+
+    def wrap(name: str) -> Callable[..., Any]:
+        def wrapped(*arguments: Any, **options: Any) -> Any:
+            made.append(name)
+            if len(made) == number or (ever_after and len(made) > number):
+                fail()
+            return originals[name](*arguments, **options)
+
+        return wrapped
+
+    for name in originals:
+        setattr(os, name, wrap(name))
+    try:
+        yield made
+    finally:
+        for name, original in originals.items():
+            setattr(os, name, original)
+
+
+def full_disk(folder: str) -> None:
+    """Train in a folder on a small disk that fills up and is emptied again; print what was told as JSON."""
+    from shakegpt.events import Saved, Step, Warning
+    from shakegpt.launch import TrainingRequest, launch
+    from shakegpt.store import Store
+
+    config.PRESETS["tiny"] = TINY
+    corpus = Path(folder, "corpus.txt")
+    corpus.write_text(TEXT)
+    store = Store(Path(folder, "home"))
+    changes = {"steps": 60, "save_every": 2, "eval_every": 60, "sample_length": 0}
+    training = launch(store, TrainingRequest(preset="tiny", corpus=str(corpus), run_name="full", changes=changes))
+    filler = Path(folder, "filler")
+    told: list[tuple[int, str]] = []
+    for event in training:
+        match event:
+            case Step(step=10):
+                _fill(filler)
+            case Step(step=30):
+                filler.unlink()
+                training._saver.wait(_hurry())  # as if the back-off had passed
+            case Saved() | Warning():
+                told.append((event.step, event.event if isinstance(event, Saved) else event.kind))
+    run = store.run("full")
+    for info in run.checkpoints():
+        store.open(info.reference).training_state()
+    steps = [point.step for point in run.snapshot().train.points()]
+    print(json.dumps({"told": told, "status": run.status(), "last": run.last().step, "steps": steps}))
+
+
+def _hurry() -> Any:
+    event = threading.Event()
+    event.set()
+    return event
+
+
+def _fill(path: Path) -> None:
+    with open(path, "wb", buffering=0) as file:
+        for size in (65536, 4096, 512, 1):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError:
+                continue
+
+
+if __name__ == "__main__":
+    full_disk(sys.argv[1])
