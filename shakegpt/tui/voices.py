@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 LIVE = "live"
 """The reference of the weights in training."""
 PRETRAINED = "pretrained"
+AT_HAND = ""
+"""The reference of whatever the store would let speak when nothing is named."""
 _LOADED_AT_MOST = 3
 _PATIENCE_SECONDS = 60
 
@@ -26,6 +28,9 @@ class Voices(Protocol):
 
     def open(self, reference: str, prompt: str, settings: Callable[[], SamplingConfig]) -> Opened:
         """Load a model and let it read the prompt. Raises ``ShakegptError``."""
+
+    def prepare(self) -> str:
+        """Load what speaks when nothing is named, and return its reference. Raises ``ShakegptError``."""
 
     def speakers(self) -> list[str]:
         """Return the names of speakers that the corpora at hand know, the most talkative first."""
@@ -52,6 +57,12 @@ class EngineVoices:
 
         speaker = self._live() if reference == LIVE else self._checkpoint(reference)
         return Opened(Stream(speaker, prompt, settings), speaker.name, speaker.step, speaker.val_loss)
+
+    def prepare(self) -> str:
+        """Load what speaks when nothing is named, and return its reference. Raises ``ShakegptError``."""
+        reference = self._store().default_reference()
+        self._checkpoint(reference)
+        return reference
 
     def speakers(self) -> list[str]:
         """Return the names of speakers that the corpora at hand know; no corpus is fetched for it."""
@@ -83,6 +94,7 @@ class EngineVoices:
 
     def _checkpoint(self, reference: str) -> "Speaker":
         store = self._store()
+        reference = reference or store.default_reference()
         # "best" and "last" move while a run trains: what is loaded once is the checkpoint that they name now.
         exact = store.find(reference).reference
         if exact not in self._loaded:

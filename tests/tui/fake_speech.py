@@ -9,7 +9,6 @@ from shakegpt.config import SamplingConfig
 from shakegpt.errors import UsageError
 from shakegpt.tui.speaking import Opened
 
-
 ODDS = (0.95, 0.8, 0.7, 0.4, 0.99, 0.9, 0.12, 0.97, 0.6, 0.03, 0.85, 0.3, 0.004)
 
 
@@ -95,6 +94,7 @@ class FakeVoices:
         self.gate.release(count)
 
     def open(self, reference: str, prompt: str, settings: Callable[[], SamplingConfig]) -> Opened:
+        reference = reference or self.prepare()
         self.opened.append((reference, prompt))
         self.seeds.append(settings().seed)
         if reference in self.missing:
@@ -105,6 +105,9 @@ class FakeVoices:
         stream = FakeStream(self.says.get(reference, self.default), settings, self.gate)
         self.streams.append(stream)
         return Opened(stream, reference, 500, 1.4697)
+
+    def prepare(self) -> str:
+        return "pretrained"
 
     def speakers(self) -> list[str]:
         return ["ROMEO", "JULIET", "NURSE", "MERCUTIO"]

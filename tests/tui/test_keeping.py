@@ -26,7 +26,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "texts").write_text("in the way")
-    with pytest.raises(ShakegptError, match="could not be saved in .*texts"):
+    with pytest.raises(ShakegptError, match=r"could not be saved in .*texts"):
         keep("Ay me!", "ROMEO", tmp_path / "texts")
 
 

@@ -91,6 +91,22 @@ async def test_only_the_cells_that_changed_are_painted(monkeypatch: pytest.Monke
         assert painted == [Region(1 + 8, 0, 4, 1)], "three characters and the place of the cursor"
 
 
+@pytest.mark.parametrize("size", [(13, 40), (40, 40)])
+async def test_every_cell_that_changed_is_painted(monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
+    async with (app := Page()).run_test(size=size):
+        transcript = app.transcript
+        transcript.cursor = True
+        for text in ("But", " soft, wh", "at light", "\n", "\n\nthrough yon", "der\nwindow breaks?", " ", "It", " is"):
+            before = [transcript.render_line(y).text for y in range(size[1])]
+            painted: list[Region] = []
+            monkeypatch.setattr(transcript, "refresh", lambda *regions, into=painted, **_: into.extend(regions))
+            transcript.write(text)
+            after = [transcript.render_line(y).text for y in range(size[1])]
+            for y, (old, new) in enumerate(zip(before, after, strict=True)):
+                for x, (was, is_) in enumerate(zip(old, new, strict=True)):
+                    assert was == is_ or any(region.contains(x, y) for region in painted), (text, x, y)
+
+
 async def test_a_word_that_moves_to_the_next_line_leaves_nothing_behind() -> None:
     async with (app := Page()).run_test(size=(23, 6)) as pilot:
         for character in "But soft what light thro":
@@ -127,7 +143,7 @@ async def test_control_characters_are_spelled_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("probability", "level"), [(1.0, 1), (0.5, 1), (0.49, 2), (0.1, 3), (0.02, 4), (0.001, 5), (0.0, 5)]
+    ("probability", "level"), [(1.0, 1), (0.4, 1), (0.39, 2), (0.1, 2), (0.05, 3), (0.001, 4), (0.0, 4)]
 )
 def test_the_less_likely_the_more_surprising(probability: float, level: int) -> None:
     assert shade(probability) == level

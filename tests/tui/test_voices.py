@@ -12,7 +12,7 @@ from shakegpt.config import ModelConfig, SamplingConfig
 from shakegpt.errors import CheckpointError, ShakegptError, UsageError
 from shakegpt.model import GPT
 from shakegpt.sampling import Speaker, Stream
-from shakegpt.tui.voices import LIVE, EngineVoices
+from shakegpt.tui.voices import AT_HAND, LIVE, EngineVoices
 from shakegpt.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary("\n :EMORabcdefghijklmnopqrstuvwxyz")
@@ -40,6 +40,9 @@ class Shelf:
         if reference.startswith("lear"):
             raise CheckpointError("There is no run lear.")
         return Named(self.best if reference == "macbeth" else reference)
+
+    def default_reference(self) -> str:
+        return "pretrained"
 
     def speaker(self, reference: str) -> Speaker:
         self.loaded.append(reference)
@@ -86,6 +89,14 @@ def test_a_model_is_loaded_once_and_a_better_one_anew() -> None:
     shelf.best = "macbeth@700"
     assert voices.open("macbeth", "a", SamplingConfig).model == "macbeth@700"
     assert shelf.loaded == ["macbeth@500", "macbeth@700"]
+
+
+def test_what_speaks_unasked_is_loaded_in_good_time() -> None:
+    shelf = Shelf()
+    voices = engine(shelf)
+    assert voices.prepare() == "pretrained"
+    assert voices.open(AT_HAND, "a", SamplingConfig).model == "pretrained"
+    assert shelf.loaded == ["pretrained"]
 
 
 def test_few_models_are_held_at_a_time() -> None:

@@ -37,7 +37,7 @@ class CastingScreen(ModalScreen["Scene | Path | None"]):
         & Input, & Input:focus { border: none; height: 1; padding: 0 1; background: $panel; }
         & Label { margin-top: 1; color: $text-muted; }
         & Label.first { margin-top: 0; }
-        & OptionList { height: 7; border: none; padding: 0; margin-top: 1; background: $surface; }
+        & OptionList, & OptionList:focus { height: 7; border: none; padding: 0; margin-top: 1; background: $surface; }
         & .heading { color: $primary; text-style: bold; margin-bottom: 1; }
         & .hint { color: $text-muted; margin-top: 1; }
     }

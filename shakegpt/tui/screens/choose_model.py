@@ -58,7 +58,9 @@ class ChooseModelScreen(ModalScreen[str | None]):
             width: 64; max-width: 90%; height: auto; max-height: 80%;
             padding: 1 2; background: $surface; border: round $border;
         }
-        & OptionList { height: auto; max-height: 16; border: none; padding: 0; background: $surface; }
+        & OptionList, & OptionList:focus {
+            height: auto; max-height: 16; border: none; padding: 0; background: $surface;
+        }
         & .heading { color: $primary; text-style: bold; margin-bottom: 1; }
         & .hint { color: $text-muted; margin-top: 1; }
     }

@@ -86,6 +86,13 @@ class GenerationScreen(Screen[None]):
             self.names = names
             super().__init__()
 
+    class Prepared(Message):
+        """The model that speaks when nothing is named is loaded."""
+
+        def __init__(self, reference: str) -> None:
+            self.reference = reference
+            super().__init__()
+
     def __init__(self, voices: Voices | None = None) -> None:
         super().__init__()
         self._given_voices = voices
@@ -130,6 +137,25 @@ class GenerationScreen(Screen[None]):
         self.active = self.left
         self.left.add_class("active")
         self._refresh_all()
+        self.call_after_refresh(self._prepare)
+
+    def _prepare(self) -> None:
+        """Load the first model in good time: torch alone takes a second, and Enter should not."""
+
+        def load() -> None:
+            try:
+                self.post_message(self.Prepared(self._voices.prepare()))
+            except Exception:  # whoever makes it speak is told what is wrong
+                return
+
+        threading.Thread(target=load, name="first model", daemon=True).start()
+
+    def on_generation_screen_prepared(self, message: Prepared) -> None:
+        """Name the model that would speak."""
+        for passage in (self.left, self.right, self.stage):
+            passage.reference = passage.reference or message.reference
+            passage.show_title()
+        self._look()
 
     # -- who is spoken to
 

@@ -12,11 +12,11 @@ from shakegpt.config import SamplingConfig
 from shakegpt.text import harmless
 from shakegpt.tui.knobs import KNOBS
 from shakegpt.tui.speaking import FRAME, News, Opened, Outlook, State, Voice
-from shakegpt.tui.voices import PRETRAINED, Voices
+from shakegpt.tui.voices import AT_HAND, PRETRAINED, Voices
 from shakegpt.tui.widgets.transcript import Tone, Transcript
 
 _PAGE_LIMIT = 500_000
-_TINTED_FRAME = 1 / 10
+_TINTED_FRAME = 1 / 8
 
 
 class Passage(Vertical):
@@ -54,7 +54,7 @@ class Passage(Vertical):
         self,
         voices: Voices,
         settings: SamplingConfig,
-        reference: str = PRETRAINED,
+        reference: str = AT_HAND,
         *,
         id: str | None = None,  # noqa: A002
     ) -> None:
@@ -233,7 +233,7 @@ class Passage(Vertical):
 
     def show_title(self) -> None:
         """Name the model and the knobs that tell this passage from the other."""
-        name = self.model.model if self.model else self.reference
+        name = self.model.model if self.model else self.reference or PRETRAINED
         turned = [
             f"{knob.label} {knob.show(self.settings)}"
             for knob in KNOBS[:4]

@@ -7,7 +7,7 @@ from textual.reactive import var
 
 from shakegpt.config import SamplingConfig
 from shakegpt.tui.scene import END_OF_SPEECH, Scene, Speech
-from shakegpt.tui.voices import PRETRAINED, Voices
+from shakegpt.tui.voices import AT_HAND, Voices
 from shakegpt.tui.widgets.passage import Passage
 from shakegpt.tui.widgets.transcript import Tone
 
@@ -32,7 +32,7 @@ class Stage(Passage):
         self,
         voices: Voices,
         settings: SamplingConfig,
-        reference: str = PRETRAINED,
+        reference: str = AT_HAND,
         *,
         id: str | None = None,  # noqa: A002
     ) -> None:

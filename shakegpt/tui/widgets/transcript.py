@@ -23,9 +23,9 @@ MEASURE = 96
 """The longest line, in cells: longer ones tire the eye and cost bytes at every character."""
 CELLS_PER_SCROLL = 700
 """A scroll repaints the pane. A larger pane scrolls by more lines at once, so that a character costs no more bytes."""
-TINT_PRICE = 3
+TINT_PRICE = 5
 """How much dearer a pane is whose colour changes at every other character."""
-ODDS = (0.5, 0.2, 0.05, 0.01)
+ODDS = (0.4, 0.1, 0.02)
 """Where the shades of surprise meet: likelier than the first is no surprise at all."""
 _STRIPS_KEPT = 1_000
 _MARGIN = 1
@@ -50,7 +50,7 @@ class Tone(IntEnum):
 
 
 def shade(probability: float) -> int:
-    """Return how surprising a character of this probability is: 1 (expected) to 5; 0 is for words nobody drew."""
+    """Return how surprising a character of this probability is: 1 (expected) to 4; 0 is for words nobody drew."""
     return 1 + sum(probability < border for border in ODDS)
 
 
@@ -74,11 +74,10 @@ class Transcript(ScrollView, can_focus=True):
         & > .transcript--yours { color: $secondary; }
         & > .transcript--their-name { color: $primary; text-style: bold; }
         & > .transcript--theirs { color: $foreground; }
-        & > .transcript--shade-1 { color: $text-disabled; }
-        & > .transcript--shade-2 { color: $foreground; }
-        & > .transcript--shade-3 { color: $secondary; }
-        & > .transcript--shade-4 { color: $warning; text-style: bold; }
-        & > .transcript--shade-5 { color: $error; text-style: bold underline; }
+        & > .transcript--shade-1 { color: $text-muted; }
+        & > .transcript--shade-2 { color: $secondary; }
+        & > .transcript--shade-3 { color: $warning; text-style: bold; }
+        & > .transcript--shade-4 { color: $error; text-style: bold underline; }
         & > .transcript--cursor { background: $primary; color: $background; }
         & > .transcript--marked { background: $panel; }
         & > .transcript--thumb { color: $border; background: $background; }
@@ -162,7 +161,6 @@ class Transcript(ScrollView, can_focus=True):
 
     def _append(self, characters: Iterable[tuple[str, Tone, int]]) -> None:
         following = self.following
-        end = len(self._flow.characters)
         before = self._flow.cells(self._flow.lines - 1)
         shown: list[str] = []
         for character, tone, level in characters:
@@ -173,13 +171,11 @@ class Transcript(ScrollView, can_focus=True):
         if not shown:
             return
         first = self._flow.append("".join(shown))
-        if first == self._flow.lines - 1 and self._flow.span(first)[1] > end:
-            self._repaint(first, before)
-        else:
-            # A word moved to the next line leaves a gap, so the old line is painted up to where it ended.
-            self._repaint(first, min(before, self._flow.cells(first)), before + 1)
-            for line in range(first + 1, self._flow.lines):
-                self._repaint(line, 0)
+        # The last line has grown, or has lost a word to the next one: it is painted as far as it reached or reaches.
+        after = self._flow.cells(first)
+        self._repaint(first, min(before, after), max(before, after) + 1)
+        for line in range(first + 1, self._flow.lines):
+            self._repaint(line, 0)
         self._make_room(follow=following)
 
     # -- scrolling
@@ -310,10 +306,17 @@ class Transcript(ScrollView, can_focus=True):
         start, end = self._flow.span(line)
         chosen = selection.get_span(line) if selection is not None else None
         segments = [Segment(" " * _MARGIN, self._style(Tone.WRITTEN.component))]
-        segments += [
-            Segment("".join(self._flow.characters[index] for index in run), style)
-            for style, run in groupby(range(start, end), lambda index: self._style_at(index, start, chosen))
-        ]
+        styles = [self._style_at(index, start, chosen) for index in range(start, end)]
+        if self.tint and chosen is None:
+            # A space has no ink: in its neighbour's colour it saves two changes of colour.
+            for place in range(1, len(styles)):
+                if self._flow.characters[start + place] == " ":
+                    styles[place] = styles[place - 1]
+        place = start
+        for style, run in groupby(styles):
+            until = place + len(list(run))
+            segments.append(Segment("".join(self._flow.characters[place:until]), style))
+            place = until
         if self.cursor and line == self._flow.lines - 1:
             segments.append(Segment(" ", self._style("transcript--cursor")))
         return Strip(segments).crop_extend(0, width, self.rich_style)

@@ -68,7 +68,7 @@ class VoiceStatus(Frugal):
 def _model(passage: Passage) -> list[tuple[str, str]]:
     model = passage.model
     if model is None:
-        name = "the weights in training" if passage.reference == LIVE else passage.reference
+        name = "the weights in training" if passage.reference == LIVE else passage.reference or "…"
         return [(harmless(name, one_line=True), "model")]
     detail = f"  step {count(model.step)}" if model.step else ""
     if model.val_loss is not None:

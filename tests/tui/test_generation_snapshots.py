@@ -1,0 +1,115 @@
+"""The generation screen as it looks, in its states and sizes."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from fake_speech import FakeVoices
+from speech_app import SpeechApp, spoken, until
+from textual.pilot import Pilot
+
+VERSE = (
+    "O, speak again, bright angel! for thou art\n"
+    "As glorious to this night, being o'er my head\n"
+    "As is a winged messenger of heaven.\n\n"
+)
+Prepare = Callable[[Pilot[Any]], Awaitable[None]]
+
+
+def app_of(pilot: Pilot[Any]) -> SpeechApp:
+    assert isinstance(pilot.app, SpeechApp)
+    return pilot.app
+
+
+async def fresh(pilot: Pilot[Any]) -> None:
+    app = app_of(pilot)
+    await until(pilot, lambda: app.generation.left.reference == "pretrained")
+
+
+async def done(pilot: Pilot[Any]) -> None:
+    await fresh(pilot)
+    await pilot.press("enter")
+    await spoken(pilot, app_of(pilot))
+
+
+async def surprise(pilot: Pilot[Any]) -> None:
+    await done(pilot)
+    await pilot.press("k", "x", "u")
+    app = app_of(pilot)
+    await until(pilot, lambda: app.generation.left.outlook is not None)
+
+
+async def frozen(pilot: Pilot[Any]) -> None:
+    await fresh(pilot)
+    app = app_of(pilot)
+    for _ in range(12):
+        await pilot.press("k")
+    await pilot.press("f")
+    await until(pilot, lambda: app.generation.left.outlook is not None)
+    await pilot.press("down")
+
+
+async def scene(pilot: Pilot[Any]) -> None:
+    await fresh(pilot)
+    app = app_of(pilot)
+    await pilot.press("s")
+    await until(pilot, lambda: app.screen is not app.generation)
+    await pilot.press("enter", "enter")
+    await until(pilot, lambda: app.screen is app.generation)
+    app.generation.line.text = "Ay me!"
+    await pilot.press("enter")
+    await spoken(pilot, app)
+    await pilot.press("escape", "left")
+
+
+async def casting(pilot: Pilot[Any]) -> None:
+    await fresh(pilot)
+    app = app_of(pilot)
+    await pilot.press("s")
+    await until(pilot, lambda: app.screen is not app.generation and "MERCUTIO" in app.generation._speakers)
+    await pilot.press("escape", "a")
+    await until(pilot, lambda: app.screen is not app.generation)
+
+
+async def duel(pilot: Pilot[Any]) -> None:
+    await fresh(pilot)
+    await pilot.press("d", "T", "T", "enter")
+    await spoken(pilot, app_of(pilot))
+
+
+async def unknown(pilot: Pilot[Any]) -> None:
+    await fresh(pilot)
+    app = app_of(pilot)
+    app.generation.prompt.text = "JULIETTE: é"
+    await pilot.press("enter")
+    await until(pilot, lambda: app.generation.left.state == "failed")
+
+
+STATES: list[tuple[Prepare, tuple[int, int]]] = [
+    (fresh, (80, 24)),
+    (done, (80, 24)),
+    (done, (120, 40)),
+    (done, (200, 60)),
+    (done, (60, 20)),
+    (surprise, (80, 24)),
+    (frozen, (80, 24)),
+    (frozen, (120, 40)),
+    (scene, (80, 24)),
+    (scene, (120, 40)),
+    (casting, (80, 24)),
+    (duel, (80, 24)),
+    (duel, (200, 60)),
+    (unknown, (80, 24)),
+]
+
+
+@pytest.mark.parametrize(
+    ("prepare", "size"), STATES, ids=[f"{prepare.__name__}-{size[0]}x{size[1]}" for prepare, size in STATES]
+)
+def test_it_looks_as_it_did(snap_compare: Any, prepare: Prepare, size: tuple[int, int]) -> None:
+    async def settle(pilot: Pilot[Any]) -> None:
+        await prepare(pilot)
+        await pilot.pause()
+        await pilot.pause()
+
+    assert snap_compare(SpeechApp(FakeVoices(VERSE)), terminal_size=size, run_before=settle)
