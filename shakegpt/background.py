@@ -194,9 +194,9 @@ class TrainingThread(threading.Thread):
     def _refuse_models(self) -> None:
         with self._commands:
             while self._model_requests:
-                self._model_requests.popleft().set_exception(
-                    ShakegptError("The training ended; speak from its last checkpoint.")
-                )
+                future = self._model_requests.popleft()
+                if future.set_running_or_notify_cancel():
+                    future.set_exception(ShakegptError("The training ended; speak from its last checkpoint."))
 
     def _fail(self, message: str) -> None:
         failed = Failed(step=self._snapshot.at, message=message)
