@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import settings
+from typer.testing import CliRunner, Result
 
 from shakegpt.config import ModelConfig
 from shakegpt.corpus import Corpus
@@ -204,5 +205,17 @@ def run_cli() -> RunCli:
             check=False,
         )
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run
+
+
+@pytest.fixture
+def invoke() -> Callable[..., Result]:
+    """``invoke("runs", "list")``: a command inside this process, for what needs none of its own."""
+
+    def run(*arguments: str, stdin: str | None = None) -> Result:
+        from shakegpt.cli.app import app
+
+        return CliRunner().invoke(app, list(arguments), input=stdin, prog_name="shakegpt")
 
     return run
