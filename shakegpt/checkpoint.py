@@ -20,7 +20,7 @@ from torch import Tensor
 
 from shakegpt.config import ModelConfig, Precision, TrainingConfig
 from shakegpt.errors import CheckpointError
-from shakegpt.files import FOLDER_MODE, make_folder, sha256, sync_folder, write_synced
+from shakegpt.files import FOLDER_MODE, make_folder, remove_folder, sha256, sync_folder, write_synced
 from shakegpt.manifest import (
     MANIFEST_FILE,
     MODEL_FILE,
@@ -174,6 +174,8 @@ def write_checkpoint(
         OSError: the disk is full, read-only or broken; what was begun is removed as far as that is possible.
         FileExistsError: the folder exists.
     """
+    if folder.exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder))
     sealed = seal_checkpoint(
         config=config,
         vocabulary=vocabulary,
@@ -214,13 +216,11 @@ def seal_checkpoint(
 
 
 def write_sealed(folder: Path, sealed: Sealed) -> None:
-    """Write a checkpoint's bytes to a new folder: built beside it, synced, and renamed into place.
+    """Write a checkpoint's bytes: built beside the folder, synced, and renamed into place of what was there.
 
     Raises:
         OSError: as ``write_checkpoint``.
     """
-    if folder.exists():
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder))
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(partial, ignore_errors=True)  # what an earlier failure could not remove
     try:
@@ -230,6 +230,8 @@ def write_sealed(folder: Path, sealed: Sealed) -> None:
             write_synced(partial / name, data)
         write_synced(partial / MANIFEST_FILE, sealed.manifest.to_json())
         sync_folder(partial)
+        if folder.exists():
+            remove_folder(folder)  # only now that nothing but two renames is left to do
         partial.rename(folder)
         sync_folder(folder.parent)
     except BaseException:

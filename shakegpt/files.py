@@ -5,7 +5,9 @@ Folders are made 0700 and files 0600: what a person trains on is theirs.
 
 import hashlib
 import os
+import shutil
 import stat
+import time
 from pathlib import Path
 from typing import BinaryIO
 
@@ -82,6 +84,13 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder so that a reader sees it whole or not at all: renamed away first."""
+    gone = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}.gone")
+    path.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def sha256(data: bytes) -> str:

@@ -5,7 +5,8 @@ from typing import Literal
 
 from shakegpt.checkpoint import Checkpoint, TrainingRecord, TrainingState, read_checkpoint
 from shakegpt.errors import CheckpointError
-from shakegpt.run import Run, remove_folder
+from shakegpt.files import remove_folder
+from shakegpt.run import Run
 
 NON_FINITE_PATIENCE = 5
 """Steps in a row without a finite loss and gradient before the run goes back to a good checkpoint."""

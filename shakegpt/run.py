@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, get_args
 from shakegpt.config import ModelConfig, TrainingConfig
 from shakegpt.errors import CheckpointError, ShakegptError
 from shakegpt.events import Failed, Finished
-from shakegpt.files import make_folder, read_bounded, replace_file, sync_folder, write_synced
+from shakegpt.files import make_folder, read_bounded, remove_folder, replace_file, sync_folder, write_synced
 from shakegpt.hold import Hold, Owner, is_held, owner_of
 from shakegpt.log import EventLog
 from shakegpt.manifest import MANIFEST_FILE, Manifest, read_manifest
@@ -352,13 +352,6 @@ def best_of(checkpoints: list[CheckpointInfo]) -> CheckpointInfo | None:
     if evaluated:
         return min(evaluated, key=lambda info: (info.val_loss, info.step))
     return checkpoints[-1] if checkpoints else None
-
-
-def remove_folder(path: Path) -> None:
-    """Remove a folder so that a reader sees it whole or not at all: renamed away first."""
-    gone = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}.gone")
-    path.rename(gone)
-    shutil.rmtree(gone, ignore_errors=True)
 
 
 def sweep_folder(path: Path, *, older_than: float = 0.0) -> None:

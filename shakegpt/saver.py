@@ -15,7 +15,7 @@ from shakegpt.config import ModelConfig
 from shakegpt.errors import CheckpointError, ShakegptError
 from shakegpt.files import replace_file
 from shakegpt.manifest import MANIFEST_FILE, read_manifest
-from shakegpt.run import CheckpointInfo, Run, describe_checkpoint, remove_folder
+from shakegpt.run import CheckpointInfo, Run, describe_checkpoint
 from shakegpt.vocabulary import Vocabulary
 
 FIRST_DELAY_SECONDS = 1.0
@@ -93,8 +93,6 @@ class Saver:
             if holds(folder, sealed):
                 _note_val_loss(folder, val_loss)
             else:
-                if folder.exists():
-                    remove_folder(folder)
                 write_sealed(folder, sealed)
             info = describe_checkpoint(folder, run=self._run.name)
         except (OSError, SafetensorError, CheckpointError) as error:

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from shakegpt.errors import ShakegptError
-from shakegpt.run import CheckpointInfo, Run, Status, best_of, remove_folder
+from shakegpt.files import remove_folder
+from shakegpt.run import CheckpointInfo, Run, Status, best_of
 from shakegpt.store import PRETRAINED, Store
 
 SortKey = Literal["age", "name", "loss", "step", "size"]
