@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
@@ -284,6 +285,7 @@ def _cache_bytes(config: ModelConfig) -> int:
     return 2 * 4 * config.n_layer * config.block_size * config.d_model
 
 
+@lru_cache(maxsize=32)  # making even a model without memory takes 20 ms
 def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Return the shape of each weight that a model of this configuration has, by name."""
     with torch.device("meta"):
