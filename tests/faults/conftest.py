@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -45,6 +46,14 @@ def start(server: ForkServerContext) -> Iterator[Start]:
 def home(tmp_path: Path) -> str:
     """A store of the test's own."""
     return str(tmp_path / "store")
+
+
+@pytest.fixture
+def fast_disk() -> Iterator[Path]:
+    """A folder in memory where there is one, for tests that write thousands of files."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

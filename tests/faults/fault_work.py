@@ -15,12 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from shakegpt import config, gradients, optimizer, trainer
-from shakegpt.checkpoint import ModelRecord, TrainingRecord
+from shakegpt.checkpoint import ModelRecord, TrainingRecord, TrainingState, read_checkpoint
+from shakegpt.config import ModelConfig, TrainingConfig
+from shakegpt.errors import ShakegptError
 from shakegpt.log import EventLog
 from shakegpt.manifest import Manifest
+from shakegpt.model import GPT
 from shakegpt.records import _adapter
 from shakegpt.run import RunRecord
 from shakegpt.saver import Saver
+from shakegpt.store import Store
+from shakegpt.vocabulary import Vocabulary
 
 for kind in (ModelRecord, TrainingRecord, Manifest, RunRecord):  # once in the server, not in every process
     _adapter(kind)
@@ -44,11 +49,11 @@ TINY = config.Preset(
         "precision": "fp32",
     },
 )
-TEXT = "".join(f"SPEAKER {n % 7}:\nTo be, or not to be: {n * 7919 % 1009}, that is the question.\n\n" for n in range(60))
+TEXT = "".join(f"SPEAKER {n % 7}:\nTo be, or not: {n * 7919 % 1009}, that is the question.\n\n" for n in range(70))
 CUT_EXCEPTION, CUT_TERM, CUT_KILL = "exception", "SIGTERM", "kill -9"
 
 
-class Cut(Exception):
+class CutError(Exception):
     """The fault that a test asked for."""
 
 
@@ -101,7 +106,7 @@ def cut_at(wish: tuple[str, int]) -> None:
         if seen != number:
             return
         if manner == CUT_EXCEPTION:
-            raise Cut
+            raise CutError
         os.kill(os.getpid(), signal.SIGKILL if manner == CUT_KILL else signal.SIGTERM)
 
     _at_every_moment(moment)
@@ -249,11 +254,11 @@ def block_saves(path: str) -> None:
     def blocking(self: Any, **state: Any) -> Any:
         nonlocal saves
         saves += 1
-        if saves == 1:
-            return save(self, **state)
-        with open(path, "wb") as pipe:
-            pipe.write(b"!")
-        threading.Event().wait()
+        if saves > 1:
+            with open(path, "wb") as pipe:
+                pipe.write(b"!")
+            threading.Event().wait()
+        return save(self, **state)
 
     Saver.save = blocking
 
@@ -278,6 +283,83 @@ FAULTS: dict[str, Callable[[Any], None]] = {
 
 
 # Saving under a fault
+
+
+class Bench:
+    """A run of an untrained model that can be saved at any step.
+
+    Args:
+        home: the store; the run is made where it is not there yet.
+    """
+
+    def __init__(self, home: str) -> None:
+        store = Store(Path(home))
+        self._training = TrainingConfig(steps=100, device="cpu", precision="fp32")
+        vocabulary = Vocabulary("\n abc")
+        self._model_config = ModelConfig(vocab_size=5, n_layer=1, n_head=1, d_model=4, d_ff=4, block_size=4)
+        record = RunRecord(
+            preset="tiny",
+            model=self._model_config,
+            training=self._training,
+            corpus="made-up",
+            corpus_sha256="0" * 64,
+            created="2026-01-01T00:00:00+00:00",
+            versions={},
+        )
+        try:
+            self.run = store.create(record, "bench")
+        except ShakegptError:
+            self.run = store.run("bench")
+        self.saver = Saver(self.run, keep=3, every_seconds=0.0)
+        self._vocabulary = vocabulary
+
+    def save(self, step: int, val_loss: float | None = None) -> None:
+        """Save weights that depend on the step alone."""
+        model = GPT(self._model_config, seed=step)
+        record = TrainingRecord(
+            schema=1,
+            step=step,
+            tokens=step,
+            training=self._training,
+            preset="tiny",
+            corpus="made-up",
+            corpus_sha256="0" * 64,
+            precision="fp32",
+            device="cpu",
+            threads=1,
+            versions={},
+            best_step=None,
+            best_val_loss=None,
+            train_loss_sum=0.0,
+            train_loss_count=0,
+            accumulate=1,
+            non_finite=0,
+            rollbacks=0,
+            learning_rate_scale=1.0,
+        )
+        tensors = optimizer.Optimizer(model, self._training, precision="fp32").tensors()
+        self.saver.save(
+            config=self._model_config,
+            vocabulary=self._vocabulary,
+            weights=model.state_dict(),
+            step=step,
+            val_loss=val_loss,
+            seconds=float(step),
+            state=TrainingState(record, tensors),
+        )
+
+    def readable(self) -> list[tuple[int, float | None]]:
+        """Return the step and validation loss of the checkpoints there are, having read them to the last byte."""
+        for info in self.run.checkpoints():
+            read_checkpoint(info.path).training_state()
+        return [(info.step, info.val_loss) for info in self.run.checkpoints()]
+
+
+def save_and_die(home: str, number: int, step: int, val_loss: float | None) -> None:
+    """Save, and be killed at the nth system call."""
+    bench = Bench(home)
+    with failing(number, lambda: os.kill(os.getpid(), signal.SIGKILL)):
+        bench.save(step, val_loss)
 
 
 @contextmanager
@@ -308,7 +390,6 @@ def full_disk(folder: str) -> None:
     """Train in a folder on a small disk that fills up and is emptied again; print what was told as JSON."""
     from shakegpt.events import Saved, Step, Warning
     from shakegpt.launch import TrainingRequest, launch
-    from shakegpt.store import Store
 
     config.PRESETS["tiny"] = TINY
     corpus = Path(folder, "corpus.txt")

@@ -177,10 +177,10 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_been(
 
 
 STATE = {
-    "fp32": (
-        ["weights", "optimizer.exp_avg.", "optimizer.exp_avg_sq.", "optimizer.step"]
-        + ["step", "tokens", "train_loss_sum", "train_loss_count"]
-    ),
+    "fp32": [
+        *("weights", "optimizer.exp_avg.", "optimizer.exp_avg_sq.", "optimizer.step"),
+        *("step", "tokens", "train_loss_sum", "train_loss_count"),
+    ],
     "worse": ["best"],
     "fp16": ["scaler.scale", "scaler.growth_tracker"],
     "trouble": ["learning_rate_scale", "rollbacks", "accumulate"],
