@@ -185,9 +185,10 @@ def _sampling(settings: dict[str, Any]) -> SamplingConfig:
     known = [field.name for field in fields(SamplingConfig)]
     if unknown := sorted(set(settings) - set(known)):
         raise UsageError(f"There is no setting {unknown[0]!r}; the settings are {', '.join(known)}.")
-    if isinstance(stop := settings.get("stop"), str):
-        settings = {**settings, "stop": (stop,)}
+    stop = settings.get("stop", ())
+    if not isinstance(stop, str | list | tuple):
+        raise UsageError(f"The setting stop must be a text or a list of texts, not {stop!r}.")
     try:
-        return SamplingConfig(**settings)
-    except (ValueError, TypeError) as error:
+        return SamplingConfig(**{**settings, "stop": (stop,) if isinstance(stop, str) else tuple(stop)})
+    except ValueError as error:
         raise UsageError(str(error)) from None

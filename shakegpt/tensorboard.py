@@ -59,8 +59,8 @@ class TensorBoardLog:
             elif self._writer is not None:
                 self._write(self._writer, event)
         except OSError as error:
+            self.close()
             self.trouble = f"The TensorBoard log in {self._folder} ends at step {event.step}: {error.strerror}."
-            self._writer = None
 
     def close(self) -> None:
         """Write what is still in memory."""

@@ -1,0 +1,128 @@
+"""shakegpt from Python."""
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import shakegpt
+from shakegpt import api
+from shakegpt.errors import CheckpointError, CorpusError, ShakegptError, UsageError
+from shakegpt.events import Finished, Started, Step
+from shakegpt.store import Store
+
+
+def test_importing_the_package_imports_no_torch() -> None:
+    code = (
+        "import sys, shakegpt; from shakegpt import ShakegptError; shakegpt.__version__; dir(shakegpt)\n"
+        "assert 'torch' not in sys.modules and 'textual' not in sys.modules and 'typer' not in sys.modules\n"
+        "shakegpt.load; shakegpt.Model; assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_everything_public_is_there_documented_and_typed() -> None:
+    assert set(shakegpt.__all__) <= set(dir(shakegpt))
+    for name in ("load", "train"):
+        function = getattr(shakegpt, name)
+        assert inspect.getdoc(function)
+        signature = inspect.signature(function)
+        annotations = [parameter.annotation for parameter in signature.parameters.values()]
+        assert inspect.Parameter.empty not in [*annotations, signature.return_annotation]
+    for kind in (shakegpt.Model, shakegpt.Training):
+        for name, member in vars(kind).items():
+            if not name.startswith("_"):
+                assert inspect.getdoc(member), f"{kind.__name__}.{name}"
+
+
+def test_a_name_it_does_not_have_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'lode'"):
+        shakegpt.lode  # noqa: B018
+
+
+def test_a_loaded_model_generates_streams_and_evaluates(store: Store) -> None:
+    model = shakegpt.load("macbeth")
+    text = model.generate("ROMEO:", length=50, temperature=0.8, seed=1)
+    assert len(text) == 50
+    assert text == model.generate("ROMEO:", length=50, temperature=0.8, seed=1)
+    assert text == "".join(model.stream("ROMEO:", length=50, temperature=0.8, seed=1))
+    assert text != model.generate("ROMEO:", length=50, temperature=0.8, seed=2)
+    loss = model.evaluate("demo")
+    assert loss.nats == pytest.approx(store.find("macbeth").val_loss, abs=1e-5)
+    assert loss.perplexity > 1
+    assert model.name == store.find("macbeth").reference
+    assert (model.config.vocab_size, set(text) <= set(model.characters)) == (len(model.characters), True)
+    assert "macbeth" in repr(model)
+
+
+def test_a_stream_writes_one_character_at_a_time_and_stops(store: Store) -> None:
+    model = shakegpt.load("macbeth")
+    stream = model.stream("ROMEO:", length=1000, temperature=0)
+    assert len(next(stream)) == 1
+    whole = model.generate("ROMEO:", length=200, temperature=0)
+    stop = whole[10:12]
+    assert model.generate("ROMEO:", length=200, temperature=0, stop=stop) == whole[: whole.find(stop)]
+    assert model.generate("ROMEO:", length=200, temperature=0, stop=[stop]) == whole[: whole.find(stop)]
+
+
+def test_a_checkpoint_folder_can_be_loaded_by_path(store: Store) -> None:
+    path = store.find("macbeth").path
+    assert shakegpt.load(path).generate(length=5, seed=1) == shakegpt.load("macbeth").generate(length=5, seed=1)
+
+
+def test_a_training_yields_events_and_ends_in_a_model(private_surroundings: Path) -> None:
+    training = shakegpt.train(preset="nano", corpus="demo", run="hamlet", steps=4, eval_every=2, sample_length=0)
+    events = list(training)
+    assert isinstance(events[0], Started)
+    assert isinstance(events[-1], Finished)
+    assert [event.step for event in events if isinstance(event, Step)] == [1, 2, 3, 4]
+    assert training.run.name == "hamlet"
+    assert len(training.model().generate(length=7)) == 7
+    training.close()
+
+
+def test_a_training_that_is_closed_is_saved_and_goes_on(private_surroundings: Path) -> None:
+    training = shakegpt.train(preset="nano", corpus="demo", run="hamlet", steps=6, sample_length=0)
+    for event in training:
+        if isinstance(event, Step) and event.step == 3:
+            break
+    training.close()
+    training.close()
+    assert Store(private_surroundings).find("hamlet@last").step == 3
+    assert shakegpt.train(resume="hamlet").model().name == "hamlet@6"
+
+
+@pytest.mark.parametrize(
+    ("use", "error", "told"),
+    [
+        (lambda: shakegpt.load("othello"), ShakegptError, "There is no run othello"),
+        (lambda: shakegpt.load("macbeth@77"), CheckpointError, "no checkpoint 77"),
+        (lambda: shakegpt.load("macbeth").generate("☂"), UsageError, "has never seen"),
+        (lambda: shakegpt.load("macbeth").generate(temperature=-1), UsageError, "Temperature"),
+        (lambda: shakegpt.load("macbeth").generate(tempreature=1), UsageError, "no setting 'tempreature'"),
+        (lambda: shakegpt.load("macbeth").generate(stop=3), UsageError, "stop must be"),
+        (lambda: shakegpt.load("macbeth").evaluate("nowhere.txt"), CorpusError, "There is no corpus"),
+        (lambda: shakegpt.load("macbeth").evaluate("demo", split="test"), UsageError, "validation or train"),
+        (lambda: shakegpt.train(preset="huge"), UsageError, "no preset"),
+        (lambda: shakegpt.train(steps=0), UsageError, "number of steps"),
+        (lambda: shakegpt.train(stepps=5), UsageError, "no option 'stepps'"),
+    ],
+)
+def test_what_a_user_can_put_right_is_told_in_a_sentence(
+    store: Store, use: "object", error: type[ShakegptError], told: str
+) -> None:
+    with pytest.raises(error, match=told) as caught:
+        use()  # type: ignore[operator]
+    assert isinstance(caught.value, shakegpt.ShakegptError)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_five_lines_of_the_notebook_run(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """The code of the module's docstring, on a run where no pretrained model has shipped."""
+    lines = [line[4:] for line in (api.__doc__ or "").splitlines() if line.startswith("    ")]
+    code = "\n".join(lines).replace('"pretrained"', '"macbeth"')
+    exec(compile(code, "notebook", "exec"), {})
+    assert len(capsys.readouterr().out) > 200
