@@ -34,7 +34,8 @@ class Gradients:
         self._seed = seed
         self._workers = workers or Workers()
         self._device = model.token_embedding.weight.device
-        self._parameters = list(model.parameters())
+        self.parameters: list[Tensor] = list(model.parameters())
+        """The model's own."""
         # Shorter copies of the linear layers' weights, shared by the threads; the rest is the model's own memory.
         self._shorter = {
             name: parameter.detach().to(DTYPES[precision])
@@ -43,14 +44,21 @@ class Gradients:
         }
         self._masters = [dict(model.named_parameters())[name].detach() for name in self._shorter]
         self._replicas = [self._replicate(model) for _ in range(self._workers.count)]
-        self._sums = [[torch.zeros_like(parameter) for parameter in self._parameters] for _ in self._replicas]
+        # What each thread adds up, as one vector, and as views of it in the parameters' shapes.
+        sizes = [parameter.numel() for parameter in self.parameters]
+        self._flat = [torch.zeros(sum(sizes), device=self._device) for _ in self._replicas]
+        self.total = self._flat[0]
+        """The gradient of all parameters as one vector, (N,); every ``.grad`` is a view of it."""
+        self._sums = [
+            [part.view_as(parameter) for part, parameter in zip(flat.split(sizes), self.parameters, strict=True)]  # type: ignore[no-untyped-call]
+            for flat in self._flat
+        ]
         if self._device.type == "cpu":
             keep_freed_memory()
 
     def _replicate(self, model: GPT) -> GPT:
         """Return a model that shares all memory but for its gradients."""
-        with torch.device("meta"):
-            replica = GPT(model.config)
+        replica = GPT(model.config)
         for name, parameter in model.named_parameters():
             owner, _, leaf = name.rpartition(".")
             memory = self._shorter.get(name, parameter.detach())
@@ -58,7 +66,14 @@ class Gradients:
         return replica
 
     def compute(
-        self, inputs: Tensor, targets: Tensor, *, step: int, accumulate: int = 1, scale: float = 1.0
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        *,
+        step: int,
+        accumulate: int = 1,
+        scale: float = 1.0,
+        share: range | None = None,
     ) -> Tensor:
         """Set every ``.grad`` to the gradient of the batch's mean loss, times ``scale``, and return that loss.
 
@@ -68,6 +83,8 @@ class Gradients:
             step: names the dropout masks.
             accumulate: the least number of pieces that B is cut into.
             scale: keeps small fp16 gradients from vanishing.
+            share: the sequences that go through here, where other processes see to the others: the loss and the
+                gradient are then this share's part of the whole. All of them where left out.
 
         Returns:
             The mean cross-entropy in nats, a scalar that is still on the device.
@@ -79,27 +96,29 @@ class Gradients:
         if self._device.type == "cpu":
             rows = min(rows, max(1, _TOKENS_PER_PIECE // T))
 
+        here = range(B) if share is None else share
+
         def work(worker: int) -> Tensor:
-            share, sums, replica = shares[worker], self._sums[worker], self._replicas[worker]
-            torch._foreach_zero_(sums)
+            share, replica = shares[worker], self._replicas[worker]
+            self._flat[worker].zero_()
             total = torch.zeros((), device=self._device)
             for start in range(share.start, share.stop, rows):
-                piece = range(start, min(start + rows, share.stop))
-                total += self._add_piece(replica, sums, inputs, targets, piece, step, scale / (B * T))
+                piece = here[start : min(start + rows, share.stop)]
+                total += self._add_piece(replica, self._sums[worker], inputs, targets, piece, step, scale / (B * T))
             return total
 
-        shares = self._workers.share(B)
+        shares = self._workers.share(len(here))
         losses = self._workers.map(work, range(len(shares)))
-        for sums in self._sums[1 : len(shares)]:
-            torch._foreach_add_(self._sums[0], sums)
-        for parameter, gradient in zip(self._parameters, self._sums[0], strict=True):
+        for flat in self._flat[1 : len(shares)]:
+            self._flat[0] += flat
+        for parameter, gradient in zip(self.parameters, self._sums[0], strict=True):
             parameter.grad = gradient
         return torch.stack(losses).sum() / (B * T)
 
     def _add_piece(
         self, replica: GPT, sums: list[Tensor], inputs: Tensor, targets: Tensor, piece: range, step: int, scale: float
     ) -> Tensor:
-        """Add the gradient of one piece's loss, times ``scale``, to ``sums``; return the loss summed over characters."""
+        """Add the gradient of a piece's loss, times ``scale``, to ``sums``; return the loss summed over characters."""
         rows = slice(piece.start, piece.stop)
         noise = Noise(self._seed, step, piece, self._device)
         logits = replica(inputs[rows], noise)  # (rows, T, V)

@@ -15,6 +15,7 @@ from shakegpt.checkpoint import Checkpoint, TrainingRecord, TrainingState, build
 from shakegpt.config import ModelConfig, SamplingConfig, TrainingConfig
 from shakegpt.corpus import Corpus, draw_batch
 from shakegpt.device import Placement
+from shakegpt.distributed import LostRankError, SharedGradients, is_distributed
 from shakegpt.errors import ShakegptError, describe_failure
 from shakegpt.evaluation import evaluate
 from shakegpt.events import Evaluation, Event, Failed, Finished, Outcome, Sample, Saved, Started, Step, Warning
@@ -187,6 +188,12 @@ class Trainer:
             loss = self._gradients.compute(
                 inputs, targets, step=step, accumulate=self._accumulate, scale=self._optimizer.loss_scale
             )
+        except LostRankError as error:
+            yield from self._save()
+            self._failed = True
+            told = f"step {self.step} is saved; go on with --resume {self.run.name}" if self._is_saved() else "unsaved"
+            yield Failed(step=self.step, message=f"{error} The run ended: {told}.")
+            return
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             yield self._split_further(error)
             return
@@ -374,7 +381,8 @@ class Trainer:
 
     def _adopt(self, model: GPT) -> None:
         self.model = model.to(self.placement.device)
-        self._gradients = Gradients(
+        gradients = SharedGradients if is_distributed() else Gradients
+        self._gradients = gradients(
             self.model, precision=self.placement.precision, seed=self.config.seed, workers=self._workers
         )
         self._optimizer = Optimizer(self.model, self.config, precision=self.placement.precision)

@@ -44,8 +44,8 @@ class Workers:
         return [future.result() for future in futures]
 
     def share(self, count: int) -> list[range]:
-        """Return ``range(count)`` cut into at most one contiguous share per thread, none empty."""
-        parts = min(self.count, count)
+        """Return ``range(count)`` cut into at most one contiguous share per thread, none empty but that of 0."""
+        parts = max(1, min(self.count, count))
         borders = [count * part // parts for part in range(parts + 1)]
         return [range(start, end) for start, end in pairwise(borders)]
 

@@ -22,7 +22,7 @@ from shakegpt.cli.options import (
     complete_runs,
 )
 from shakegpt.cli.output import note, reports_errors
-from shakegpt.config import DEFAULT_PRESET, TrainingConfig
+from shakegpt.config import DEFAULT_PRESET, DeviceName, TrainingConfig
 from shakegpt.events import Event, Step
 from shakegpt.progress import Snapshot
 
@@ -95,6 +95,9 @@ def train(
     request = TrainingRequest(
         preset=preset, corpus=corpus, encoding=encoding, run_name=run, changes=changes, resume=resume
     )
+    ranks = int(os.environ.get("WORLD_SIZE", "1"))  # torchrun's word
+    if ranks > 1:
+        _join(device or "auto")
     store = Store.default()
     thread = TrainingThread(lambda: launch(store, request, on_progress=download_bar()))
     curves = _write_curves(thread, tensorboard)
@@ -103,7 +106,21 @@ def train(
         curves.close()
         if curves.trouble:
             note(f"warning: {curves.trouble}")
+    if ranks > 1:
+        from shakegpt.distributed import leave
+
+        leave()
     raise typer.Exit(code)
+
+
+def _join(device: DeviceName) -> None:
+    """Join the processes that ``torchrun`` started; all but the first, which goes on, work here to the end."""
+    from shakegpt.device import choose_placement
+    from shakegpt.distributed import join, serve
+
+    placement = choose_placement(device, "fp32")
+    if join(placement.device) > 0:
+        raise typer.Exit(serve(placement.threads))
 
 
 def _write_curves(thread: "TrainingThread", folder: Path | None) -> "TensorBoardLog | None":
