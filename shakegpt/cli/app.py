@@ -4,14 +4,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from shakegpt import __version__
-from shakegpt.cli import corpora, generating, measuring, runs, training
+from shakegpt.cli import benching, configuration, corpora, exporting, generating, measuring, runs, training
 from shakegpt.cli.output import reports_errors, write_safely
+from shakegpt.version import __version__
 
 OnHangup = Literal["continue", "save"]
 
 app = typer.Typer(
     name="shakegpt",
+    cls=configuration.ConfiguredGroup,
     help="Train a GPT from scratch in your terminal, watch it learn, and hear it speak Shakespeare.",
     epilog="Without a command, the full-screen app opens. SHAKEGPT_DEBUG=1 shows where an error came from.",
     invoke_without_command=True,
@@ -27,6 +28,10 @@ app.command("watch")(training.watch)
 app.command("stop")(training.stop)
 app.add_typer(runs.app, name="runs")
 app.add_typer(corpora.app, name="corpus")
+app.add_typer(configuration.app, name="config")
+app.command("export")(exporting.export)
+app.command("import")(exporting.import_)
+app.command("bench")(benching.bench)
 app.command("doctor")(measuring.doctor)
 
 
@@ -43,6 +48,7 @@ def open_app(
     if version:
         print(f"shakegpt {__version__}")
         raise typer.Exit
+    configuration.require_usable_settings(context)
     if context.invoked_subcommand is None:
         training.open_full_screen(on_hangup=on_hangup)
 
