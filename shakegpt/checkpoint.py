@@ -11,7 +11,6 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
@@ -150,11 +149,8 @@ class Checkpoint:
 
 def build_model(config: ModelConfig, weights: Mapping[str, Tensor]) -> GPT:
     """Return a model that owns copies of these weights."""
-    with torch.device("meta"):
-        model = GPT(config)
-    model.load_state_dict({name: weight.clone() for name, weight in weights.items()}, assign=True)
-    for parameter in model.parameters():
-        parameter.requires_grad_(True)  # noqa: FBT003
+    model = GPT(config)
+    model.load_state_dict(dict(weights))
     return model
 
 
@@ -274,7 +270,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         raise _damaged(path, "its configuration asks for an absurd amount of memory to generate")
     # The cheap comparisons come first: a model of these shapes is only made, without memory, where the sizes agree.
     sizes_agree = record.model.parameters == manifest.parameters and record.model.parameters * 4 <= len(data)
-    if not sizes_agree or shapes != weight_shapes(record.model):
+    if not sizes_agree or shapes != GPT.weight_shapes(record.model):
         raise _damaged(path, "its weights do not have the shapes that its configuration asks for")
     weights = _load_finite(data, path)
     return Checkpoint(path=folder, manifest=manifest, config=record.model, vocabulary=vocabulary, weights=weights)
@@ -285,13 +281,6 @@ def _cache_bytes(config: ModelConfig) -> int:
     return 2 * 4 * config.n_layer * config.block_size * config.d_model
 
 
-@lru_cache(maxsize=32)  # making even a model without memory takes 20 ms
-def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each weight that a model of this configuration has, by name."""
-    with torch.device("meta"):
-        return {name: tuple(weight.shape) for name, weight in GPT(config).state_dict().items()}
-
-
 _SIGNED = "optimizer.exp_avg."  # the only numbers of the optimizer that may be negative
 
 
@@ -300,7 +289,7 @@ def _training_shapes(config: ModelConfig, *, scaled: bool) -> dict[str, tuple[in
     return dict.fromkeys(single, ()) | {
         f"optimizer.{moment}.{name}": shape
         for moment in ("exp_avg", "exp_avg_sq")
-        for name, shape in weight_shapes(config).items()
+        for name, shape in GPT.weight_shapes(config).items()
     }
 
 

@@ -19,12 +19,13 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from shakegpt.checkpoint import Checkpoint, read_checkpoint, weight_shapes, write_checkpoint
+from shakegpt.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from shakegpt.config import ModelConfig, TrainingConfig
 from shakegpt.errors import CheckpointError, ShakegptError
 from shakegpt.events import Finished
 from shakegpt.files import read_bounded
 from shakegpt.foreign import foreign_names
+from shakegpt.model import GPT
 from shakegpt.records import parse_json
 from shakegpt.run import Run, RunRecord
 from shakegpt.store import Store
@@ -120,7 +121,7 @@ def export_files(checkpoint: Checkpoint, *, name: str, origin: Origin) -> dict[s
 
 def _names(config: ModelConfig) -> Iterator[tuple[str, str, bool]]:
     """Yield (our name, theirs, whether the matrix is turned) for each weight."""
-    names = foreign_names(weight_shapes(config), outer=_OUTER_NAMES, block=_BLOCK_NAMES, prefix="h")
+    names = foreign_names(GPT.weight_shapes(config), outer=_OUTER_NAMES, block=_BLOCK_NAMES, prefix="h")
     for ours, theirs in names.items():
         yield ours, theirs, ours.startswith("blocks.") and ours.endswith(".weight") and "norm" not in ours
 
@@ -312,7 +313,7 @@ def _weights(data: bytes, config: ModelConfig) -> dict[str, Tensor]:
     }
     head = found.pop(_HEAD, None)
     weights = {}
-    shapes = weight_shapes(config)
+    shapes = GPT.weight_shapes(config)
     for ours, theirs, turned in _names(config):
         tensor = found.pop(theirs, None)
         shape = shapes[ours][::-1] if turned else shapes[ours]

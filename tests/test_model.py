@@ -140,3 +140,10 @@ def test_the_parameter_count_is_the_models(preset: str) -> None:
 def test_an_untrained_model_hesitates_among_all_characters(tiny_shakespeare: Corpus) -> None:
     model = GPT(PRESETS["seed"].model_config(len(tiny_shakespeare.vocabulary)), seed=1337)
     assert evaluate(model, tiny_shakespeare.validation[:4_000]).nats == pytest.approx(math.log(65), abs=0.1)
+
+
+@pytest.mark.parametrize("name", ["seed", "nano"])
+def test_the_spelled_out_shapes_are_those_of_the_model(name: str) -> None:
+    config = PRESETS[name].model_config(65)
+    shapes = {weight: tuple(tensor.shape) for weight, tensor in GPT(config).state_dict().items()}
+    assert GPT.weight_shapes(config) == shapes
