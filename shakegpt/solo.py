@@ -5,13 +5,14 @@ as torch's (104 against 184 microseconds for all eight), and writes into buffers
 does more slowly, torch computes on views of the same memory: norms, attention and the error function.
 """
 
+import ctypes
 import math
+from contextlib import suppress
 from functools import cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 from torch import Tensor, nn
 
 from shakegpt.model import GPT, Block
@@ -19,6 +20,9 @@ from shakegpt.model import GPT, Block
 Array = NDArray[np.float32]
 _Norm = tuple[list[int], Tensor, Tensor, float]
 _ROOT_HALF = math.sqrt(0.5)
+_SET_THREADS = [
+    f"{prefix}openblas_set_num_threads{suffix}" for prefix in ("scipy_", "") for suffix in ("64_", "_64", "")
+]  # as numpy's wheels and the distributions spell it
 
 
 class Solo:
@@ -126,6 +130,10 @@ def use_one_blas_thread() -> None:
     """Keep numpy's OpenBLAS to the calling thread.
 
     It would share each small product among all cores and wait for the slowest: while another thread trains, that
-    costs a factor of a hundred.
+    costs a factor of a hundred. Another BLAS than OpenBLAS is left as it is.
     """
-    ThreadpoolController().select(internal_api="openblas").limit(limits=1)
+    with suppress(AttributeError, OSError):
+        linked = ctypes.CDLL(np._core._multiarray_umath.__file__)  # type: ignore[attr-defined]
+        for name in _SET_THREADS:  # found where numpy's own module or what it is linked with has it
+            if hasattr(linked, name):
+                getattr(linked, name)(1)
