@@ -155,9 +155,8 @@ def _with_corpus(store: Store, request: TrainingRequest, info: CheckpointInfo) -
     """Fill in where the run's text was and how it was read, unless the user says it anew."""
     if request.corpus is not None or info.run is None:
         return request
-    record = store.run(info.run).record
-    there = record.corpus_file if record.corpus_file and Path(record.corpus_file).is_file() else None
-    return replace(request, corpus=there, encoding=record.encoding)
+    run = store.run(info.run)
+    return replace(request, corpus=run.text, encoding=run.record.encoding)
 
 
 def _file_of(corpus: str | None) -> str | None:
@@ -229,5 +228,3 @@ def _run_to_go_on_with(store: Store, request: TrainingRequest, info: CheckpointI
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-

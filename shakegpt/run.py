@@ -123,6 +123,12 @@ class Run:
                 f"The run {self.name} is damaged: its {_RECORD_FILE} cannot be read ({reason})."
             ) from None
 
+    @property
+    def text(self) -> str:
+        """What names the text it learned from: the file it was given as, where that still is, else the corpus."""
+        file = self.record.corpus_file
+        return file if file is not None and Path(file).is_file() else self.record.corpus
+
     # Checkpoints
 
     @property

@@ -264,10 +264,8 @@ class Store:
 
         tried = set[Path]()
         trouble: CheckpointError | None = None
-        while True:
-            path, run = self._locate(reference, tried, to_resume=to_resume)
-            if path is None:
-                break
+        path, run = self._locate(reference, tried, to_resume=to_resume)
+        while path is not None:
             tried.add(path)
             try:
                 checkpoint = read_checkpoint(path)
@@ -275,10 +273,12 @@ class Store:
                     checkpoint.training_state()
                 return describe_checkpoint(path, run=run, reference=None if run else reference), checkpoint
             except CheckpointError as error:
-                if not path.exists():
-                    continue  # the run's writer has just removed it for a newer one
+                damaged = path.exists()  # else the run's writer has just removed it for a newer one
+                path, run = self._locate(reference, tried, to_resume=to_resume)
+                if not damaged:
+                    continue
                 trouble = trouble or error
-                if warn is None:
+                if warn is None or path is None:
                     break
                 warn(f"{error} Going back to the checkpoint before it.")
         raise trouble or CheckpointError(f"There is no checkpoint {harmless(reference, one_line=True)} any more.")

@@ -48,10 +48,11 @@ def evaluate(
 
     store = Store.default()
     reference = checkpoint or store.default_reference()
-    info = store.find(reference)
-    opened = store.open(reference, warn=note)
-    trained_on = store.run(info.run).record.corpus if info.run else TINY_SHAKESPEARE
-    text = Corpus.load(corpus or trained_on, encoding=encoding)
+    info, opened = store.read(reference, warn=note)
+    if corpus is None and info.run is not None:
+        run = store.run(info.run)
+        corpus, encoding = run.text, run.record.encoding
+    text = Corpus.load(corpus or TINY_SHAKESPEARE, encoding=encoding)
     unknown = sorted(set(text.vocabulary.characters) - set(opened.vocabulary.characters))
     if unknown:
         raise CorpusError(
