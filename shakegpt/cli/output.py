@@ -83,7 +83,18 @@ def leave_quietly() -> NoReturn:
 
 
 def write_safely() -> None:
-    """Make standard output and error take any character: what their encoding lacks is spelled out."""
+    """Make standard output and error take any character: what their encoding lacks is spelled out.
+
+    A stream that was closed (``<&-``), for which Python has ``None``, becomes ``/dev/null``; the next file to be opened
+    would otherwise take its number.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, open(number, "r" if number == 0 else "w"))  # noqa: SIM115  (for good)
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
