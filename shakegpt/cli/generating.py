@@ -14,6 +14,7 @@ from shakegpt.text import harmless
 
 if TYPE_CHECKING:
     from shakegpt.sampling import Speaker
+    from shakegpt.workers import Workers
 
 _DEFAULTS = SamplingConfig()
 _FIRST_WORDS = "\n"
@@ -67,7 +68,11 @@ def generate(
         raise UsageError(f"The number of samples must be a whole number of at least 1, not {samples}.")
     beginning = _read_prompt(prompt)
 
+    from shakegpt.device import available_cores
     from shakegpt.store import Store
+    from shakegpt.workers import Workers
+
+    workers = Workers(available_cores())  # torch's own threads meet after every small tensor, and wait for busy cores
 
     store = Store.default()
     reference = checkpoint or store.default_reference()
@@ -76,7 +81,7 @@ def generate(
 
     encode_prompt(speaker.vocabulary, beginning)  # an unknown character is told before anything is printed
     if samples > 1:
-        _write_many(speaker, beginning, settings, samples, json=json)
+        _write_many(speaker, beginning, settings, samples, workers, json=json)
     elif json:
         _write_object(speaker, beginning, settings)
     else:
@@ -120,13 +125,13 @@ def _write_object(speaker: "Speaker", prompt: str, settings: SamplingConfig) -> 
     say_json(_facts(speaker, prompt, settings) | _outcome(text, stream.finish or "length") | _speed(len(text), seconds))
 
 
-def _write_many(speaker: "Speaker", prompt: str, settings: SamplingConfig, samples: int, *, json: bool) -> None:
-    from shakegpt.device import available_cores
+def _write_many(
+    speaker: "Speaker", prompt: str, settings: SamplingConfig, samples: int, workers: "Workers", *, json: bool
+) -> None:
     from shakegpt.sampling import write_samples
-    from shakegpt.workers import Workers
 
     began = time.perf_counter()
-    written = write_samples(speaker, prompt, settings, samples, workers=Workers(available_cores()))
+    written = write_samples(speaker, prompt, settings, samples, workers=workers)
     seconds = time.perf_counter() - began
     characters = sum(len(sample.text) for sample in written)
     if json:
