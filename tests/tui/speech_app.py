@@ -24,7 +24,7 @@ class SpeechApp(ShakegptApp):
 
     def __init__(self, voices: Voices | None = None, **arguments: Any) -> None:
         self.voices = voices or FakeVoices()
-        self.MODES = {**ShakegptApp.MODES, "generation": lambda: GenerationScreen(self.voices)}  # type: ignore[misc]
+        self.MODES = {**ShakegptApp.MODES, "generation": lambda: GenerationScreen(self.voices, pace=0)}  # type: ignore[misc]
         super().__init__(**arguments)
 
     @property

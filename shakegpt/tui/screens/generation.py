@@ -17,7 +17,7 @@ from shakegpt.tui.scene import Scene
 from shakegpt.tui.screens.casting import CastingScreen
 from shakegpt.tui.screens.choose_model import ChooseModelScreen, model_choices
 from shakegpt.tui.screens.generation_bindings import BINDINGS, SCENE_ONLY
-from shakegpt.tui.screens.speaking_screen import SpeakingScreen
+from shakegpt.tui.screens.speaking_screen import DEFAULT_PACE, SpeakingScreen
 from shakegpt.tui.voices import Voices
 from shakegpt.tui.widgets.prompt_field import PromptField
 
@@ -40,8 +40,8 @@ class GenerationScreen(SpeakingScreen):
             self.names = names
             super().__init__()
 
-    def __init__(self, voices: Voices | None = None) -> None:
-        super().__init__(voices)
+    def __init__(self, voices: Voices | None = None, *, pace: int = DEFAULT_PACE) -> None:
+        super().__init__(voices, pace=pace)
         self._speakers: Sequence[str] = _FALLBACK_SPEAKERS
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from shakegpt.tui.app import ShakegptApp
 
 FIRST_PROMPT = "ROMEO:\n"
+DEFAULT_PACE = 100
+"""Characters a second: slow enough to read along, and for a knob to be turned in mid-speech."""
 PACES = {0: "as fast as it goes", 100: "100 characters a second", 30: "30 characters a second"}
 SLOW_REFRESH_SECONDS = 0.5
 """Between two looks at figures that would otherwise change at every frame: they cost bytes and nobody reads them."""
@@ -75,10 +77,10 @@ class SpeakingScreen(Screen[None]):
             self.reference = reference
             super().__init__()
 
-    def __init__(self, voices: Voices | None = None) -> None:
+    def __init__(self, voices: Voices | None = None, *, pace: int = DEFAULT_PACE) -> None:
         super().__init__()
         self._given_voices = voices
-        self._pace = 0
+        self._pace = pace
         self._started_from: str | None = None
         self._looked_at = 0.0
         self.choose_seed: Callable[[], int] = lambda: random.randrange(1, 100_000)
@@ -385,6 +387,7 @@ class SpeakingScreen(Screen[None]):
         if self.active.transcript.tint:
             modes.append("surprise")
         self.query_one(VoiceStatus).show(self.active, tuple(modes))
+        self._shakegpt.in_use = self.active.model.model if self.active.model else None
         if self.has_class("panel"):
             self.query_one(NextCharacter).show(self.active.outlook)
 
