@@ -1,5 +1,7 @@
 """Fresh processes, from the side of the test that begins and ends them."""
 
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -34,3 +36,12 @@ def end_all(processes: Sequence[ForkServerProcess]) -> list[int]:
         process.join(PATIENCE)
         assert process.exitcode is not None, "a process did not end"
     return [process.exitcode for process in processes if process.exitcode is not None]
+
+
+def wait_for(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
+    """Look until something is so, and fail where it does not become so."""
+    deadline = time.monotonic() + seconds
+    pause = threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to that"
+        pause.wait(0.01)

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tqdm.std import TqdmDefaultWriteLock
+
 from shakegpt import config, gradients, optimizer, trainer
 from shakegpt.checkpoint import ModelRecord, TrainingRecord, TrainingState, read_checkpoint
 from shakegpt.config import ModelConfig, TrainingConfig
@@ -27,6 +29,7 @@ from shakegpt.saver import Saver
 from shakegpt.store import Store
 from shakegpt.vocabulary import Vocabulary
 
+TqdmDefaultWriteLock.mp_lock = None  # a process that is killed could not give its semaphore back
 for kind in (ModelRecord, TrainingRecord, Manifest, RunRecord):  # once in the server, not in every process
     _adapter(kind)
 
@@ -263,6 +266,44 @@ def block_saves(path: str) -> None:
     Saver.save = blocking
 
 
+def stdout(path: str) -> None:
+    """Have standard output go to a file."""
+    os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), 1)
+
+
+def closed_pipe(_: object) -> None:
+    """Have standard output go to a pipe that nobody reads."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    os.dup2(writer, 1)
+
+
+def listening(path: str) -> None:
+    """Leave a file when the signals are heard."""
+    from shakegpt.signals import Endings
+
+    install = Endings.install
+
+    def noting(self: Any) -> None:
+        install(self)
+        Path(path).touch()
+
+    Endings.install = noting
+
+
+def heard(path: str) -> None:
+    """Leave a file when the training is asked to stop."""
+    from shakegpt.background import TrainingThread
+
+    stop = TrainingThread.stop
+
+    def noting(self: Any) -> None:
+        stop(self)
+        Path(path).touch()
+
+    TrainingThread.stop = noting
+
+
 def ignore(number: int) -> None:
     """Be started with a signal ignored, as under nohup."""
     signal.signal(number, signal.SIG_IGN)
@@ -278,7 +319,11 @@ FAULTS: dict[str, Callable[[Any], None]] = {
     "first_scale": first_scale,
     "acknowledge": acknowledge,
     "block_saves": block_saves,
+    "heard": heard,
     "ignore": ignore,
+    "stdout": stdout,
+    "closed_pipe": closed_pipe,
+    "listening": listening,
 }
 
 

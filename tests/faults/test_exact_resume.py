@@ -81,9 +81,7 @@ STOPPED_AFTER = {"fp32": 7, "worse": 11, "fp16": 7, "trouble": 11, "threads": 7}
 
 
 @pytest.fixture(scope="session")
-def uncut(
-    server: ForkServerContext, corpus: str, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], Uncut]:
+def uncut(server: ForkServerContext, corpus: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Uncut]:
     """``uncut("fp16")``: the run that cut ones are compared with; trained once."""
 
     @cache

@@ -1,0 +1,90 @@
+"""kill -9 at random moments: the store always opens, nothing reported saved is missing, and the run can go on."""
+
+import os
+import random
+import signal
+import threading
+from pathlib import Path
+
+import fault_work
+import pytest
+from fault_processes import Start, end_all
+
+from shakegpt.run import Run
+from shakegpt.store import Store
+
+LONGEST_SECONDS = 0.6
+"""Longer than a process needs from its start to some dozens of steps and saves."""
+
+
+def check_store(home: str, acknowledged: Path) -> int:
+    """Open everything there is as a user would, and return the newest step."""
+    store = Store(Path(home))
+    told = [int(line) for line in acknowledged.read_text().split()] if acknowledged.exists() else []
+    for run in store.runs():
+        assert store.summary(run).status in ("killed", "finished")
+        for info in run.checkpoints():
+            store.open(info.reference).training_state()
+        assert len(run.checkpoints()) == len(run.checkpoint_folders())
+        last = run.last()
+        assert (last.step if last else 0) >= max(told, default=0)
+        assert run.snapshot().at >= max(told, default=0)
+        return last.step if last else 0
+    assert not told
+    return 0
+
+
+def survive(start: Start, home: str, corpus: str, tmp_path: Path, kills: int) -> None:
+    """Kill one run again and again, resuming it each time; in the end let it be, and compare it with one in peace."""
+    moments = random.Random(4)
+    acknowledged = tmp_path / "acknowledged"
+    begin = (
+        "train",
+        "--preset",
+        "tiny",
+        "--corpus",
+        corpus,
+        "--save-every",
+        "3",
+        "--eval-every",
+        "7",
+        "--steps",
+        "2000",
+    )
+    survived, steps = 0, 0
+    for _ in range(kills):
+        run = Run(Path(home) / "runs" / "macbeth")
+        if run.path.exists() and not run.checkpoints():
+            run.remove()
+        arguments = ("train", "--resume", "macbeth") if run.checkpoints() else (*begin, "--run", "macbeth")
+        process = start(fault_work.command, home, *arguments, output=os.devnull, acknowledge=str(acknowledged))
+        threading.Event().wait(moments.uniform(0, LONGEST_SECONDS))
+        os.kill(process.pid, signal.SIGKILL)
+        assert end_all([process]) == [-signal.SIGKILL]
+        survived += 1
+        newest = check_store(home, acknowledged)
+        assert newest >= steps
+        steps = newest
+    print(f"{survived} kills survived; the run came to step {steps}")
+    assert steps > 0
+    last = Store(Path(home)).run("macbeth").last()
+    ends = ["train", "--resume", "macbeth"], [*begin[:-1], str(steps + 3), "--run", "peace"]
+    assert end_all([start(fault_work.command, home, *ends[0], output=os.devnull, stop_after=steps + 3)]) == [143]
+    assert end_all(
+        [start(fault_work.command, home, *begin, "--run", "peace", output=os.devnull, stop_after=steps + 3)]
+    ) == [143]
+    killed, peace = (Store(Path(home)).run(name).last() for name in ("macbeth", "peace"))
+    assert killed.step == peace.step > last.step
+    for name in ("model.safetensors", "training.safetensors"):
+        assert (killed.path / name).read_bytes() == (peace.path / name).read_bytes()
+
+
+@pytest.mark.timeout(300)
+def test_kills_are_survived(start: Start, home: str, corpus: str, tmp_path: Path) -> None:
+    survive(start, home, corpus, tmp_path, 8)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_two_hundred_kills_are_survived(start: Start, home: str, corpus: str, tmp_path: Path) -> None:
+    survive(start, home, corpus, tmp_path, 200)
