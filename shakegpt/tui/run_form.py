@@ -6,9 +6,9 @@ from typing import Any, get_args
 
 from shakegpt.config import DEFAULT_PRESET, PRESETS, DeviceName, PrecisionName, Preset
 from shakegpt.errors import ShakegptError
+from shakegpt.launch import TrainingRequest
 from shakegpt.library import DEMO, TINY_SHAKESPEARE
 from shakegpt.run import check_run_name
-from shakegpt.tui.messages import TrainingRequest
 
 FILE = "file"
 """Stands among the corpora for a text that the user picks."""
@@ -66,7 +66,9 @@ def request_of(values: Mapping[str, str]) -> TrainingRequest:
     changes |= {name: values[name] for name in CHOICES if values[name] != AUTO}
     preset.training_config(**changes)
     corpus = str(Path(values["file"].strip()).expanduser()) if values["corpus"] == FILE else values["corpus"]
-    return TrainingRequest(preset=values["preset"], corpus=corpus, run=values["run"].strip() or None, changes=changes)
+    return TrainingRequest(
+        preset=values["preset"], corpus=corpus, run_name=values["run"].strip() or None, changes=changes
+    )
 
 
 def _check_number(preset: Preset, name: str, text: str) -> None:

@@ -4,8 +4,8 @@ from typing import Any, ClassVar
 
 from textual.app import App
 
+from shakegpt.launch import TrainingRequest
 from shakegpt.progress import Snapshot
-from shakegpt.tui.messages import TrainingRequest
 from shakegpt.tui.preferences import Preferences
 from shakegpt.tui.screens.training import TrainingScreen
 from shakegpt.tui.themes import THEMES

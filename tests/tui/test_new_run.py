@@ -8,8 +8,8 @@ from textual.pilot import Pilot
 from textual.widgets import DirectoryTree, Input, ProgressBar, Select, Static
 
 from shakegpt.errors import CorpusError
+from shakegpt.launch import TrainingRequest
 from shakegpt.library import DEMO, FoundCorpus
-from shakegpt.tui.messages import TrainingRequest
 from shakegpt.tui.screens import new_run
 from shakegpt.tui.screens.new_run import NewRunScreen
 from shakegpt.tui.screens.pick_file import PickFileScreen
@@ -66,7 +66,7 @@ async def test_enter_in_a_field_starts_the_preset_as_it_is() -> None:
     async with app.run_test() as pilot:
         await pilot.press("tab", "tab", "enter")
         await settle(pilot)
-        assert app.answers == [TrainingRequest()]
+        assert app.answers == [TrainingRequest(corpus="tiny-shakespeare")]
 
 
 async def test_what_is_typed_and_chosen_is_asked_for() -> None:
@@ -80,7 +80,7 @@ async def test_what_is_typed_and_chosen_is_asked_for() -> None:
         await pilot.press("enter")
         await settle(pilot)
         changes = {"steps": 120, "learning_rate": 2e-3, "device": "cpu"}
-        assert app.answers == [TrainingRequest(preset="nano", corpus=DEMO, run="lear", changes=changes)]
+        assert app.answers == [TrainingRequest(preset="nano", corpus=DEMO, run_name="lear", changes=changes)]
         assert app.form.typed["steps"] == "120"
 
 
@@ -173,7 +173,7 @@ async def test_the_download_moves_its_bar(monkeypatch: pytest.MonkeyPatch) -> No
         await pilot.press("tab", "tab", "enter")
         await settle(pilot)
         assert bars == [(250_000, 1_000_000)]
-        assert app.answers == [TrainingRequest()]
+        assert app.answers == [TrainingRequest(corpus="tiny-shakespeare")]
 
 
 async def test_a_text_that_cannot_be_had_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,5 +207,5 @@ async def test_the_training_screen_starts_what_the_form_asks_and_remembers_it() 
         assert isinstance(app.screen, NewRunScreen)
         await pilot.press("tab", "tab", *"lear", "enter")
         await settle(pilot)
-        assert app.requests == [TrainingRequest(run="lear")]
+        assert app.requests == [TrainingRequest(corpus="tiny-shakespeare", run_name="lear")]
         assert app.preferences.new_run["run"] == "lear"

@@ -11,7 +11,7 @@ def form(**typed: str) -> dict[str, str]:
 
 def test_an_empty_form_is_the_preset() -> None:
     request = request_of(form())
-    assert (request.preset, request.corpus, request.run, request.changes) == ("seed", "tiny-shakespeare", None, {})
+    assert (request.preset, request.corpus, request.run_name, request.changes) == ("seed", "tiny-shakespeare", None, {})
 
 
 def test_everything_that_is_typed_is_in_the_request(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_everything_that_is_typed_is_in_the_request(tmp_path: Path) -> None:
             precision="fp32",
         )
     )
-    assert (request.preset, request.corpus, request.run) == ("nano", str(tmp_path), "macbeth")
+    assert (request.preset, request.corpus, request.run_name) == ("nano", str(tmp_path), "macbeth")
     assert request.changes == {"steps": 5000, "learning_rate": 1e-3, "device": "cpu", "precision": "fp32"}
 
 

@@ -9,9 +9,10 @@ from textual.widgets import Sparkline
 
 from shakegpt.events import Failed, Sample, Step
 from shakegpt.events import Warning as Trouble
+from shakegpt.launch import TrainingRequest
 from shakegpt.progress import Snapshot, advance, replay
 from shakegpt.tui.memory import GpuUsage, process_memory
-from shakegpt.tui.messages import TrainingChanged, TrainingRequest
+from shakegpt.tui.messages import TrainingChanged
 from shakegpt.tui.screens.chart import ChartScreen
 from shakegpt.tui.widgets.facts import facts
 from shakegpt.tui.widgets.frugal import Frugal, changed_span
@@ -19,7 +20,7 @@ from shakegpt.tui.widgets.headline import Headline
 from shakegpt.tui.widgets.notice import Notice, notice_of
 from shakegpt.tui.widgets.panel import Panel
 from shakegpt.tui.widgets.run_line import RunLine
-from shakegpt.tui.widgets.sample_panel import SamplePanel, verse
+from shakegpt.tui.widgets.sample_panel import SamplePanel
 from shakegpt.tui.widgets.trend import Trend
 from shakegpt.tui.widgets.welcome import Welcome
 from tests.tui.stage import Stage
@@ -57,7 +58,15 @@ async def test_the_board_shows_the_figures_of_the_run(snapshots: Snapshots) -> N
         screen = app.training_screen
         assert not screen.query_one(Welcome).display
         assert "TRAINING   macbeth  demo  nano  54.5 k weights" in text_of(screen.query_one(RunLine))
-        assert text_of(screen.query_one("ProgressFigures", Frugal)).split() == ["240", "/", "500", "48", "%", "5s", "left"]
+        assert text_of(screen.query_one("ProgressFigures", Frugal)).split() == [
+            "240",
+            "/",
+            "500",
+            "48",
+            "%",
+            "5s",
+            "left",
+        ]
         values = [text_of(headline).split() for headline in screen.query(Headline)]
         assert values == [["1.812", "◆", "validation", "2.008"], ["6.120", "◆", "validation", "7.450"], ["1.73e-3"]]
         figures = text_of(screen.query_one(".-figures", Frugal)).splitlines()
@@ -189,9 +198,9 @@ async def test_keys_step_through_the_samples(events: Callable[..., list[Any]]) -
     app = Stage(replay(events(upto=240)))
     async with app.run_test() as pilot:
         panel = app.training_screen.query_one(SamplePanel)
-        assert (panel.index, panel.border_title) == (3, "Sample 4 of 4")
+        assert (panel.index, panel.note) == (3, "4 of 4 · step 200 · validation 2.008")
         await pilot.press("left", "left")
-        assert (panel.index, panel.border_subtitle) == (1, "step 100 · validation 2.520")
+        assert (panel.index, panel.note) == (1, "2 of 4 · step 100 · validation 2.520")
         await pilot.press("home", "left")
         assert panel.index == 0
         await pilot.press("right")
@@ -207,10 +216,12 @@ async def test_an_older_sample_stays_while_new_ones_come_and_the_newest_is_follo
     async with app.run_test() as pilot:
         screen, panel = app.training_screen, app.training_screen.query_one(SamplePanel)
         screen.show(replay(events(upto=250)))
+        screen._paint_if_stale()  # the clock ticks
         assert panel.index == 4
         await pilot.press("left")
         screen.show(replay(events(upto=300)))
-        assert (panel.index, panel.border_title) == (3, "Sample 4 of 6")
+        screen._paint_if_stale()
+        assert (panel.index, panel.note) == (3, "4 of 6 · step 200 · validation 2.008")
 
 
 async def test_what_the_model_writes_is_data(snapshots: Snapshots) -> None:
@@ -218,14 +229,33 @@ async def test_what_the_model_writes_is_data(snapshots: Snapshots) -> None:
     app = Stage(advance(snapshots("training"), hostile))
     async with app.run_test() as pilot:
         await pilot.pause()
-        shown = str(app.screen.query_one(SamplePanel).query_one("Static").render())
-        assert shown == "[red]ROMEO[/b] \\x1b[31m\n[@click=app.quit]x[/]"
+        lines = text_of(app.screen.query_one(SamplePanel)).splitlines()
+        assert lines[1:3] == ["[red]ROMEO[/b] \\x1b[31m", "[@click=app.quit]x[/]"]
 
 
-def test_names_of_speakers_stand_out_in_a_sample() -> None:
-    content = verse("ROMEO:\n", "O me!\n\nNot me: him\n\nFIRST LORD:\nAy.")
-    named = [content.plain[span.start : span.end] for span in content.spans if "bold" in str(span.style)]
-    assert named == ["ROMEO:", "FIRST LORD:"]
+async def test_names_of_speakers_stand_out_and_long_lines_wrap(snapshots: Snapshots) -> None:
+    text = f"O me!\n\nNot me: him\n\nFIRST LORD:\n{'Ay, ' * 30}"
+    app = Stage(advance(snapshots("training"), Sample(step=240, prompt="ROMEO:\n", text=text)))
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        panel = app.screen.query_one(SamplePanel)
+        lines = [panel.render_line(y) for y in range(panel.size.height)]
+        bold = [strip.text.strip() for strip in lines if any(part.style and part.style.bold for part in strip)]
+        assert bold == ["ROMEO:", "FIRST LORD:"]
+        assert sum("Ay," in strip.text for strip in lines) == 3
+
+
+async def test_a_sample_longer_than_its_panel_scrolls(snapshots: Snapshots) -> None:
+    text = "\n".join(f"line {number}" for number in range(30))
+    app = Stage(advance(snapshots("training"), Sample(step=240, prompt="\n", text=text)))
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        panel = app.screen.query_one(SamplePanel)
+        panel.focus()
+        await pilot.press("up", "down", "down")
+        assert text_of(panel).splitlines()[1] == "line 2"
+        await pilot.press(*["down"] * 40)
+        assert text_of(panel).splitlines()[-1] == "line 29"
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -323,7 +353,7 @@ async def test_only_what_changed_is_repainted(snapshots: Snapshots) -> None:
         assert sum(region.area for region in trend._exchange_repaint_regions()) < trend.size.area / 4
 
 
-async def test_steps_wait_for_the_clock_and_landmarks_do_not(events: Callable[..., list[Any]]) -> None:
+async def test_steps_wait_for_the_clock_and_trouble_does_not(events: Callable[..., list[Any]]) -> None:
     app = Stage(replay(events(upto=240)))
     async with app.run_test() as pilot:
         await settle(pilot)
@@ -333,7 +363,11 @@ async def test_steps_wait_for_the_clock_and_landmarks_do_not(events: Callable[..
         before = text_of(headline)
         screen.show(replay(events(upto=245)))
         assert text_of(headline) == before
-        screen.show(replay(events(upto=250)))  # an evaluation
+        snapshot = replay([*events(upto=245), Trouble(step=245, kind="save", message="The disk is full.")])
+        screen.show(snapshot)
+        assert text_of(headline) == before
+        assert app.screen.query_one(Notice).display
+        screen.show(replace(snapshot, state="paused"))
         assert text_of(headline) != before
 
 

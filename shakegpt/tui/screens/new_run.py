@@ -15,10 +15,10 @@ from textual.worker import get_current_worker
 
 from shakegpt.config import PRESETS
 from shakegpt.errors import CorpusError, ShakegptError
+from shakegpt.launch import TrainingRequest
 from shakegpt.library import DEMO, TINY_SHAKESPEARE, find_corpus
 from shakegpt.text import harmless
 from shakegpt.tui import figures
-from shakegpt.tui.messages import TrainingRequest
 from shakegpt.tui.run_form import CHOICES, FILE, NUMBERS, preset_value, problem, request_of, usable
 from shakegpt.tui.screens.pick_file import PickFileScreen
 from shakegpt.tui.widgets.form_field import FormField
@@ -192,7 +192,7 @@ class NewRunScreen(ModalScreen[TrainingRequest | None]):
             self.post_message(self.Downloaded(done, total))
 
         try:
-            find_corpus(request.corpus, on_progress=report)
+            find_corpus(request.corpus or TINY_SHAKESPEARE, on_progress=report)
         except ShakegptError as error:
             self.post_message(self.Fetched(request, str(error)))
         else:

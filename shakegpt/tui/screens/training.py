@@ -11,9 +11,10 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Footer
 
+from shakegpt.launch import TrainingRequest
 from shakegpt.progress import ENDED, Snapshot, State
 from shakegpt.tui.memory import GpuUsage, process_memory
-from shakegpt.tui.messages import TrainingChanged, TrainingRequest
+from shakegpt.tui.messages import TrainingChanged
 from shakegpt.tui.quantities import LOSS, QUANTITIES, Quantity
 from shakegpt.tui.widgets.facts import Facts
 from shakegpt.tui.widgets.notice import Notice, Tone, notice_of
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 NUMBERS_PER_SECOND = 3
 """How often the numbers follow that are watched: step, loss, perplexity, learning rate."""
-SECONDS_PER_TREND = 2.5
+SECONDS_PER_TREND = 3.5
 """How often the rest follows: a new bar costs a thousand bytes where a number costs fifty."""
 MEMORY_SECONDS = 2.0
 _BUSY: frozenset[State] = frozenset({"training", "paused", "saving"})
@@ -38,6 +39,15 @@ _BUSY: frozenset[State] = frozenset({"training", "paused", "saving"})
 def no_gpu() -> GpuUsage | None:
     """Return what a machine without a GPU knows of it."""
     return None
+
+
+class PlacesBar(TopBar):
+    """The top line without the run: the screen below says more of it, and every change costs bytes."""
+
+    def show(self, snapshot: Snapshot | None) -> None:
+        """Show no run."""
+        if snapshot is None:
+            super().show(None)
 
 
 class TrainingScreen(Screen[None]):
@@ -106,7 +116,7 @@ class TrainingScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Lay out the board, and the welcome that stands in for it."""
-        yield TopBar()
+        yield PlacesBar()
         yield Welcome()
         with Vertical(id="board"):
             yield RunLine()
@@ -157,16 +167,17 @@ class TrainingScreen(Screen[None]):
         self.show(message.snapshot)
 
     def show(self, snapshot: Snapshot | None) -> None:
-        """Show a run: at once where something happened to it, and with the next refresh where it took a step."""
+        """Show a run: at once where its state has changed, and with the next tick where it took a step."""
         before, self.snapshot = self.snapshot, snapshot
-        if before is None or snapshot is None or _landmarks(before) != _landmarks(snapshot):
+        if before is None or snapshot is None or _stage(before) != _stage(snapshot):
             self._asked = ""
-            self._stale = False
             self._paint()
-            if before is None or snapshot is None or before.state != snapshot.state or before.saved is None:
-                self.refresh_bindings()
-        else:
-            self._stale = True
+            self.refresh_bindings()
+            return
+        self._stale = True
+        if (before.state, before.saved, before.warning) != (snapshot.state, snapshot.saved, snapshot.warning):
+            self._asked = ""
+            self._paint_state()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Offer only what can be done with the run as it is."""
@@ -213,7 +224,7 @@ class TrainingScreen(Screen[None]):
         """Resume the run on show from its last checkpoint."""
         started = self.snapshot and self.snapshot.started
         if started:
-            request = TrainingRequest(preset=started.preset, corpus=started.corpus, resume=f"{started.run}@last")
+            request = TrainingRequest(resume=f"{started.run}@last")
             self._app.start_training(request)
 
     def action_demo(self) -> None:
@@ -292,12 +303,12 @@ class TrainingScreen(Screen[None]):
     def _ask(self, what: str) -> None:
         """Show at once that a command was heard; the run obeys when its step is done."""
         self._asked = what
-        self._paint()
+        self._paint_state()
 
-    def _paint_if_stale(self) -> None:
-        if self._stale and self.is_active:
-            self._stale = False
-            self._paint()
+    def _paint_state(self) -> None:
+        if self.is_active and self.snapshot is not None:
+            self.query_one(RunLine).show(self.snapshot, self._asked)
+            self.query_one(Notice).say(self._sentence(self.snapshot))
 
     def _paint_numbers(self) -> None:
         if self._stale and self.is_active and self.snapshot is not None:
@@ -305,9 +316,13 @@ class TrainingScreen(Screen[None]):
             for panel in self.query(Panel):
                 panel.show_value(self.snapshot)
 
+    def _paint_if_stale(self) -> None:
+        if self._stale and self.is_active:
+            self._paint()
+
     def _paint(self) -> None:
-        if not self.is_mounted or not self.is_active:
-            self._stale = True
+        self._stale = not self.is_mounted or not self.is_active
+        if self._stale:
             return
         snapshot = self.snapshot
         self.set_class(snapshot is not None, "-run")
@@ -315,9 +330,8 @@ class TrainingScreen(Screen[None]):
             return
         if self.focused is None:
             self.query(Panel).first().focus()
-        self.query_one(RunLine).show(snapshot, self._asked)
+        self._paint_state()
         self.query_one(ProgressLine).show(snapshot)
-        self.query_one(Notice).say(self._sentence(snapshot))
         for panel in self.query(Panel):
             panel.show(snapshot)
         self.query_one(Facts).show(snapshot, self._memory, self._gpu)
@@ -337,14 +351,7 @@ class TrainingScreen(Screen[None]):
         self._stale = self.snapshot is not None
 
 
-def _landmarks(snapshot: Snapshot) -> tuple[object, ...]:
-    """Return what is shown at once when it changes."""
-    return (
-        snapshot.state,
-        snapshot.started,
-        snapshot.evaluation,
-        snapshot.saved,
-        snapshot.finished,
-        snapshot.warning,
-        len(snapshot.samples),
-    )
+def _stage(snapshot: Snapshot) -> tuple[object, ...]:
+    """Return what is worth painting everything for; saving is a moment of training, and comes and goes."""
+    state = "training" if snapshot.state == "saving" else snapshot.state
+    return state, snapshot.started, snapshot.saved is None, snapshot.evaluation is None
