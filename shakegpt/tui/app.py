@@ -4,15 +4,17 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
 from textual.screen import Screen
 
+from shakegpt.background import TrainingThread
 from shakegpt.events import Event, Step
 from shakegpt.following import Follower
+from shakegpt.launch import TrainingRequest, launch
 from shakegpt.progress import ENDED, Snapshot
 from shakegpt.run import Run
 from shakegpt.store import Store
@@ -20,17 +22,13 @@ from shakegpt.text import harmless
 from shakegpt.tui.ascii_filter import AsciiOnly, speaks_utf8
 from shakegpt.tui.driver import driver_class
 from shakegpt.tui.figures import count, decimal
-from shakegpt.tui.messages import SpeakFrom, TrainingChanged, TrainingRequest
+from shakegpt.tui.messages import SpeakFrom, TrainingChanged
 from shakegpt.tui.preferences import Preferences, load_preferences, save_preferences
 from shakegpt.tui.screens.checkpoints import CheckpointScreen
 from shakegpt.tui.screens.help import help_for
 from shakegpt.tui.screens.quit import Leaving, QuitScreen
 from shakegpt.tui.themes import THEMES
 from shakegpt.tui.widgets.top_bar import TopBar
-
-if TYPE_CHECKING:
-    from shakegpt.background import TrainingThread
-    from shakegpt.trainer import Trainer
 
 OnHangup = Literal["continue", "save"]
 Mode = Literal["training", "generation", "checkpoints"]
@@ -89,6 +87,7 @@ class ShakegptApp(App[str]):
         Binding(
             "3", "go('checkpoints')", "Checkpoints", id="app.checkpoints", tooltip="The checkpoint screen", show=False
         ),
+        Binding("ctrl+p", "command_palette", "Palette", id="app.palette", tooltip="Every action, by name", show=False),
         Binding("question_mark", "help", "Help", id="app.help", key_display="?", tooltip="What this screen can do"),
         Binding("ctrl+q", "quit", "Quit", id="app.quit", tooltip="Leave; asks first while training", priority=True),
     ]
@@ -97,7 +96,7 @@ class ShakegptApp(App[str]):
         self,
         store: Store | None = None,
         *,
-        training: "TrainingThread | Follower | None" = None,
+        training: TrainingThread | Follower | None = None,
         watch: Run | None = None,
         on_hangup: OnHangup = "continue",
         mode: Mode | None = None,
@@ -107,7 +106,7 @@ class ShakegptApp(App[str]):
         self.training = training
         self.on_hangup: OnHangup = on_hangup
         self.in_use: str | None = None
-        """What the generation screen speaks from."""
+        """The checkpoint that the generation screen speaks from."""
         self.loop: asyncio.AbstractEventLoop | None = None
         """The event loop, for threads that want the app to leave; ``None`` until it runs."""
         self.preferences: Preferences = load_preferences()
@@ -174,7 +173,7 @@ class ShakegptApp(App[str]):
     # The one training
 
     @property
-    def own_training(self) -> "TrainingThread | None":
+    def own_training(self) -> TrainingThread | None:
         """The training that this process does and that has not ended."""
         thread = self.training
         return thread if thread is not None and not isinstance(thread, Follower) and thread.alive else None
@@ -187,11 +186,9 @@ class ShakegptApp(App[str]):
     def start_training(self, request: TrainingRequest) -> bool:
         """Begin to train what is asked for and show it; say so and return false where a run is in training already."""
         if self.own_training is not None:
-            self.notify("A run is in training already: stop it first (1, then the stop key).", severity="warning")
+            self.notify("A run is in training already: save and stop it first (1, then x).", severity="warning")
             return False
-        from shakegpt.background import TrainingThread
-
-        thread = TrainingThread(partial(_prepare, self.store, request))
+        thread = TrainingThread(partial(launch, self.store, request))
         self._take_up(thread)
         thread.start()
         self.call_later(self.action_go, "training")
@@ -203,7 +200,7 @@ class ShakegptApp(App[str]):
         self._take_up(follower)
         follower.start()
 
-    def _take_up(self, training: "TrainingThread | Follower") -> None:
+    def _take_up(self, training: TrainingThread | Follower) -> None:
         if self._unsubscribe is not None:
             self._unsubscribe()
         if isinstance(self.training, Follower) and self.training is not training:
@@ -323,17 +320,3 @@ class ShakegptApp(App[str]):
 
 def _import_engine() -> None:
     import shakegpt.sampling  # noqa: F401  (for its side effect: torch is loaded)
-
-
-def _prepare(store: Store, request: TrainingRequest) -> "Trainer":
-    """Make the run and its trainer; called on the training thread, where torch may be imported."""
-    from shakegpt.trainer import prepare_run
-
-    return prepare_run(
-        store,
-        preset=request.preset,
-        corpus_name=request.corpus,
-        run_name=request.run,
-        changes=dict(request.changes),
-        resume=request.resume,
-    )

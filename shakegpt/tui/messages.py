@@ -4,30 +4,10 @@ Every message is small and frozen in spirit: made once, read by whoever handles 
 that on a slow link those still waiting collapse into the newest.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
 from textual.message import Message
 
-from shakegpt.config import DEFAULT_PRESET
 from shakegpt.events import Event
 from shakegpt.progress import Snapshot
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingRequest:
-    """What a user asks to train: filled in by the new-run form, or made from a checkpoint to resume."""
-
-    preset: str = DEFAULT_PRESET
-    corpus: str = "tiny-shakespeare"
-    """``tiny-shakespeare``, ``demo``, or a path."""
-    run: str | None = None
-    """The run's name; ``None`` lets the store choose one."""
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of ``TrainingConfig`` (and ``dropout``) that differ from the preset's."""
-    resume: str | None = None
-    """The checkpoint to go on from, such as ``macbeth@last``."""
 
 
 class TrainingChanged(Message):

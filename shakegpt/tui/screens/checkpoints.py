@@ -13,12 +13,12 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Input, Static
 
 from shakegpt.errors import ShakegptError
+from shakegpt.launch import TrainingRequest
 from shakegpt.progress import ENDED, Snapshot
 from shakegpt.run import check_run_name
 from shakegpt.store import PRETRAINED
 from shakegpt.text import harmless
 from shakegpt.tui import figures
-from shakegpt.tui.messages import TrainingRequest
 from shakegpt.tui.screens.ask import ConfirmScreen, PromptScreen
 from shakegpt.tui.shelf import SORT_KEYS, ShelvedRun, SortKey, arranged, matching, read_shelf, remove_checkpoint
 from shakegpt.tui.widgets.run_table import Row, RunTable
@@ -48,29 +48,22 @@ class CheckpointScreen(Screen[None]):
         & > #nothing { color: $text-muted; }
         &.-empty > #nothing { display: block; }
         &.-empty > RunTable { display: none; }
-        & > #details { height: 3; padding: 0 2; border-top: solid $border; color: $text-muted; }
-        &.-short > #details { height: 2; }
+        & > #details { height: 3; padding: 0 2; border-top: solid $border; }
+        & > #details { text-wrap: nowrap; text-overflow: ellipsis; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "enter", "speak", "Speak", id="runs.speak", tooltip="Load it into the generation screen", priority=False
-        ),
         Binding("r", "resume", "Resume", id="runs.resume", tooltip="Train on from it"),
         Binding("c", "curves", "Curve", id="runs.curve", tooltip="Show its curve, or those of all marked runs"),
         Binding("m", "mark", "Mark", id="runs.mark", tooltip="Mark the run, to lay curves over one another"),
-        Binding("n", "rename", "Rename", id="runs.rename", tooltip="Give the run another name"),
-        Binding(
-            "d,delete", "delete", "Delete", id="runs.delete", tooltip="Delete the run or the checkpoint; asks first"
-        ),
+        Binding("d,delete", "delete", "Delete", id="runs.delete", tooltip="Delete it; asks first"),
+        Binding("n", "rename", "Rename", id="runs.rename", tooltip="Give the run another name", show=False),
         Binding("y", "copy_path", "Copy path", id="runs.copy", tooltip="Copy its path", show=False),
-        Binding(
-            "slash", "filter", "Filter", id="runs.filter", key_display="/", tooltip="Show only what matches some words"
-        ),
+        Binding("slash", "filter", "Filter", id="runs.filter", key_display="/", tooltip="Show what matches some words"),
         Binding("s", "sort", "Sort", id="runs.sort", tooltip="Sort by age, name, loss, step, size in turn"),
         Binding("S", "reverse", "Reverse", id="runs.reverse", tooltip="Turn the order around", show=False),
         Binding("space,x", "fold", "Fold", id="runs.fold", tooltip="Fold or unfold the run's checkpoints", show=False),
-        Binding("F5,ctrl+r", "refresh", "Refresh", id="runs.refresh", tooltip="Read the store again", show=False),
+        Binding("f5,ctrl+r", "refresh", "Refresh", id="runs.refresh", tooltip="Read the store again", show=False),
         Binding("escape", "clear_filter", "Show all", id="runs.all", tooltip="End the filter", show=False),
     ]
 
@@ -109,7 +102,7 @@ class CheckpointScreen(Screen[None]):
         yield RunTable(id="runs")
         yield Static("Reading the store…", id="nothing", markup=False)
         yield Static(id="details")
-        yield Footer()
+        yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         """Begin in the table."""
@@ -203,8 +196,8 @@ class CheckpointScreen(Screen[None]):
         where = str(info.path) if info else run.path
         details.update(
             Content.styled(name, "bold $primary")
-            + Content.styled("  " + harmless(" · ".join(facts), one_line=True), "$text-muted")
-            + Content.styled(f"\n{harmless(where, one_line=True)}", "$text-disabled")
+            + Content.styled("  " + harmless(" · ".join(facts), one_line=True), "$foreground 70%")
+            + Content.styled(f"\n{harmless(where, one_line=True)}", "$foreground 50%")
         )
 
     async def action_speak(self) -> None:
@@ -227,20 +220,18 @@ class CheckpointScreen(Screen[None]):
         elif row.run.status == "training":
             self._say(f"{row.run.name} is in training already.")
         elif chosen.info.step < row.run.steps:
-            self._resume(row.run, chosen.reference, {})
+            self._resume(chosen.reference, {})
         else:
             question = f"{row.run.name} has taken all its {row.run.steps} steps. Train on to which step?"
-            more = partial(self._resume_to, row.run, chosen.reference)
+            more = partial(self._resume_to, chosen.reference)
             self.app.push_screen(PromptScreen(question, str(2 * row.run.steps), _check_steps(row.run.steps)), more)
 
-    def _resume_to(self, run: ShelvedRun, reference: str, steps: str | None) -> None:
+    def _resume_to(self, reference: str, steps: str | None) -> None:
         if steps is not None:
-            self._resume(run, reference, {"steps": int(steps)})
+            self._resume(reference, {"steps": int(steps)})
 
-    def _resume(self, run: ShelvedRun, reference: str, changes: dict[str, int]) -> None:
-        self.app.start_training(
-            TrainingRequest(preset=run.preset, corpus=run.corpus, changes=changes, resume=reference)
-        )
+    def _resume(self, reference: str, changes: dict[str, int]) -> None:
+        self.app.start_training(TrainingRequest(changes=dict(changes), resume=reference))
 
     def action_copy_path(self) -> None:
         """Copy the path, and show it: a clipboard over SSH may not be listening."""

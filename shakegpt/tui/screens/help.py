@@ -3,15 +3,15 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from rich.cells import cell_len
-from textual.app import App, ComposeResult
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
-_KEY_WIDTH = 12
+_KEY_WIDTH = 7
 
 
 class HelpScreen(ModalScreen[None]):
@@ -25,13 +25,13 @@ class HelpScreen(ModalScreen[None]):
             max-width: 100%;
             height: auto;
             max-height: 100%;
-            padding: 0 2;
+            padding: 1 2;
             border: round $primary;
             border-title-color: $primary;
             border-subtitle-color: $text-muted;
             background: $surface;
         }
-        & Static { margin: 1 0 0 0; }
+        & .group { margin-top: 1; color: $primary; text-style: bold; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -52,24 +52,20 @@ class HelpScreen(ModalScreen[None]):
             if self._about:
                 yield Static(self._about, markup=False)
             for name, bindings in self._groups:
-                yield Static(self._listing(name, bindings))
+                yield Static(name, classes="group", markup=False)
+                yield Static(self._listing(bindings))
 
     def on_mount(self) -> None:
         """Let the arrow keys scroll."""
         self.query_one(VerticalScroll).focus()
 
-    def _listing(self, name: str, bindings: list[Binding]) -> Content:
-        lines = [Content.styled(name, "bold $primary")]
+    def _listing(self, bindings: list[Binding]) -> Table:
+        table = Table.grid(padding=(0, 2))
+        table.add_column(min_width=_KEY_WIDTH, no_wrap=True)
         for binding in bindings:
-            key = key_names(self.app, binding)
-            padding = " " * max(1, _KEY_WIDTH - cell_len(key))
-            lines.append(Content.styled(key + padding, "bold") + Content(binding.tooltip or binding.description))
-        return Content("\n").join(lines)
-
-
-def key_names(app: App[Any], binding: Binding) -> str:
-    """Return how a key is written, such as ``^q``."""
-    return app.get_key_display(binding)
+            key = Text(self.app.get_key_display(binding), style="bold")
+            table.add_row(key, Text(binding.tooltip or binding.description))
+        return table
 
 
 def help_for(screen: Screen[Any]) -> HelpScreen:

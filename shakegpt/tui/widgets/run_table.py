@@ -7,7 +7,7 @@ from typing import ClassVar
 from rich.style import Style
 from rich.text import Text
 from textual import events
-from textual.coordinate import Coordinate
+from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import DataTable
 
@@ -44,7 +44,7 @@ _COLUMNS = (
 )
 _WIDEST_NAME = 40
 _PADDING = 2
-_SCROLLBAR = 2
+_SCROLLBAR = 1
 
 
 @dataclass(frozen=True)
@@ -78,15 +78,18 @@ class RunTable(DataTable[Text]):
         "run-table--good",
         "run-table--mark",
     }
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select_cursor", "Speak", id="runs.speak", tooltip="Load it into the generation screen"),
+    ]
     DEFAULT_CSS: ClassVar[str] = """
     RunTable {
         height: 1fr;
         background: $background;
-        scrollbar-size-vertical: 2;
-        & > .datatable--header { background: $background; color: $text-muted; text-style: none; }
+        &:focus { background-tint: $background 0%; }
+        & > .datatable--header { background: $background; color: $foreground 60%; text-style: none; }
         & > .datatable--cursor { background: $panel; color: $foreground; text-style: none; }
         &:focus > .datatable--cursor { background: $primary 30%; color: $foreground; text-style: none; }
-        & > .run-table--faint { color: $text-muted; }
+        & > .run-table--faint { color: $foreground 60%; }
         & > .run-table--training { color: $success; }
         & > .run-table--failed { color: $error; }
         & > .run-table--good { color: $primary; }
@@ -103,7 +106,13 @@ class RunTable(DataTable[Text]):
             super().__init__()
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  (Textual's name)
-        super().__init__(id=id, cursor_type="row", zebra_stripes=False, show_row_labels=False)
+        super().__init__(
+            id=id,
+            cursor_type="row",
+            cursor_foreground_priority="renderable",
+            zebra_stripes=False,
+            show_row_labels=False,
+        )
         self._shown: list[Row] = []
         self._arguments: tuple[frozenset[str], str | None, SortKey, bool] = (frozenset(), None, "age", False)
 
@@ -208,13 +217,9 @@ class RunTable(DataTable[Text]):
         }
 
     def _style(self, name: str) -> Style:
-        return self.get_component_rich_style(f"run-table--{name}", partial=True)
-
-    def action_select_cursor(self) -> None:
-        """Report the row under the cursor, even where a screen has more keys for it."""
-        if 0 <= self.cursor_row < self.row_count:
-            self.cursor_coordinate = Coordinate(self.cursor_row, 0)
-        super().action_select_cursor()
+        styles = self.get_component_styles(f"run-table--{name}")
+        colour = self.background_colors[1] + styles.color  # a share of a colour, as much as a cell can show of it
+        return Style(color=colour.rich_color) + styles.text_style
 
 
 def _perplexity(loss: float | None) -> str:

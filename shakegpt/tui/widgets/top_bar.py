@@ -21,7 +21,7 @@ _COLOURS = {
     "paused": "$warning",
     "saving": "$secondary",
     "finished": "$primary",
-    "stopped": "$text-muted",
+    "stopped": "$foreground 70%",
     "failed": "$error",
 }
 
@@ -34,7 +34,7 @@ class TopBar(Horizontal):
         dock: top;
         height: 1;
         background: $panel;
-        & > #places { width: auto; }
+        & > #places { width: auto; link-style: none; link-color: $foreground 70%; link-background-hover: $primary 30%; }
         & > #run { width: 1fr; text-align: right; text-wrap: nowrap; text-overflow: ellipsis; }
     }
     """
@@ -74,21 +74,21 @@ class TopBar(Horizontal):
         line = Content("") if narrow else Content.styled(" shakegpt ", "bold $primary")
         for mode, key, name in _PLACES:
             here = self.app.current_mode == mode
-            style = "bold $background on $primary" if here else "$text-muted"
-            click = "" if here else f"@click=app.go('{mode}') "
-            line += Content.from_markup(f"[{click}{style}] {key} {name} [/]")
+            style = "bold $background on $primary" if here else "$foreground 70%"
+            click = "" if here else f" @click=app.go('{mode}')"
+            line += Content.from_markup(f"[{style}{click}] {key} {name} [/]")
         self.query_one("#places", Static).update(line)
 
 
 def summary(snapshot: Snapshot, *, wide: bool) -> Content:
     """Return one line on a run: its state, and where there is room its name, step and loss."""
-    colour = _COLOURS.get(snapshot.state, "$text-muted")
+    colour = _COLOURS.get(snapshot.state, "$foreground 70%")
     parts = [Content.styled(f"● {snapshot.state}", colour)]
     if wide and snapshot.started is not None:
         name = harmless(snapshot.started.run, one_line=True)
         parts.insert(0, Content(name if len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH - 1]}…"))
     if snapshot.started is not None:
-        parts.append(Content.styled(f"{count(snapshot.at)}/{count(snapshot.steps)}", "$text-muted"))
+        parts.append(Content.styled(f"{count(snapshot.at)}/{count(snapshot.steps)}", "$foreground 70%"))
     if wide and snapshot.step is not None:
-        parts.append(Content.styled(f"loss {decimal(snapshot.step.loss)}", "$text-muted"))
+        parts.append(Content.styled(f"loss {decimal(snapshot.step.loss)}", "$foreground 70%"))
     return Content("  ").join(parts) + Content(" ")
