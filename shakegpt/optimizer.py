@@ -1,10 +1,12 @@
 """AdamW as the trainer uses it: decay on matrices only, a finite check before the step, fp16 loss scaling."""
 
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 from torch import Tensor
 
+from shakegpt.adamw import AdamW
 from shakegpt.config import Precision, TrainingConfig
 from shakegpt.model import GPT
 
@@ -27,14 +29,9 @@ class Optimizer:
     def __init__(self, model: GPT, config: TrainingConfig, *, precision: Precision) -> None:
         self._parameters = dict(model.named_parameters())
         self._device = model.token_embedding.weight.device
-        matrices = [parameter for parameter in self._parameters.values() if parameter.ndim >= 2]
-        vectors = [parameter for parameter in self._parameters.values() if parameter.ndim < 2]
-        self._adamw = torch.optim.AdamW(
-            [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
-            lr=config.learning_rate,
-            betas=(config.beta1, config.beta2),
-            fused=self._device.type in ("cpu", "cuda"),
-        )
+        matrices: list[Tensor] = [parameter for parameter in self._parameters.values() if parameter.ndim >= 2]
+        vectors: list[Tensor] = [parameter for parameter in self._parameters.values() if parameter.ndim < 2]
+        self._adamw = AdamW([(config.weight_decay, matrices), (0.0, vectors)], (config.beta1, config.beta2))
         self._scaler = torch.amp.GradScaler(
             self._device.type, init_scale=_FIRST_SCALE, growth_interval=_GROWTH_INTERVAL, enabled=precision == "fp16"
         )
@@ -55,14 +52,14 @@ class Optimizer:
 
         The check comes before the step: a NaN never reaches a weight or a moment.
         """
-        for group in self._adamw.param_groups:
-            group["lr"] = learning_rate
-        self._scaler.unscale_(self._adamw)
+        self._adamw.learning_rate = learning_rate
+        adamw = cast(torch.optim.Optimizer, self._adamw)  # as far as a scaler knows
+        self._scaler.unscale_(adamw)
         norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), self._clip)
         self.skipped = not bool(torch.isfinite(loss) & torch.isfinite(norm))
         before = self._scaler.get_scale()
         if not self.skipped:
-            self._scaler.step(self._adamw)
+            self._scaler.step(adamw)
         if self._scaler.is_enabled():
             self._scaler.update()  # after an overflow lower, after many steps without one higher
         self.overflowed = bool(torch.isfinite(loss)) and _LEAST_SCALE <= self._scaler.get_scale() < before
@@ -70,12 +67,12 @@ class Optimizer:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all that the optimizer remembers, by name, in fp32."""
-        tensors: dict[str, Tensor] = {"optimizer.step": torch.zeros(())}
+        adamw = self._adamw
+        tensors: dict[str, Tensor] = {}
         for name, parameter in self._parameters.items():
-            state = self._adamw.state.get(parameter, {})
-            for moment in ("exp_avg", "exp_avg_sq"):
-                tensors[f"optimizer.{moment}.{name}"] = state.get(moment, torch.zeros_like(parameter))
-            tensors["optimizer.step"] = state.get("step", torch.zeros(())).float().reshape(())
+            tensors[f"optimizer.exp_avg.{name}"] = adamw.means[parameter]
+            tensors[f"optimizer.exp_avg_sq.{name}"] = adamw.squares[parameter]
+            tensors["optimizer.step"] = adamw.steps[parameter]
         if self._scaler.is_enabled():
             state = self._scaler.state_dict()
             tensors["scaler.scale"] = torch.tensor(float(state["scale"]))
@@ -85,11 +82,9 @@ class Optimizer:
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Remember what ``tensors`` returned once, in this process or another."""
         for name, parameter in self._parameters.items():
-            self._adamw.state[parameter] = {
-                "step": tensors["optimizer.step"].clone().to(self._device),
-                "exp_avg": tensors[f"optimizer.exp_avg.{name}"].clone().to(self._device),
-                "exp_avg_sq": tensors[f"optimizer.exp_avg_sq.{name}"].clone().to(self._device),
-            }
+            self._adamw.steps[parameter].copy_(tensors["optimizer.step"])
+            self._adamw.means[parameter].copy_(tensors[f"optimizer.exp_avg.{name}"])
+            self._adamw.squares[parameter].copy_(tensors[f"optimizer.exp_avg_sq.{name}"])
         if self._scaler.is_enabled() and "scaler.scale" in tensors:
             self._scaler.load_state_dict(
                 {
