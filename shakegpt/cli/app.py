@@ -12,7 +12,7 @@ OnHangup = Literal["continue", "save"]
 
 app = typer.Typer(
     name="shakegpt",
-    cls=configuration.ConfiguredGroup,
+    cls=configuration.CommandLine,
     help="Train a GPT from scratch in your terminal, watch it learn, and hear it speak Shakespeare.",
     epilog="Without a command, the full-screen app opens. SHAKEGPT_DEBUG=1 shows where an error came from.",
     invoke_without_command=True,

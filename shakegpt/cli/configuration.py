@@ -1,4 +1,4 @@
-"""``config.toml`` as defaults of the command line, and ``shakegpt config``."""
+"""``config.toml`` behind the command line, and ``shakegpt config``."""
 
 import os
 import shlex
@@ -27,8 +27,8 @@ _COMMAND = "config"
 app = typer.Typer(help="Your own defaults and keys, in config.toml.", epilog=PRECEDENCE, no_args_is_help=True)
 
 
-class ConfiguredGroup(TyperGroup):
-    """The command line with ``config.toml`` for its defaults.
+class CommandLine(TyperGroup):
+    """The command line with ``config.toml`` for its defaults; what is given wrong is told in a sentence, not in a box.
 
     A file that cannot be used is told of when a command runs, not before: ``--help``, ``--version``, completion and
     ``shakegpt config``, which mends it, go on working.
@@ -44,6 +44,32 @@ class ConfiguredGroup(TyperGroup):
         context = super().make_context(info_name, args, parent, **extra)
         context.meta[_TROUBLE] = trouble
         return context
+
+    def main(self, args: Any = None, prog_name: str | None = None, *rest: Any, **options: Any) -> Any:
+        """Run a command and end the process with its exit code."""
+        options["standalone_mode"] = False
+        try:
+            code = super().main(args, prog_name, *rest, **options)
+        except _MISTAKE as error:
+            sys.exit(_tell(error))
+        except typer.Abort:
+            sys.exit(1)
+        sys.exit(code or 0)
+
+
+# What Typer raises for a command line it cannot parse; newer versions bring their own copy of Click's classes.
+_MISTAKE: Any = typer.BadParameter.__mro__[2]
+
+
+def _tell(error: Any) -> int:
+    """Tell of a mistake in the command line; return the exit code."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+    else:
+        message = " ".join(error.format_message().replace("Value error, ", "").split())
+        command = error.ctx.command_path if getattr(error, "ctx", None) else "shakegpt"
+        note(f"shakegpt: {message}{'' if message[-1:] in '.?!' else '.'} See `{command} --help`.")
+    return int(error.exit_code)
 
 
 def require_usable_settings(context: typer.Context) -> None:

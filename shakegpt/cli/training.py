@@ -23,6 +23,7 @@ from shakegpt.cli.options import (
 )
 from shakegpt.cli.output import note, reports_errors
 from shakegpt.config import DEFAULT_PRESET, DeviceName, TrainingConfig
+from shakegpt.errors import UsageError
 from shakegpt.events import Event, Step
 from shakegpt.progress import Snapshot
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from shakegpt.background import TrainingThread
     from shakegpt.tensorboard import TensorBoardLog
 
+_WITHOUT_CURSOR = ("dumb", "unknown")
 _MOST_WAITING = 10_000  # steps on their way to a reader that has stalled; metrics.jsonl has them all
 
 
@@ -220,10 +222,13 @@ def stop(run: RunArgument) -> None:
 def open_full_screen(*, on_hangup: str = "continue", watch: Any = None) -> None:
     """Open the app, and end with its exit code."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        from shakegpt.errors import UsageError
-
         raise UsageError(
             "The full-screen app needs a terminal; in a pipe or a script, use `shakegpt generate` or `shakegpt train`."
+        )
+    if (terminal := os.environ.get("TERM")) in _WITHOUT_CURSOR:
+        raise UsageError(
+            f"This terminal (TERM={terminal}) cannot move its cursor, as the full-screen app needs to; use "
+            "`shakegpt generate` or `shakegpt train`, or set TERM to what the terminal is, such as xterm-256color."
         )
     from shakegpt.tui.terminal import open_app
 
