@@ -24,7 +24,7 @@ def trees() -> dict[Path, ast.Module]:
 
 
 def public(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, ast.AST]]:
-    """Yield public classes, functions and methods, apart from setters and the bare signatures of overloads and protocols."""
+    """Yield public classes, functions and methods; not setters, nor the bare signatures of overloads and protocols."""
     for node in body:
         if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
             continue

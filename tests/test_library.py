@@ -231,7 +231,7 @@ def test_a_download_that_cannot_start_says_how_to_go_on(monkeypatch: pytest.Monk
     with socket.create_server(("127.0.0.1", 0)) as once:
         url = f"http://127.0.0.1:{once.getsockname()[1]}/input.txt"  # a port where nobody listens any more
     monkeypatch.setattr(library, "TINY_SHAKESPEARE_URL", url)
-    with pytest.raises(CorpusError, match="refused.*--corpus demo"):
+    with pytest.raises(CorpusError, match=r"refused.*--corpus demo"):
         find_corpus(TINY_SHAKESPEARE)
 
 

@@ -14,8 +14,8 @@ from shakegpt.progress import ENDED, Curve, Point, Snapshot, advance, replay
 
 def started(step: int = 0, *, steps: int = 100) -> Started:
     return Started(
-        step=step, run="macbeth", steps=steps, parameters=1, vocab_size=2, corpus="demo", device="cpu", precision="fp32",
-        reason="", threads=1, batch_size=4, block_size=8, preset="nano",
+        step=step, run="macbeth", steps=steps, parameters=1, vocab_size=2, corpus="demo", device="cpu",
+        precision="fp32", reason="", threads=1, batch_size=4, block_size=8, preset="nano",
     )  # fmt: skip
 
 
