@@ -38,25 +38,14 @@ def survive(start: Start, home: str, corpus: str, tmp_path: Path, kills: int) ->
     """Kill one run again and again, resuming it each time; in the end let it be, and compare it with one in peace."""
     moments = random.Random(4)
     acknowledged = tmp_path / "acknowledged"
-    begin = (
-        "train",
-        "--preset",
-        "tiny",
-        "--corpus",
-        corpus,
-        "--save-every",
-        "3",
-        "--eval-every",
-        "7",
-        "--steps",
-        "2000",
-    )
+    often = ("--save-every", "3", "--eval-every", "7", "--steps", "2000")
+    begin = ("train", "--preset", "tiny", "--corpus", corpus, *often, "--run")
     survived, steps = 0, 0
     for _ in range(kills):
         run = Run(Path(home) / "runs" / "macbeth")
         if run.path.exists() and not run.checkpoints():
             run.remove()
-        arguments = ("train", "--resume", "macbeth") if run.checkpoints() else (*begin, "--run", "macbeth")
+        arguments = ("train", "--resume", "macbeth") if run.checkpoints() else (*begin, "macbeth")
         process = start(fault_work.command, home, *arguments, output=os.devnull, acknowledge=str(acknowledged))
         threading.Event().wait(moments.uniform(0, LONGEST_SECONDS))
         os.kill(process.pid, signal.SIGKILL)
@@ -68,11 +57,9 @@ def survive(start: Start, home: str, corpus: str, tmp_path: Path, kills: int) ->
     print(f"{survived} kills survived; the run came to step {steps}")
     assert steps > 0
     last = Store(Path(home)).run("macbeth").last()
-    ends = ["train", "--resume", "macbeth"], [*begin[:-1], str(steps + 3), "--run", "peace"]
-    assert end_all([start(fault_work.command, home, *ends[0], output=os.devnull, stop_after=steps + 3)]) == [143]
-    assert end_all(
-        [start(fault_work.command, home, *begin, "--run", "peace", output=os.devnull, stop_after=steps + 3)]
-    ) == [143]
+    for arguments in (("train", "--resume", "macbeth"), (*begin, "peace")):
+        last_words = start(fault_work.command, home, *arguments, output=os.devnull, stop_after=steps + 3)
+        assert end_all([last_words]) == [143]
     killed, peace = (Store(Path(home)).run(name).last() for name in ("macbeth", "peace"))
     assert killed.step == peace.step > last.step
     for name in ("model.safetensors", "training.safetensors"):
