@@ -219,7 +219,7 @@ def stop(run: RunArgument) -> None:
     note(f"Asked {owner} to save {run} and stop." if owner else f"{run} has ended.")
 
 
-def open_full_screen(*, on_hangup: str = "continue", watch: Any = None) -> None:
+def open_full_screen(*, on_hangup: Literal["continue", "save"] = "continue", watch: Any = None) -> None:
     """Open the app, and end with its exit code."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(
