@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
 from shakegpt.config import ModelConfig, TrainingConfig
-from shakegpt.errors import CheckpointError, ShakegptError
+from shakegpt.errors import CheckpointError, ShakegptError, UsageError
 from shakegpt.events import Failed, Finished
 from shakegpt.files import make_folder, read_bounded, remove_folder, replace_file, sync_folder, write_synced
 from shakegpt.hold import Hold, Owner, is_held, owner_of
@@ -294,9 +294,9 @@ class Run:
 
 
 def check_run_name(name: str) -> None:
-    """Raise ``ShakegptError`` where a name could not be a run's."""
+    """Raise ``UsageError`` where a name could not be a run's."""
     if not RUN_NAME.fullmatch(name):
-        raise ShakegptError(
+        raise UsageError(
             f"A run cannot be called '{harmless(name, one_line=True)}': a name is 1 to 64 letters, digits, dots, "
             "dashes or underscores, and does not begin with a dot."
         )

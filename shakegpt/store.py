@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import platformdirs
 
 from shakegpt.assets import asset_path
-from shakegpt.errors import CheckpointError, ShakegptError
+from shakegpt.errors import CheckpointError, ShakegptError, UsageError
 from shakegpt.files import make_folder
 from shakegpt.hold import busy
 from shakegpt.manifest import MANIFEST_FILE
@@ -142,11 +142,12 @@ class Store:
 
         Raises:
             RunBusyError: a process is training a run of this name; the message says which.
-            ShakegptError: the name is none, is reserved or is taken.
+            UsageError: the name is none, or is reserved.
+            ShakegptError: the name is taken.
         """
         check_run_name(name)
         if name in _RESERVED_NAMES:
-            raise ShakegptError(f"A run cannot be called {name}: that name has a meaning of its own.")
+            raise UsageError(f"A run cannot be called {name}: that name has a meaning of its own.")
         if (self.runs_folder / name).exists():
             raise self._taken(name)
 

@@ -505,7 +505,8 @@ def test_train_for_people_prints_its_result_and_notes_the_rest(private_surroundi
     [
         (["--steps", "0"], 2, "steps must be a whole number of at least 1, not 0"),
         (["--preset", "huge"], 2, "There is no preset 'huge'"),
-        (["--run", "last"], 1, "meaning of its own"),
+        (["--run", "last"], 2, "meaning of its own"),
+        (["--run", "my run"], 2, "A run cannot be called 'my run'"),
     ],
 )
 def test_train_refuses_with_a_sentence(run_cli: RunCli, arguments: list[str], code: int, told: str) -> None:
