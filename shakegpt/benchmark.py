@@ -86,7 +86,7 @@ def measure(
     Raises:
         ShakegptError: the peer is not installed.
     """
-    bench = _Bench(placement, preset, against)
+    bench = Bench(placement, preset, against)
     rates = bench.run(rounds, seconds, on_round)
     threads = placement.threads
     flops_per_character = 6 * bench.config.parameters  # two to go forward, four to come back, for every weight
@@ -140,8 +140,14 @@ def measure(
     return figures
 
 
-class _Bench:
-    """The tasks, by name."""
+class Bench:
+    """The models, and the tasks that are measured on them.
+
+    Args:
+        placement: where, and in which precision.
+        preset: the size of the model and the batch.
+        against: ``transformers``, or nothing.
+    """
 
     def __init__(self, placement: Placement, preset: str, against: str | None) -> None:
         self.vocabulary = Vocabulary(_CHARACTERS)
@@ -193,11 +199,12 @@ class _Bench:
     def _rate(self, task: Task, seconds: float) -> float:
         task()  # the caches forget much while the other tasks have their turns
         self._wait()
-        units, began = 0.0, time.perf_counter()
-        while time.perf_counter() - began < seconds:
+        units, elapsed, began = 0.0, 0.0, time.perf_counter()
+        while not units or elapsed < seconds:
             units += task()
             self._wait()
-        return units / (time.perf_counter() - began)
+            elapsed = time.perf_counter() - began
+        return units / elapsed
 
     def _wait(self) -> None:
         if self._device.type == "cuda":
@@ -328,7 +335,7 @@ print(peak() - before, file=sys.stderr)
 """
 
 
-def _measure_start(bench: _Bench, repeats: int = 3) -> dict[str, float]:
+def _measure_start(bench: Bench, repeats: int = 3) -> dict[str, float]:
     """Return the median seconds of ``--help``, of torch's own import, and from there to a first character."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "checkpoint"

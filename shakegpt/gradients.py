@@ -16,8 +16,11 @@ from shakegpt.model import GPT
 from shakegpt.workers import Workers, keep_freed_memory
 
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_TOKENS_PER_PIECE = 1024
-"""What a CPU's thread takes through the model at once: its activations then stay in the core's caches."""
+_TOKENS_PER_PIECE = 512
+"""What a CPU's thread takes through the model at once: its activations then stay near the core's caches.
+
+As fast as 1,024 within 1 %, in 55 MB less; 256 and the whole batch are slower.
+"""
 
 
 class Gradients:

@@ -1,0 +1,57 @@
+"""The engine's speed, piece by piece, for whoever changes it: ``pytest tests/benchmarks --benchmark-only``.
+
+Nothing here asserts a time. ``shakegpt bench`` measures the whole, beside the machine's limits.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from shakegpt.benchmark import Bench
+from shakegpt.config import Precision, SamplingConfig
+from shakegpt.decoding import Decoder
+from shakegpt.device import Placement, choose_placement
+from shakegpt.filters import apply_filters
+
+TASKS = ["train", "generate", "generate_uncached", "generate_samples", "multiply", "copy"]
+
+
+@pytest.fixture(scope="module")
+def placement() -> Placement:
+    return choose_placement("cpu")
+
+
+@pytest.fixture(scope="module")
+def bench(placement: Placement) -> Bench:
+    return Bench(placement, "seed", None)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_task_of_the_bench(benchmark: Any, bench: Bench, task: str) -> None:
+    benchmark.extra_info["units"] = benchmark(getattr(bench, task))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_step_of_training(benchmark: Any, precision: Precision) -> None:
+    benchmark(Bench(choose_placement("cpu", precision), "seed", None).train)
+
+
+@pytest.mark.parametrize("streams", [1, 16, 32])
+def test_one_character_further(benchmark: Any, bench: Bench, streams: int) -> None:
+    decoder = Decoder(bench.speaker.model, streams)
+    half = bench.config.block_size // 2
+    decoder.read(torch.zeros((streams, half), dtype=torch.int64))
+    ids = torch.zeros((streams, 1), dtype=torch.int64)
+    benchmark.pedantic(decoder.read, args=(ids,), rounds=half, warmup_rounds=0)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [SamplingConfig(), SamplingConfig(top_k=20), SamplingConfig(top_p=0.9), SamplingConfig(min_p=0.05)],
+    ids=["temperature", "top-k", "top-p", "min-p"],
+)
+def test_the_filters_of_one_character(benchmark: Any, settings: SamplingConfig) -> None:
+    logits = np.random.default_rng(0).normal(size=65)
+    benchmark(apply_filters, logits, settings, np.zeros(65, bool))
