@@ -17,6 +17,7 @@ from shakegpt.following import Follower
 from shakegpt.launch import TrainingRequest, launch
 from shakegpt.progress import ENDED, Snapshot
 from shakegpt.run import Run
+from shakegpt.settings import load_keymap
 from shakegpt.store import Store
 from shakegpt.text import harmless
 from shakegpt.tui.ascii_filter import AsciiOnly, speaks_utf8
@@ -68,6 +69,9 @@ class ShakegptApp(App[str]):
         watch: a run of another process to show.
         on_hangup: what becomes of training when the terminal goes away.
         mode: the screen to open on; generation, or training where there is one to show.
+
+    Raises:
+        UsageError: the user's ``config.toml``, which may name other keys, cannot be used.
     """
 
     TITLE = "shakegpt"
@@ -118,6 +122,7 @@ class ShakegptApp(App[str]):
         self._shown: Snapshot | None = None
         self._leaving = False
         self._unsaved = False
+        self._keys = load_keymap()
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self._preferred_theme()
@@ -127,6 +132,7 @@ class ShakegptApp(App[str]):
     async def on_mount(self) -> None:
         """Open on the first screen; everything slow begins after its first paint."""
         self.loop = asyncio.get_running_loop()
+        self.set_keymap(self._keys)
         self.theme_changed_signal.subscribe(self, lambda theme: self.remember(theme=theme.name))
         await self.action_go(self._opening)
         if self._to_follow is not None:
