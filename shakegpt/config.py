@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -130,13 +130,9 @@ class TrainingConfig:
         _real("The seconds between saves", self.save_seconds, "a number of at least 0", good=self.save_seconds >= 0)
         _whole("The number of checkpoints to keep", self.keep, 1)
         _whole("The seed", self.seed, 0)
-        _check("The device", self.device, good=self.device in DeviceName.__args__, rule="auto, cpu, cuda or mps")  # type: ignore[attr-defined]
-        _check(
-            "The precision",
-            self.precision,
-            good=self.precision in PrecisionName.__args__,
-            rule="auto, fp32, bf16 or fp16",
-        )  # type: ignore[attr-defined]
+        devices, precisions = get_args(DeviceName), get_args(PrecisionName)
+        _check("The device", self.device, good=self.device in devices, rule="auto, cpu, cuda or mps")
+        _check("The precision", self.precision, good=self.precision in precisions, rule="auto, fp32, bf16 or fp16")
         _whole("The sample length", self.sample_length, 0)
         if self.batch_size % self.accumulate:
             raise ValueError(

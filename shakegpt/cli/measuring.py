@@ -62,7 +62,7 @@ def evaluate(
     text.require(opened.config.block_size)
     workers = Workers(available_cores())
     loss = evaluation.evaluate(opened.model(), text.ids_for(opened.vocabulary, split), workers=workers)
-    result = {
+    result: dict[str, Any] = {
         "checkpoint": info.reference,
         "corpus": text.name,
         "split": split,
@@ -83,12 +83,9 @@ def evaluate(
     say(f"  bits        {loss.bits_per_character:.4f} per character")
     if copying > 0:
         found = result["copying"]
-        say(
-            f"  copying     {found['longest_run']} characters: the longest run of {found['characters']:,} written that stands"
-        )
-        say(
-            f"              in the training split; {found['copied_share']:.2%} of windows of {found['window']} stand there"
-        )
+        longest, written = found["longest_run"], found["characters"]
+        say(f"  copying     {longest} characters: the longest run of {written:,} written that stands in the training split;")
+        say(f"              {found['copied_share']:.2%} of windows of {found['window']} stand there")
 
 
 def _measure_copying(opened: "Checkpoint", text: "Corpus", characters: int) -> dict[str, Any]:
