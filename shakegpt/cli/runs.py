@@ -94,8 +94,10 @@ def _summarise(store: "Store", run: "Run") -> None:
         f"  model     {record.model.parameters:,} weights: {record.model.n_layer} blocks, {record.model.n_head} heads, "
         f"width {record.model.d_model}, context {record.model.block_size}"
     )
-    say(f"  corpus    {harmless(record.corpus, one_line=True)} (SHA-256 {record.corpus_sha256[:12]}...)")
-    say(f"  created   {record.created}" + (f", forked from {record.resumed_from}" if record.resumed_from else ""))
+    corpus = f"{record.corpus} (SHA-256 {record.corpus_sha256[:12]}...)"
+    forked = f", forked from {record.resumed_from}" if record.resumed_from else ""
+    say(f"  corpus    {harmless(corpus, one_line=True)}")
+    say(f"  created   {harmless(record.created + forked, one_line=True)}")
     if story.step is not None:
         say(f"  trained   {clock(story.step.seconds)}, {story.step.tokens:,} characters")
     if story.best is not None:
@@ -104,7 +106,7 @@ def _summarise(store: "Store", run: "Run") -> None:
             f"{story.best.bits_per_character:.3f} bits per character, at step {story.best.step}"
         )
     if owner := run.owner():
-        say(f"  held by   process {owner.pid} on {harmless(owner.host, one_line=True)}")
+        say(f"  held by   {owner}")
     for info in checkpoints:
         loss = "        " if info.val_loss is None else f"{info.val_loss:.4f}  "
         marks = " best" * (best is not None and info.step == best.step) + " last" * (info is checkpoints[-1])

@@ -321,6 +321,7 @@ FAULTS: dict[str, Callable[[Any], None]] = {
     "block_saves": block_saves,
     "heard": heard,
     "ignore": ignore,
+    "umask": os.umask,
     "stdout": stdout,
     "closed_pipe": closed_pipe,
     "listening": listening,
