@@ -84,8 +84,8 @@ def evaluate(
     if copying > 0:
         found = result["copying"]
         longest, written = found["longest_run"], found["characters"]
-        say(f"  copying     {longest} characters: the longest run of {written:,} written that stands in the training split;")
-        say(f"              {found['copied_share']:.2%} of windows of {found['window']} stand there")
+        say(f"  copying     {longest} characters: the longest run of {written:,} written that stands in the training")
+        say(f"              split; {found['copied_share']:.2%} of windows of {found['window']} stand there")
 
 
 def _measure_copying(opened: "Checkpoint", text: "Corpus", characters: int) -> dict[str, Any]:
