@@ -43,7 +43,7 @@ TEMPLATE = """\
 # [runs.list]
 # json = true
 
-# The app's keys, by the name that its help (?) and its command palette (Ctrl+P) act under.
+# The app's keys; `shakegpt config keys` lists their names.
 # [keys]
 # "app.quit" = "ctrl+q,f10"
 """

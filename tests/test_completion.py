@@ -48,7 +48,7 @@ def complete(line: str, shell: str = "bash") -> tuple[list[str], list[str]]:
         ("shakegpt tr", ["train"]),
         ("shakegpt ex", ["export"]),
         ("shakegpt runs sh", ["show"]),
-        ("shakegpt config ", ["path", "show", "edit"]),
+        ("shakegpt config ", ["path", "show", "edit", "keys"]),
         ("shakegpt train --preset ", list(PRESETS)),
         ("shakegpt train --preset n", ["nano"]),
         ("shakegpt train --corpus d", ["demo"]),

@@ -189,6 +189,23 @@ def test_show_lists_what_is_set(configure: Configure, invoke: Invoke) -> None:
     assert json.loads(invoke("config", "show", "--json").stdout)["keys"] == {"app.quit": "f10"}
 
 
+def test_keys_are_listed_with_those_chosen(configure: Configure, invoke: Invoke) -> None:
+    configure('[keys]\n"app.quit" = "f10"')
+    listed = json.loads(invoke("config", "keys", "--json").stdout)
+    assert listed["app.quit"]["keys"] == "f10"
+    assert listed["app.help"]["keys"] == "question_mark"
+    assert len(listed) > 50
+    lines = invoke("config", "keys").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == sorted(listed)
+
+
+def test_a_key_that_does_not_exist_is_told_of(configure: Configure, invoke: Invoke) -> None:
+    configure('[keys]\n"app.qiut" = "f10"')
+    done = invoke("config", "show")
+    assert done.exit_code == 2
+    assert "there is no key app.qiut in [keys] (did you mean app.quit?)" in done.stderr
+
+
 def test_edit_begins_with_the_template_and_checks_what_was_saved(
     private_surroundings: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -145,8 +145,7 @@ def path() -> None:
 @reports_errors
 def show(context: typer.Context, json: Json = False) -> None:
     """Show what the settings file sets, after checking it."""
-    settings = load_settings()
-    check_defaults(context.find_root().command, settings)  # type: ignore[arg-type]
+    settings = _load_checked(context)
     if json:
         say_json({"path": str(settings.path), "defaults": settings.defaults, KEYS: dict(settings.keymap)})
         return
@@ -183,5 +182,36 @@ def edit(context: typer.Context) -> None:
         raise UsageError(f"The editor {editor} does not start ({error}); set $EDITOR to one that does.") from None
     if code:
         raise ShakegptError(f"The editor {editor} ended with {code}; {target} may be unchanged.")
-    check_defaults(context.find_root().command, load_settings())  # type: ignore[arg-type]
+    _load_checked(context)
     note(f"{target} is in order.")
+
+
+@app.command()
+@reports_errors
+def keys(json: Json = False) -> None:
+    """List the app's keys, by the names that [keys] in the settings file gives them others under."""
+    from shakegpt.tui.keys import known_bindings
+
+    chosen = load_settings().keymap
+    rows = {name: (chosen.get(name, binding.key), binding) for name, binding in known_bindings().items()}
+    if json:
+        say_json({name: {"keys": held, "what": binding.description} for name, (held, binding) in rows.items()})
+        return
+    for name, (held, binding) in rows.items():
+        say(f"{name:<22} {held:<28} {binding.tooltip or binding.description}".rstrip())
+
+
+def _load_checked(context: typer.Context) -> Settings:
+    """Return what the file says, after checking every name in it, those of keys too."""
+    settings = load_settings()
+    check_defaults(context.find_root().command, settings)  # type: ignore[arg-type]
+    if settings.keymap:
+        from shakegpt.tui.keys import known_bindings
+
+        known = known_bindings()
+        for name in settings.keymap:
+            if name not in known:
+                close = get_close_matches(name, known, n=1)
+                hint = f"did you mean {close[0]}?" if close else "`shakegpt config keys` lists them"
+                raise unusable(settings.path, f"there is no key {name} in [{KEYS}] ({hint})")
+    return settings
