@@ -86,13 +86,36 @@ def command(home: str, *arguments: str, output: str | None = None, threads: int 
 
 def on_terminal(terminal: str, home: str, *arguments: str, **faults: Any) -> None:
     """Run ``shakegpt`` as the leader of a session on a terminal of its own."""
+    _take_terminal(terminal)
+    command(home, *arguments, **faults)
+
+
+def app_on_terminal(terminal: str, home: str, corpus: str, on_hangup: Any) -> None:
+    """Run the app on a terminal of its own, with a training under way that never ends by itself."""
+    _take_terminal(terminal)
+    os.environ |= {"SHAKEGPT_HOME": home, "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": f"{home}/cache"}
+    sys.stdin = sys.__stdin__ = os.fdopen(0, closefd=False)  # the server has none to inherit
+    config.PRESETS["tiny"] = TINY
+    from shakegpt.background import TrainingThread
+    from shakegpt.launch import TrainingRequest, launch
+    from shakegpt.tui.app import ShakegptApp
+    from shakegpt.tui.terminal import run_app
+
+    store = Store(Path(home))
+    changes = {"steps": 10**6, "save_every": 1000, "eval_every": 1000}
+    request = TrainingRequest(preset="tiny", corpus=corpus, run_name="macbeth", changes=changes)
+    thread = TrainingThread(lambda: launch(store, request))
+    thread.start()
+    sys.exit(run_app(ShakegptApp(store, training=thread, on_hangup=on_hangup)))
+
+
+def _take_terminal(terminal: str) -> None:
     os.setsid()
     opened = os.open(terminal, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(opened, number)
     os.close(opened)
-    os.environ |= {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30"}
-    command(home, *arguments, **faults)
+    os.environ |= {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30", "LC_ALL": "C.UTF-8"}
 
 
 # Faults

@@ -7,6 +7,7 @@ import signal
 import termios
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
@@ -30,6 +31,15 @@ class Terminal:
         self.master, slave = pty.openpty()
         self.name = os.ttyname(slave)
         self._slave = slave
+        self._shown = b""
+
+    def read(self) -> bytes:
+        """Read what is there, and return all that was ever shown."""
+        os.set_blocking(self.master, False)
+        with suppress(BlockingIOError):
+            while data := os.read(self.master, 65536):
+                self._shown += data
+        return self._shown
 
     def give_away(self) -> None:
         """Keep only the person's end, so that closing it is a hang-up."""
@@ -112,20 +122,31 @@ def test_training_goes_on_when_the_link_drops_and_ends_as_if_nothing_had_happene
     assert [point.step for point in run.snapshot().train.points()] == list(range(1, 101))
 
 
-def test_no_thread_spins_on_a_terminal_that_is_gone(begin: Begin, terminal: Terminal) -> None:
-    process, run = begin("--steps", FOREVER, on=terminal)
+@pytest.mark.parametrize("face", ["train", "app"])
+def test_no_thread_spins_on_a_terminal_that_is_gone(
+    begin: Begin, start: Start, home: str, corpus: str, terminal: Terminal, face: str
+) -> None:
+    if face == "train":
+        process, run = begin("--steps", FOREVER, on=terminal)
+    else:
+        process = start(fault_work.app_on_terminal, terminal.name, home, corpus, "continue")
+        run = Run(Store(Path(home)).runs_folder / "macbeth")
+        wait_for(lambda: b"Training" in terminal.read() and run.snapshot().at >= 3)
     terminal.give_away()
     terminal.hang_up()
+    at = run.snapshot().at
+    wait_for(lambda: run.snapshot().at > at + 20)  # the training goes on, and what shows it has gone
     run.request("pause")
     wait_for(lambda: not (run.path / "request").exists())
     began, spent = time.monotonic(), cpu_seconds(process.pid)
     wait_for(lambda: time.monotonic() - began > 1.0)
     share = (cpu_seconds(process.pid) - spent) / (time.monotonic() - began)
-    print(f"share of a core while the training rests: {share:.1%}")
+    print(f"{face}: {share:.1%} of a core while the training rests")
     assert process.is_alive()
     assert share < 0.1
     run.request("stop")
     assert end(process)[0] == 0
+    assert (run.status(), is_saved(run)) == ("stopped", True)
 
 
 def test_on_hangup_save_saves_and_ends(begin: Begin, terminal: Terminal) -> None:

@@ -5,7 +5,7 @@ import os
 import socket
 import stat
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import fault_work
@@ -223,9 +223,8 @@ def test_events_are_shown_harmless(
     from shakegpt.cli import console
     from shakegpt.progress import Snapshot
 
-    shown = {"live": console.LiveConsole, "plain": lambda: console.PlainConsole(1), "json": console.JsonConsole}[
-        style
-    ]()
+    plain = partial(console.PlainConsole, 1)
+    shown = {"live": console.LiveConsole, "plain": plain, "json": console.JsonConsole}[style]()
     started = Started(
         step=0,
         run="macbeth",
@@ -258,7 +257,7 @@ def test_events_are_shown_harmless(
         ),
     ):
         shown.show(event, Snapshot(started=started))
-    (console.PlainConsole(1) if style != "json" else shown).show(started, Snapshot())
+    (shown if style == "json" else plain()).show(started, Snapshot())
     output = "".join(capfd.readouterr())
     assert "owned" in output
     assert all(is_safe(character) for character in output)
