@@ -152,6 +152,8 @@ def _json(values: Mapping[str, Any]) -> bytes:
 
 def _card(checkpoint: Checkpoint, name: str) -> str:
     config, loss = checkpoint.config, checkpoint.manifest.val_loss
+    prompt = "ROMEO:" if set("ROMEO:") <= set(checkpoint.vocabulary.characters) else checkpoint.vocabulary.characters[0]
+    room = max(1, config.block_size - len(prompt))
     measured = "" if loss is None else f" Its validation loss is {loss:.4f} nats per character."
     return f"""# {name}
 
@@ -162,8 +164,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 tokenizer = AutoTokenizer.from_pretrained(".")
 model = AutoModelForCausalLM.from_pretrained(".")
-ids = tokenizer("ROMEO:", return_tensors="pt")
-print(tokenizer.decode(model.generate(**ids, max_new_tokens=80, do_sample=True)[0]))
+ids = tokenizer({prompt!r}, return_tensors="pt")
+print(tokenizer.decode(model.generate(**ids, max_new_tokens={room}, do_sample=True)[0]))
 ```
 
 A token is one character of the {config.vocab_size} in `tokenizer.json`; any other is an error. The model sees at most

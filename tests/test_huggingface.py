@@ -91,6 +91,15 @@ def test_the_directory_has_these_files(directory: Path) -> None:
     assert {path.name for path in directory.iterdir()} == FILES
 
 
+def test_the_code_on_its_card_runs(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], checkpoint: Checkpoint
+) -> None:
+    code = (directory / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(directory)
+    exec(compile(code, "card", "exec"), {})
+    assert len(capsys.readouterr().out) == checkpoint.config.block_size + 1
+
+
 def test_logits_are_ours(checkpoint: Checkpoint, theirs: Any) -> None:
     size = checkpoint.config.block_size
     ids = torch.randint(len(checkpoint.vocabulary), (4, size), generator=torch.Generator().manual_seed(1))
