@@ -5,6 +5,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,7 @@ import platformdirs
 
 from shakegpt.assets import asset_path
 from shakegpt.errors import CorpusError, UsageError
+from shakegpt.files import make_folder, replace_file
 
 TINY_SHAKESPEARE = "tiny-shakespeare"
 TINY_SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
@@ -107,10 +109,8 @@ def add_corpus(path: Path, name: str, data: bytes) -> FoundCorpus:
         )
     target = cache_folder() / f"{name}.txt"
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.{os.getpid()}")
-        partial.write_bytes(data)
-        partial.replace(target)
+        make_folder(target.parent)
+        replace_file(target, data)
     except OSError as error:
         raise CorpusError(f"{path} could not be copied to {target}: {error.strerror}.") from error
     return FoundCorpus(name, target, "cache")
@@ -151,6 +151,8 @@ def fetch_tiny_shakespeare(on_progress: OnProgress | None = None) -> FoundCorpus
     import pooch  # imports requests: a tenth of a second that only a download is worth
 
     pooch.get_logger().setLevel(logging.ERROR)  # a logger of its own, unknown to logging.getLogger
+    with suppress(OSError):  # private, which pooch would not make it; where it cannot be made, pooch says why
+        make_folder(cache_folder())
     name = f"{TINY_SHAKESPEARE}.txt"
     downloader = pooch.HTTPDownloader(
         timeout=_TIMEOUT_SECONDS, progressbar=_Progress(on_progress) if on_progress else False
