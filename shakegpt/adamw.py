@@ -19,7 +19,6 @@ class AdamW:
         self.param_groups = [{"params": parameters} for _, parameters in groups]
         """As a gradient scaler wants to see them."""
         self._groups, self._betas = groups, betas
-        self._fused = all(p.device.type in ("cpu", "cuda") for _, parameters in groups for p in parameters)
         self.means = {p: torch.zeros_like(p, requires_grad=False) for _, parameters in groups for p in parameters}
         """The running mean of each parameter's gradient."""
         self.squares = {p: torch.zeros_like(mean) for p, mean in self.means.items()}
@@ -29,8 +28,12 @@ class AdamW:
         self.learning_rate = 0.0
 
     @torch.no_grad()
-    def step(self) -> None:
-        """Move every parameter by its ``.grad``."""
+    def step(self, skip: Tensor | None = None) -> None:
+        """Move every parameter by its ``.grad``.
+
+        Args:
+            skip: a bool on the device; where it is true, nothing moves and the step does not count.
+        """
         for weight_decay, parameters in self._groups:
             adamw(
                 parameters,
@@ -39,7 +42,8 @@ class AdamW:
                 [self.squares[parameter] for parameter in parameters],
                 [],
                 [self.steps[parameter] for parameter in parameters],
-                fused=self._fused,
+                fused=True,
+                found_inf=None if skip is None else skip.float(),
                 amsgrad=False,
                 beta1=self._betas[0],
                 beta2=self._betas[1],

@@ -37,10 +37,15 @@ class Optimizer:
         )
         self._scaler.scale(torch.ones((), device=self._device))  # without a first loss, it has no scale to unscale by
         self._clip = config.grad_clip or float("inf")
-        self.skipped = False
-        """Whether the last step was not taken, since a number was not finite."""
+        self.finite = torch.ones((), dtype=torch.bool, device=self._device)
+        """Whether the last step was taken: a number still on the device, so that nobody has to wait for it."""
         self.overflowed = False
         """Whether that was for a loss scale too high for fp16, now lowered: part of the recipe, and no trouble."""
+
+    @property
+    def skipped(self) -> bool:
+        """Whether the last step was not taken, since a number was not finite. Waits for a GPU."""
+        return not bool(self.finite)
 
     @property
     def loss_scale(self) -> float:
@@ -56,12 +61,14 @@ class Optimizer:
         adamw = cast(torch.optim.Optimizer, self._adamw)  # as far as a scaler knows
         self._scaler.unscale_(adamw)
         norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), self._clip)
-        self.skipped = not bool(torch.isfinite(loss) & torch.isfinite(norm))
+        self.finite = torch.isfinite(loss) & torch.isfinite(norm)
+        if not self._scaler.is_enabled():
+            self._adamw.step(skip=~self.finite)
+            return norm
         before = self._scaler.get_scale()
         if not self.skipped:
             self._scaler.step(adamw)
-        if self._scaler.is_enabled():
-            self._scaler.update()  # after an overflow lower, after many steps without one higher
+        self._scaler.update()  # after an overflow lower, after many steps without one higher
         self.overflowed = bool(torch.isfinite(loss)) and _LEAST_SCALE <= self._scaler.get_scale() < before
         return norm
 

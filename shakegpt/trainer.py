@@ -76,8 +76,8 @@ class Trainer:
     ) -> None:
         corpus.require(model_config.block_size)
         self.run, self.config, self.corpus, self.placement, self.preset = run, config, corpus, placement, preset
-        self.step = self.tokens = self._loss_count = 0
-        self._loss_sum = torch.zeros((), dtype=torch.float64)
+        self.step = self.tokens = 0
+        self._forget_losses()
         self._recovery = Recovery(run)
         self._val_loss: float | None = None
         """Of the weights of this moment; ``None`` until they are evaluated."""
@@ -201,15 +201,15 @@ class Trainer:
         self.step = step
         self.tokens += inputs.numel()
         self._durations.append(time.perf_counter() - began)
-        if self._optimizer.skipped:
-            if not self._optimizer.overflowed:
-                yield from self._recover()
+        loss = loss.double()
+        self._losses += torch.where(self._optimizer.finite, torch.stack([loss, torch.ones_like(loss)]), 0.0)
+        if not self._shows(step):
             return
-        self._recovery.note_finite()
-        self._loss_sum += loss.double()
-        self._loss_count += 1
-        if self._shows(step):
+        if not self._optimizer.skipped:
+            self._recovery.note_finite()
             yield self._step_event(loss.item(), grad_norm.item(), rate)
+        elif not self._optimizer.overflowed:
+            yield from self._recover()
 
     def _shows(self, step: int) -> bool:
         return self.placement.device.type == "cpu" or step % _LOG_EVERY_ON_GPU == 0 or step == self.config.steps
@@ -224,12 +224,13 @@ class Trainer:
         if loss is None:  # stopped meanwhile: the resumed run evaluates first thing
             return
         self._evaluation_seconds = time.monotonic() - began
+        total, count = self._losses.tolist()
         self._val_loss = loss.nats
         best = self._is_best()
         self._save_wanted |= best
         yield Evaluation(
             step=self.step,
-            train_loss=float(self._loss_sum) / self._loss_count if self._loss_count else math.nan,
+            train_loss=total / count if count else math.nan,
             val_loss=loss.nats,
             perplexity=loss.perplexity,
             bits_per_character=loss.bits_per_character,
@@ -258,8 +259,12 @@ class Trainer:
             return
         if self._is_best():
             self._best_val_loss, self._best_step = self._val_loss, self.step
-        self._loss_sum, self._loss_count = torch.zeros((), dtype=torch.float64, device=self.placement.device), 0
+        self._forget_losses()
         self._val_loss = None
+
+    def _forget_losses(self) -> None:
+        """Begin anew to add up the losses between two evaluations: their sum, and how many there were."""
+        self._losses = torch.zeros(2, dtype=torch.float64, device=self.placement.device)
 
     @property
     def _known_val_loss(self) -> float | None:
@@ -373,8 +378,8 @@ class Trainer:
 
     def _begin(self) -> None:
         self._adopt(GPT(self._model_config, seed=derive_seed(self.config.seed, "weights")))
-        self.step = self.tokens = self._loss_count = 0
-        self._loss_sum = torch.zeros((), dtype=torch.float64, device=self.placement.device)
+        self.step = self.tokens = 0
+        self._forget_losses()
         self._recovery = Recovery(self.run)
         self._failed = False
         self._val_loss = self._best_val_loss = self._best_step = None
@@ -395,8 +400,8 @@ class Trainer:
         self.step, self.tokens = record.step, record.tokens
         self._val_loss = checkpoint.manifest.val_loss
         self._best_step, self._best_val_loss = record.best_step, record.best_val_loss
-        self._loss_sum += record.train_loss_sum
-        self._loss_count = record.train_loss_count
+        losses = [record.train_loss_sum, float(record.train_loss_count)]
+        self._losses += torch.tensor(losses, dtype=torch.float64).to(self.placement.device)
         self._recovery.remember(record)
         if (record.training.batch_size, record.training.accumulate) == (self.config.batch_size, self.config.accumulate):
             self._accumulate = record.accumulate
@@ -405,6 +410,7 @@ class Trainer:
             self._saver.newest = (record.step, self._val_loss)
 
     def _state(self) -> TrainingState:
+        total, count = self._losses.tolist()
         record = TrainingRecord(
             schema=SCHEMA,
             step=self.step,
@@ -419,8 +425,8 @@ class Trainer:
             versions=versions(),
             best_step=self._best_step,
             best_val_loss=self._best_val_loss,
-            train_loss_sum=float(self._loss_sum),
-            train_loss_count=self._loss_count,
+            train_loss_sum=total,
+            train_loss_count=round(count),
             accumulate=self._accumulate,
             non_finite=self._recovery.streak,
             rollbacks=self._recovery.rollbacks,
