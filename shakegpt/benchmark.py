@@ -71,6 +71,7 @@ def measure(
     against: str | None = None,
     rounds: int = ROUNDS,
     seconds: float = _SECONDS,
+    starts: int = 3,
     on_round: OnRound = lambda _done, _of: None,
 ) -> dict[str, Any]:
     """Return the figures that ``shakegpt bench --json`` prints.
@@ -81,6 +82,7 @@ def measure(
         against: ``transformers`` to measure the peer as well.
         rounds: how often each task has its turn.
         seconds: the least that a turn takes.
+        starts: how often each start-up is timed.
         on_round: called with the rounds done and the rounds in all.
 
     Raises:
@@ -118,7 +120,7 @@ def measure(
             "samples_over_one": round(rates["samples"].over(rates["generate"]), 2),
             "while_training_characters_per_second": round(rates["generate while training"].median, 1),
         },
-        "start": _measure_start(bench),
+        "start": _measure_start(bench, starts),
         "memory": _measure_memory(preset),
     }
     if bench.peer is not None:
@@ -335,7 +337,7 @@ print(peak() - before, file=sys.stderr)
 """
 
 
-def _measure_start(bench: Bench, repeats: int = 3) -> dict[str, float]:
+def _measure_start(bench: Bench, repeats: int) -> dict[str, float]:
     """Return the median seconds of ``--help``, of torch's own import, and from there to a first character."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "checkpoint"

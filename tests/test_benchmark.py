@@ -26,7 +26,7 @@ def figures() -> dict[str, Any]:
         patch.setattr(benchmark, "_COPIED_FLOATS", 2**10)
         patch.setattr(benchmark, "_MATRIX", 32)
         patch.setattr(benchmark, "_SAMPLES", 2)
-        patch.setattr(benchmark, "_measure_start", lambda _: start)
+        patch.setattr(benchmark, "_measure_start", lambda *_: start)
         patch.setattr(benchmark, "_measure_memory", lambda _: {"train_peak_bytes_over_torch": 10**8})
         return benchmark.measure(choose_placement("cpu", "fp32"), preset="nano", rounds=2, seconds=0.0)
 

@@ -24,6 +24,7 @@ def bench(
         Literal["auto", "fp32", "bf16", "fp16"], typer.Option(help="Format of the matrix multiplications.")
     ] = "auto",
     rounds: Annotated[int, typer.Option(min=1, help="How often each task has its turn.")] = 7,
+    quick: Annotated[bool, typer.Option("--quick", help="A rough idea: preset nano, everything once.")] = False,
     json: Json = False,
 ) -> None:
     """Measure training, generation, start-up and memory beside the limits of this machine. Takes about a minute."""
@@ -32,9 +33,11 @@ def bench(
     from shakegpt import benchmark
     from shakegpt.device import choose_placement
 
-    figures = benchmark.measure(
-        choose_placement(device, precision), preset=preset, against=against, rounds=rounds, on_round=_tell
-    )
+    placement = choose_placement(device, precision)
+    if quick:
+        figures = benchmark.measure(placement, preset="nano", against=against, rounds=1, seconds=0.1, starts=1)
+    else:
+        figures = benchmark.measure(placement, preset=preset, against=against, rounds=rounds, on_round=_tell)
     if json:
         say_json(figures)
     else:
