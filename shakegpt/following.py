@@ -8,7 +8,7 @@ from pathlib import Path
 from shakegpt.events import Event, Step
 from shakegpt.files import open_regular
 from shakegpt.log import parse_events
-from shakegpt.progress import ENDED, Snapshot, advance
+from shakegpt.progress import ENDED, Snapshot, State, advance
 from shakegpt.run import Run
 
 OnChange = Callable[[Event | None, Snapshot], None]
@@ -68,7 +68,9 @@ class Follower:
         self._callbacks: list[OnChange] = []
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._paused = False
+        self._wake = threading.Event()
+        self._pause_asked = False
+        self._heard = False
         self._thread = threading.Thread(target=self._follow, name=f"follow {run.name}", daemon=True)
 
     @property
@@ -88,6 +90,7 @@ class Follower:
     def close(self) -> None:
         """Look away; the run itself goes on."""
         self._closed.set()
+        self._wake.set()
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until the thread has ended."""
@@ -108,14 +111,15 @@ class Follower:
     def pause(self) -> None:
         """Ask the run's process to hold. Raises ``ShakegptError`` where no process trains it."""
         self.run.request("pause")
-        self._paused = True
-        self._publish(self._snapshot, None)
+        self._heard = False
+        self._pause_asked = True
+        self._wake.set()
 
     def resume(self) -> None:
         """Ask the run's process to go on. Raises ``ShakegptError`` where no process trains it."""
         self.run.request("resume")
-        self._paused = False
-        self._publish(self._snapshot, None)
+        self._pause_asked = False
+        self._wake.set()
 
     def save(self) -> None:
         """Ask the run's process for a checkpoint. Raises ``ShakegptError`` where no process trains it."""
@@ -126,17 +130,24 @@ class Follower:
         self.run.request("stop")
 
     def look(self) -> bool:
-        """Take in what the log says now, and whether anyone still writes it; return whether anything was new."""
+        """Take in what the log says now; return whether anything was new."""
+        heard = self._pause_asked and not self.run.has_request()
         anew, events = self._tail.read()
         snapshot = Snapshot() if anew else self._snapshot
         for event in events:
             snapshot = advance(snapshot, event)
-        if any(isinstance(event, Step) for event in events):
-            self._paused = False  # it moves, whoever has told it to go on
-        if events or anew:
-            self._publish(snapshot, events[-1] if events else None)
-            return True
-        return False
+        # The log does not say that a run is paused: it is once it has heard of it, until it takes a step again. All
+        # that it did before it heard had been read by the end of the look before.
+        if self._heard and any(isinstance(event, Step) for event in events):
+            self._pause_asked = heard = False
+        self._heard = heard
+        if snapshot.state in ("training", "paused"):
+            state: State = "paused" if heard else "training"
+            snapshot = snapshot if snapshot.state == state else replace(snapshot, state=state)
+        if snapshot is self._snapshot:
+            return False
+        self._publish(snapshot, events[-1] if events else None)
+        return True
 
     def look_for_life(self) -> None:
         """Notice a process that is gone without a last word."""
@@ -148,11 +159,10 @@ class Follower:
         while not self._closed.is_set():
             if not self.look():
                 self.look_for_life()
-                self._closed.wait(self._every)
+                self._wake.wait(self._every)
+                self._wake.clear()
 
     def _publish(self, snapshot: Snapshot, event: Event | None) -> None:
-        if snapshot.state in ("training", "paused"):
-            snapshot = replace(snapshot, state="paused" if self._paused else "training")
         self._snapshot = snapshot
         with self._lock:
             callbacks = list(self._callbacks)

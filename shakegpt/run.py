@@ -245,6 +245,10 @@ class Run:
             raise ShakegptError(f"The run {self.name} is not training: it is {self.status()}.")
         replace_file(self.path / _REQUEST_FILE, what.encode())
 
+    def has_request(self) -> bool:
+        """Say whether a request still waits to be taken."""
+        return (self.path / _REQUEST_FILE).exists()
+
     def take_request(self) -> Request | None:
         """Return what another process asked for since the last call, if anything."""
         taken = self.path / f".{_REQUEST_FILE}.{os.getpid()}.tmp"

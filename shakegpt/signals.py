@@ -108,6 +108,7 @@ class Endings:
             return
         self.detached = True
         idle, _never_written = os.pipe()
+        os.set_blocking(idle, False)  # a reader that was told of input while the terminal went is not held up for good
         null = os.open(os.devnull, os.O_WRONLY)
         for number in self._terminals:
             os.dup2(null if number else idle, number)

@@ -48,6 +48,14 @@ class ShowsTraining(Protocol):
         """Show the run as it stands now."""
 
 
+@runtime_checkable
+class ShowsWhose(Protocol):
+    """A screen that says whose run it shows."""
+
+    def announce(self, note: str, *, read_only: bool) -> None:
+        """Say whose run is on show, and whether it takes commands."""
+
+
 def _training_screen() -> Screen[Any]:
     from shakegpt.tui.screens.training import TrainingScreen
 
@@ -197,14 +205,25 @@ class ShakegptApp(App[str]):
         thread = TrainingThread(partial(launch, self.store, request))
         self._take_up(thread)
         thread.start()
-        self.call_later(self.action_go, "training")
+        self.call_later(self._go_to_training)
         return True
 
+    async def _go_to_training(self) -> None:
+        await self.action_go("training")
+        self._say_whose("", read_only=False)
+
     def follow(self, run: Run) -> None:
-        """Show a run that another process trains."""
-        follower = Follower(run)
+        """Show a run that another process trains; commands reach it where that process runs on this host."""
+        follower, owner = Follower(run), run.owner()
         self._take_up(follower)
         follower.start()
+        note = f"Watching: {owner} trains it." if owner else ""
+        self._say_whose(note, read_only=owner is not None and not owner.here)
+
+    def _say_whose(self, note: str, *, read_only: bool) -> None:
+        for screen in self.screen_stack:
+            if isinstance(screen, ShowsWhose):
+                screen.announce(note, read_only=read_only)
 
     def _take_up(self, training: TrainingThread | Follower) -> None:
         if self._unsubscribe is not None:

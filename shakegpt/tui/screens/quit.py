@@ -27,7 +27,7 @@ class QuitScreen(ModalScreen[Leaving | None]):
             background: $surface;
         }
         & #question { margin-bottom: 1; }
-        & OptionList { height: auto; border: none; background: $surface; padding: 0; }
+        & OptionList, & OptionList:focus { height: auto; border: none; background: $surface; padding: 0; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -11,8 +11,10 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Footer
 
+from shakegpt.errors import ShakegptError
 from shakegpt.launch import TrainingRequest
 from shakegpt.progress import ENDED, Snapshot, State
+from shakegpt.text import harmless
 from shakegpt.tui.memory import GpuUsage, process_memory
 from shakegpt.tui.messages import TrainingChanged
 from shakegpt.tui.quantities import LOSS, QUANTITIES, Quantity
@@ -199,26 +201,22 @@ class TrainingScreen(Screen[None]):
     def action_pause(self) -> None:
         """Hold after the step at hand."""
         if training := self._app.training:
-            training.pause()
-            self._ask("pausing")
+            self._command(training.pause, "pausing")
 
     def action_resume(self) -> None:
         """Go on training."""
         if training := self._app.training:
-            training.resume()
-            self._ask("resuming")
+            self._command(training.resume, "resuming")
 
     def action_save(self) -> None:
         """Write a checkpoint after the step at hand."""
         if training := self._app.training:
-            training.save()
-            self._ask("saving")
+            self._command(training.save, "saving")
 
     def action_stop(self) -> None:
         """Save and end the run."""
         if training := self._app.training:
-            training.stop()
-            self._ask("stopping")
+            self._command(training.stop, "stopping")
 
     def action_go_on(self) -> None:
         """Resume the run on show from its last checkpoint."""
@@ -299,6 +297,15 @@ class TrainingScreen(Screen[None]):
     def _run(self) -> str | None:
         started = self.snapshot.started if self.snapshot else None
         return started.run if started else None
+
+    def _command(self, command: Callable[[], None], what: str) -> None:
+        """Pass a command on. A run of another process may be gone by now, and its folder may not take the request."""
+        try:
+            command()
+        except (ShakegptError, OSError) as error:
+            self.notify(harmless(str(error)), severity="warning", markup=False)
+        else:
+            self._ask(what)
 
     def _ask(self, what: str) -> None:
         """Show at once that a command was heard; the run obeys when its step is done."""

@@ -1,0 +1,113 @@
+"""A real pseudo-terminal with a person at it: who types, looks at the screen, and may drop the link."""
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+from typing import Any
+
+import pyte
+
+PATIENCE = 60.0
+_COLUMNS, _ROWS = 100, 30
+
+
+class Person:
+    """Runs the ``shakegpt`` command in a terminal of its own session, as sshd would."""
+
+    def __init__(self, *arguments: str, home: Path, **environment: str) -> None:
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
+        self._slave = slave  # held open, so that what the program leaves behind can be looked at
+        self.settings_before = self.settings()
+        self.written = b""
+        self._screen = pyte.Screen(_COLUMNS, _ROWS)
+        self._stream = pyte.ByteStream(self._screen)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "shakegpt", *arguments],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            env={
+                **os.environ,
+                "SHAKEGPT_HOME": str(home),
+                "TERM": "xterm-256color",
+                "COLORTERM": "truecolor",
+                "LC_ALL": "C.UTF-8",
+                **environment,
+            },
+        )
+
+    def settings(self) -> list[Any]:
+        """Return how the terminal is set up."""
+        return termios.tcgetattr(self._slave)
+
+    @property
+    def screen(self) -> str:
+        """What is on the screen."""
+        return "\n".join(self._screen.display)
+
+    def type(self, keys: str) -> None:
+        """Press keys."""
+        os.write(self._master, keys.encode())
+
+    def see(self, text: str) -> None:
+        """Look until ``text`` is on the screen."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.screen:
+            assert time.monotonic() < deadline, f"{text!r} never came to:\n{self.screen}"
+            assert self._read(1.0) or self.process.poll() is None, f"it ended before {text!r}:\n{self.screen}"
+
+    def _read(self, seconds: float) -> bool:
+        ready, _, _ = select.select([self._master], [], [], seconds)
+        if not ready:
+            return False
+        data = os.read(self._master, 65536)
+        self.written += data
+        self._stream.feed(data)
+        return True
+
+    def stall(self) -> None:
+        """Stop the flow, as a link that has died without a word."""
+        termios.tcflow(self._slave, termios.TCOOFF)
+
+    def hang_up(self) -> None:
+        """Drop the link."""
+        os.close(self._slave)
+        os.close(self._master)
+        self._slave = self._master = -1
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send the program a signal."""
+        self.process.send_signal(number)
+
+    def end(self, *, reading: bool = True) -> int:
+        """Wait for the program's end, reading what it still writes; return its exit code."""
+        deadline = time.monotonic() + PATIENCE
+        while self.process.poll() is None:
+            assert time.monotonic() < deadline, f"it did not end:\n{self.screen}"
+            if reading and self._master >= 0:
+                self._read(0.1)
+            else:
+                select.select([], [], [], 0.02)
+        while reading and self._master >= 0 and self._read(0):
+            pass
+        assert self.process.returncode is not None
+        return self.process.returncode
+
+    def leave(self) -> None:
+        """Make sure that nothing is left running or open."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        if self._slave >= 0:
+            self.hang_up()
