@@ -18,6 +18,16 @@ class GpuUsage:
     """Share of the time that it computed lately, from 0 to 1; ``None`` where the driver does not say."""
 
 
+def gpu_in_use() -> GpuUsage | None:
+    """Return what the GPU that this process trains on is doing; ``None`` where there is none, or no torch yet."""
+    if not hasattr(sys.modules.get("torch"), "cuda"):  # not imported, or still being imported
+        return None
+    from shakegpt.device import gpu_usage
+
+    usage = gpu_usage()
+    return None if usage is None else GpuUsage(used=usage[0], total=usage[1], busy=usage[2])
+
+
 def process_memory() -> int | None:
     """Return the bytes of main memory that this process holds; its peak where the system knows no more."""
     try:

@@ -15,7 +15,7 @@ from shakegpt.errors import ShakegptError
 from shakegpt.launch import TrainingRequest
 from shakegpt.progress import ENDED, Snapshot, State
 from shakegpt.text import harmless
-from shakegpt.tui.memory import GpuUsage, process_memory
+from shakegpt.tui.memory import GpuUsage, gpu_in_use, process_memory
 from shakegpt.tui.messages import TrainingChanged
 from shakegpt.tui.quantities import LOSS, QUANTITIES, Quantity
 from shakegpt.tui.widgets.facts import Facts
@@ -36,11 +36,6 @@ SECONDS_PER_TREND = 3.5
 """How often the rest follows: a new bar costs a thousand bytes where a number costs fifty."""
 MEMORY_SECONDS = 2.0
 _BUSY: frozenset[State] = frozenset({"training", "paused", "saving"})
-
-
-def no_gpu() -> GpuUsage | None:
-    """Return what a machine without a GPU knows of it."""
-    return None
 
 
 class PlacesBar(TopBar):
@@ -99,7 +94,7 @@ class TrainingScreen(Screen[None]):
         self,
         *,
         read_memory: Callable[[], int | None] = process_memory,
-        read_gpu: Callable[[], GpuUsage | None] = no_gpu,
+        read_gpu: Callable[[], GpuUsage | None] = gpu_in_use,
         note: str = "",
         read_only: bool = False,
     ) -> None:
