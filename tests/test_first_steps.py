@@ -84,7 +84,9 @@ MOVES = {
     "a name that is taken": Move(
         f"{TRAIN} --corpus demo --run macbeth", "go on with it by --resume macbeth, or choose"
     ),
-    "a name that is none": Move(f"{TRAIN} --corpus demo --run ../x", "a name is 1 to 64 letters, digits, dots, dashes"),
+    "a name that is none": Move(
+        f"{TRAIN} --corpus demo --run ../x", "a name is 1 to 64 letters, digits, dots, dashes", 2
+    ),
     "a damaged checkpoint": Move(
         "generate -c macbeth@20", "model.safetensors does not match its SHA-256", prepare=damage
     ),
