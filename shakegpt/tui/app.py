@@ -316,6 +316,9 @@ class ShakegptApp(App[str]):
 
     async def action_quit(self) -> None:
         """Leave, asking first where that would end a training."""
+        if isinstance(self.screen, QuitScreen):
+            self.screen.dismiss(None)
+            return
         thread = self.own_training
         if thread is None:
             self.exit()

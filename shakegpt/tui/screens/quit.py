@@ -33,7 +33,7 @@ class QuitScreen(ModalScreen[Leaving | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("k", "leave('headless')", "Keep training", id="quit.headless", tooltip="Leave the screen; train on"),
         Binding("s", "leave('stop')", "Save and stop", id="quit.stop", tooltip="Write a checkpoint, then leave"),
-        Binding("escape,b,ctrl+q", "back", "Go back", id="quit.back", tooltip="Stay here", priority=True),
+        Binding("escape,b", "back", "Go back", id="quit.back", tooltip="Stay here"),
     ]
 
     def __init__(self, run: str, progress: str) -> None:

@@ -80,6 +80,8 @@ class RunTable(DataTable[Text]):
     }
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select_cursor", "Speak", id="runs.speak", tooltip="Load it into the generation screen"),
+        Binding("home", "scroll_top", "First", id="runs.first", tooltip="Go to the first row", show=False),
+        Binding("end", "scroll_bottom", "Last", id="runs.last", tooltip="Go to the last row", show=False),
     ]
     DEFAULT_CSS: ClassVar[str] = """
     RunTable {

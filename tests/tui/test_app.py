@@ -1,0 +1,346 @@
+"""The shell around the three screens: keys that work everywhere, the one training, leaving, and what is remembered."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+from speech_app import SpeechApp, until
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from shakegpt.background import TrainingThread
+from shakegpt.events import Event, Failed, Step
+from shakegpt.launch import TrainingRequest
+from shakegpt.progress import Snapshot
+from shakegpt.tui import app as app_module
+from shakegpt.tui.app import HEADLESS, ShakegptApp
+from shakegpt.tui.messages import TrainingChanged
+from shakegpt.tui.preferences import load_preferences
+from shakegpt.tui.screens.help import HelpScreen
+from shakegpt.tui.screens.quit import QuitScreen
+from shakegpt.tui.widgets.top_bar import TopBar
+
+Snapshots = Callable[[str], Snapshot]
+Fake = Callable[[str], Any]
+
+
+def run_line(app: ShakegptApp) -> str:
+    return str(app.screen_stack[0].query_one(TopBar).query_one("#run").render())
+
+
+def drawn(app: ShakegptApp) -> str:
+    return "\n".join("".join(segment.text for segment in line) for line in app.screen._compositor.render_strips())
+
+
+def app_in(training: Any = None, **options: Any) -> SpeechApp:
+    return SpeechApp(training=training, **options)
+
+
+# Where one is
+
+
+async def test_it_opens_on_the_generation_screen_with_no_field_focused() -> None:
+    app = app_in()
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        assert app.current_mode == "generation"
+        assert not isinstance(app.focused, Input)
+
+
+async def test_digits_switch_screens_and_return_to_the_same_ones() -> None:
+    app = app_in()
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        generation = app.screen
+        for key, mode in (("1", "training"), ("3", "checkpoints"), ("2", "generation")):
+            await pilot.press(key)
+            assert app.current_mode == mode
+            assert f"{key} {mode.title()}" in str(app.screen.query_one(TopBar).query_one("#places").render())
+        assert app.screen is generation
+
+
+async def test_while_typing_digits_are_text() -> None:
+    app = app_in()
+    async with app.run_test() as pilot:
+        await pilot.press("3", "slash", "1", "2", "3", "question_mark")
+        await pilot.pause()
+        assert app.current_mode == "checkpoints"
+        assert app.screen.query_one("#filter", Input).value == "123?"
+        await pilot.press("escape", "1")
+        assert app.current_mode == "training"
+
+
+async def test_help_names_the_keys_of_the_screen_at_hand() -> None:
+    app = app_in()
+    async with app.run_test(size=(80, 60)) as pilot:
+        await pilot.press("3", "question_mark")
+        await pilot.pause()
+        assert isinstance(app.screen, HelpScreen)
+        for words in ("Every run, with its checkpoints", "Give the run another name", "The generation screen", "^q"):
+            assert words in drawn(app)
+        await pilot.press("escape")
+        assert app.current_mode == "checkpoints"
+        assert not isinstance(app.screen, HelpScreen)
+
+
+@pytest.mark.parametrize("key", ["1", "2", "3"])
+async def test_the_palette_knows_every_action_of_the_screen(key: str) -> None:
+    app = app_in()
+    async with app.run_test() as pilot:
+        await pilot.press(key)
+        await pilot.pause()
+        named = {command.title.rsplit(" (", 1)[0] for command in app.get_system_commands(app.screen)}
+        bound = {
+            active.binding.description
+            for active in app.screen.active_bindings.values()
+            if active.binding.id is not None and active.enabled
+        }
+        assert bound <= named
+        assert {"Training", "Generation", "Checkpoints", "Help", "Quit", "Theme"} <= named
+
+
+@pytest.mark.parametrize("key", ["1", "2", "3"])
+async def test_every_binding_has_an_id_and_a_tooltip_and_works_over_ssh(key: str) -> None:
+    app = app_in()
+    async with app.run_test() as pilot:
+        await pilot.press(key)
+        own = [(pressed, binding) for pressed, binding in app.screen._bindings]
+        for pressed, binding in [*own, *app._bindings]:
+            if binding.system or binding.action in ("screen.focus_next", "screen.focus_previous", "screen.copy_text"):
+                continue
+            if pressed in ("tab", "shift+tab", "ctrl+c", "super+c"):
+                continue
+            assert binding.id, binding
+            assert binding.tooltip, binding
+            assert "alt+" not in pressed
+            assert pressed not in ("ctrl+b", "ctrl+left", "ctrl+right", "ctrl+up", "ctrl+down")
+
+
+@pytest.mark.parametrize("size", [(60, 20), (79, 24), (80, 23)])
+async def test_a_small_terminal_is_told_so_and_works(size: tuple[int, int]) -> None:
+    app = app_in()
+    async with app.run_test(size=size) as pilot:
+        for key, mode in (("1", "training"), ("3", "checkpoints"), ("2", "generation")):
+            await pilot.press(key)
+            await pilot.pause()
+            assert app.current_mode == mode
+            assert "is small" in run_line(app)
+
+
+# The one training
+
+
+async def test_a_snapshot_reaches_the_bar_on_every_screen(fake_training: Fake, snapshots: Snapshots) -> None:
+    training = fake_training("fresh")
+    app = app_in(training, mode="generation")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        training.move(snapshots("training"))
+        await until(pilot, lambda: "240/500" in run_line(app))
+        assert "macbeth" in run_line(app)
+        await pilot.press("3")
+        await pilot.pause()
+        assert "240/500" in run_line(app)
+
+
+async def test_a_thousand_steps_make_one_message(fake_training: Fake, events: Callable[..., list[Event]]) -> None:
+    training = fake_training("training")
+    app = app_in(training)
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        posted: list[TrainingChanged] = []
+        post = app.post_message
+        app.post_message = lambda message: (posted.append(message), post(message))[1]  # type: ignore[method-assign]
+        step = next(event for event in events() if isinstance(event, Step))
+        for _ in range(1000):
+            training.move(training.latest, step)
+        assert len([message for message in posted if isinstance(message, TrainingChanged)]) <= 1
+        app.post_message = post  # type: ignore[method-assign]
+
+
+async def test_only_one_run_trains_at_a_time() -> None:
+    import threading
+
+    release = threading.Event()
+
+    def wait() -> list[Event]:
+        release.wait(30)
+        return []
+
+    thread = TrainingThread(wait)
+    thread.start()
+    app = app_in(thread)
+    try:
+        async with app.run_test() as pilot:
+            await pilot.pause()
+            assert not app.start_training(TrainingRequest(preset="nano", corpus="demo"))
+            await pilot.pause()
+            assert app.training is thread
+            assert "already" in str(next(iter(app._notifications)).message)
+    finally:
+        release.set()
+        thread.join(30)
+
+
+async def test_what_is_asked_for_is_launched_on_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[TrainingRequest] = []
+
+    def launch(store: Any, request: TrainingRequest) -> list[Event]:
+        asked.append(request)
+        return [Failed(step=0, message="There is no text.")]
+
+    monkeypatch.setattr(app_module, "launch", launch)
+    app = app_in()
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        request = TrainingRequest(preset="nano", corpus="demo")
+        assert app.start_training(request)
+        assert isinstance(app.training, TrainingThread)
+        thread = app.training
+        await until(pilot, lambda: app.current_mode == "training")
+        thread.join(30)
+        await until(pilot, lambda: any("There is no text." in str(n.message) for n in app._notifications))
+        assert asked == [request]
+
+
+@pytest.mark.parametrize(
+    ("state", "words"), [("finished", "finished at step 500"), ("stopped", "stopped at step 240"), ("failed", "memory")]
+)
+async def test_the_end_of_a_training_is_told_wherever_one_is(
+    fake_training: Fake, snapshots: Snapshots, state: str, words: str
+) -> None:
+    training = fake_training("training")
+    app = app_in(training, mode="generation")
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        training.move(snapshots(state))
+        await until(pilot, lambda: any(words in str(n.message) for n in app._notifications))
+
+
+async def test_trouble_is_told_once(fake_training: Fake, snapshots: Snapshots) -> None:
+    training = fake_training("training")
+    app = app_in(training, mode="generation")
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        training.move(snapshots("disk full"))
+        training.move(snapshots("disk full"))
+        await until(pilot, lambda: any("disk is full" in str(n.message) for n in app._notifications))
+        await pilot.pause()
+        assert len(list(app._notifications)) == 1
+
+
+# Leaving
+
+
+async def test_without_a_training_quitting_quits() -> None:
+    app = app_in()
+    async with app.run_test() as pilot:
+        await pilot.press("ctrl+q")
+    assert app.return_value is None
+    assert app.return_code == 0
+
+
+async def asked_to_quit(pilot: Pilot[Any]) -> None:
+    await pilot.pause()
+    await pilot.press("ctrl+q")
+    await until(pilot, lambda: isinstance(pilot.app.screen, QuitScreen))
+
+
+async def test_quitting_while_training_asks_and_can_be_taken_back(fake_training: Fake) -> None:
+    training = fake_training("training")
+    app = app_in(training)
+    async with app.run_test() as pilot:
+        for back in ("escape", "b", "ctrl+q"):
+            await asked_to_quit(pilot)
+            await pilot.press(back)
+            await until(pilot, lambda: not isinstance(app.screen, QuitScreen))
+        assert training.told == []
+
+
+@pytest.mark.parametrize("keys", [("k",), ("enter",)])
+async def test_training_may_go_on_without_the_screen(fake_training: Fake, keys: tuple[str, ...]) -> None:
+    training = fake_training("training")
+    app = app_in(training)
+    async with app.run_test() as pilot:
+        await asked_to_quit(pilot)
+        await pilot.press(*keys)
+    assert app.return_value == HEADLESS
+    assert training.told == []
+
+
+@pytest.mark.parametrize("keys", [("s",), ("down", "enter")])
+async def test_save_and_stop_leaves_once_it_is_saved(
+    fake_training: Fake, snapshots: Snapshots, keys: tuple[str, ...]
+) -> None:
+    training = fake_training("training")
+    app = app_in(training)
+    async with app.run_test() as pilot:
+        await asked_to_quit(pilot)
+        await pilot.press(*keys)
+        await until(pilot, lambda: training.told == ["stop"])
+        assert app.is_running
+        training.alive = False
+        training.move(snapshots("stopped"))
+        await until(pilot, lambda: app._exit)
+    assert app.return_value is None
+
+
+# What is remembered
+
+
+async def test_the_theme_and_settings_come_back_another_day() -> None:
+    first = app_in()
+    async with first.run_test() as pilot:
+        await pilot.pause()
+        assert first.theme == "shakegpt"
+        first.theme = "shakegpt-paper"
+        first.remember(sampling=first.preferences.sampling.but(temperature=0.4))
+        await pilot.pause()
+    assert load_preferences().theme == "shakegpt-paper"
+    second = app_in()
+    assert second.theme == "shakegpt-paper"
+    assert second.preferences.sampling.temperature == 0.4
+
+
+async def test_a_theme_that_is_gone_is_no_trouble(home: Any) -> None:
+    from shakegpt.tui.preferences import Preferences, save_preferences
+
+    save_preferences(Preferences(theme="of another day"))
+    assert app_in().theme == "shakegpt"
+
+
+async def test_sixteen_colours_call_for_the_terminals_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rich.console import Console
+
+    monkeypatch.setattr(Console, "color_system", property(lambda self: "standard"))
+    app = app_in()
+    assert app.theme == "ansi-dark"
+    async with app.run_test() as pilot:
+        for key in "123":
+            await pilot.press(key)
+            await pilot.pause()
+
+
+async def test_without_utf8_all_that_is_drawn_is_ascii(monkeypatch: pytest.MonkeyPatch, snapshots: Snapshots) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+    app = app_in()
+    async with app.run_test(size=(120, 40)) as pilot:
+        for key in "123":
+            await pilot.press(key)
+            if key == "1":
+                cast(Any, app.screen).show(snapshots("training"))
+            await pilot.pause()
+            assert drawn(app).isascii(), {character for character in drawn(app) if not character.isascii()}
+
+
+async def test_no_color_leaves_no_hue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = app_in()
+    async with app.run_test() as pilot:
+        await pilot.press("3")
+        await pilot.pause()
+        for line in app.screen._compositor.render_strips():
+            for segment in line:
+                colour = segment.style.color if segment.style else None
+                if colour is not None and colour.triplet is not None:
+                    assert len({colour.triplet.red, colour.triplet.green, colour.triplet.blue}) == 1

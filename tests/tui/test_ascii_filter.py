@@ -1,0 +1,49 @@
+import pytest
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual.color import Color
+
+from shakegpt.tui.ascii_filter import AsciiOnly, plain, speaks_utf8
+
+
+@pytest.mark.parametrize(
+    ("environment", "coerced", "speaks"),
+    [
+        ({"LANG": "en_GB.UTF-8"}, False, True),
+        ({"LANG": "C.utf8"}, False, True),
+        ({"LANG": "C"}, False, False),
+        ({"LANG": "C", "LC_CTYPE": "C.UTF-8"}, True, False),  # Python's own doing
+        ({"LANG": "C", "LC_CTYPE": "C.UTF-8"}, False, True),
+        ({"LANG": "en_GB.UTF-8", "LC_ALL": "POSIX"}, False, False),
+        ({"LANG": "en_GB.UTF-8", "LC_CTYPE": "en_GB.ISO-8859-1"}, False, False),
+        ({"LC_CTYPE": "C.UTF-8"}, True, True),  # no locale at all: a container
+        ({"TERM": "xterm-256color"}, False, True),
+        ({"TERM": "vt100"}, False, False),
+        ({"TERM": "dumb"}, False, False),
+    ],
+)
+def test_the_locale_says_what_the_terminal_shows(environment: dict[str, str], coerced: bool, speaks: bool) -> None:
+    assert speaks_utf8(environment, coerced=coerced) is speaks
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "plain"),
+        ("╭─ Loss ─╮", "+- Loss -+"),
+        ("│▁▂▃▄▅▆▇█│", "|_.-=*###|"),
+        ("▼Age 5.4 × 2…", "vAge 5.4 x 2~"),
+        ("⠀⠁⣿", "  #"),
+        ("Café", "Cafe"),
+        ("日本", "????"),
+        ("☃", "?"),
+    ],
+)
+def test_every_mark_has_a_plain_one_of_its_width(text: str, shown: str) -> None:
+    assert plain(text) == shown
+    assert cell_len(shown) == cell_len(text)
+
+
+def test_the_filter_keeps_styles_and_controls() -> None:
+    segments = [Segment("█", None, None), Segment("ok")]
+    assert [segment.text for segment in AsciiOnly().apply(segments, Color(0, 0, 0))] == ["#", "ok"]
