@@ -46,7 +46,8 @@ class Decoder:
         if on_cpu:
             torch.set_num_threads(1)
             keep_freed_memory()  # for many streams, a quarter of the time
-        self._solo = Solo(model, self._keys, self._values) if on_cpu and batch_size == 1 else None
+        alone = on_cpu and batch_size == 1 and weight.dtype == torch.float32
+        self._solo = Solo(model, self._keys, self._values) if alone else None
 
     def read(self, ids: Tensor) -> Tensor:
         """Read characters and return the logits of the one after them.
@@ -65,7 +66,7 @@ class Decoder:
         """Read one character of a single stream and return the logits of the one after it, (V,): the quick way."""
         position = self._length
         if self._solo is None or position == self.block_size:
-            return self._read(np.array([[index]]))[0].cpu().numpy()
+            return self._read(np.array([[index]]))[0].float().cpu().numpy()
         self._window[0, position] = index
         self._length += 1
         return self._solo.step(index, position)

@@ -5,6 +5,10 @@ it wants a gradient, every rank takes a share of the batch through the model. Ra
 batch, and collects the sum of the gradients, which together is the traffic of one all-reduce; the other ranks keep no
 state that could differ, and need no corpus. Dropout masks are named by sequence, so the loss is that of one process
 within rounding, and a run goes on under any number of ranks.
+
+    torchrun --nproc-per-node 2 -m -- shakegpt train --run macbeth
+
+(Without the ``--``, torchrun takes ``--run`` for the beginning of an option of its own.)
 """
 
 import json
