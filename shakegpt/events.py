@@ -168,13 +168,13 @@ def event_from_json(values: dict[str, Any]) -> Event | None:
         if field.name in values
     }
     try:
-        return _validator(kind).validate_python(known)
+        return _validator(kind.event).validate_python(known)
     except ValueError:
         return None
 
 
 @cache
-def _validator(kind: type[Event]) -> "TypeAdapter[Event]":
+def _validator(name: str) -> "TypeAdapter[Event]":
     from pydantic import TypeAdapter  # only readers of another process's log pay for this import
 
-    return TypeAdapter(kind)
+    return TypeAdapter(EVENTS[name])

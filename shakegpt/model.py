@@ -43,10 +43,12 @@ class CausalSelfAttention(nn.Module):
         H, D = self.n_head, C // self.n_head  # noqa: N806
         heads = self.query_key_value(x).view(B, T, 3, H, D).permute(2, 0, 3, 1, 4)  # (3, B, H, T, D)
         if x.device.type == "cpu":
-            mixed = self._attend(*heads.reshape(3, B * H, T, D).unbind(), noise).view(B, H, T, D)
+            query, key, value = heads.reshape(3, B * H, T, D).unbind()
+            mixed = self._attend(query, key, value, noise).view(B, H, T, D)
         else:
+            query, key, value = heads.unbind()
             share = self.dropout if noise is not None else 0.0
-            mixed = functional.scaled_dot_product_attention(*heads.unbind(), dropout_p=share, is_causal=True)
+            mixed = functional.scaled_dot_product_attention(query, key, value, dropout_p=share, is_causal=True)
         mixed = self.projection(mixed.transpose(1, 2).reshape(B, T, C))
         return mixed if noise is None else noise.drop(mixed, self.dropout)
 
@@ -102,7 +104,8 @@ class Block(nn.Module):
         """
         dtype = self.mlp.expansion.weight.dtype
         x = x + self.attention(self.attention_norm(x).to(dtype), noise)
-        return x + self.mlp(self.mlp_norm(x).to(dtype), noise)
+        mixed: Tensor = self.mlp(self.mlp_norm(x).to(dtype), noise)
+        return x + mixed
 
 
 class GPT(nn.Module):
