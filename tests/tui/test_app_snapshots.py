@@ -1,0 +1,156 @@
+"""How the checkpoint screen and the app's questions look, on a fixed shelf: no clock, no store."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from speech_app import SpeechApp, until
+from textual.pilot import Pilot
+
+from shakegpt.manifest import FileEntry, Manifest
+from shakegpt.run import CheckpointInfo
+from shakegpt.store import Store
+from shakegpt.tui.screens.checkpoints import CheckpointScreen
+from shakegpt.tui.screens.quit import QuitScreen
+from shakegpt.tui.shelf import ShelvedCheckpoint, ShelvedRun
+
+SMALL = (80, 24)
+NOW = 1_795_384_800.0
+RUNS = Path("/home/will/.local/share/shakegpt/runs")
+Compare = Callable[..., bool]
+
+
+def shelved(
+    name: str,
+    status: Any,
+    preset: str,
+    corpus: str,
+    weights: int,
+    steps: int,
+    hours: float,
+    losses: dict[int, float | None],
+) -> ShelvedRun:
+    """A run begun some hours ago, with a checkpoint for each loss."""
+    known = [loss for loss in losses.values() if loss is not None]
+    checkpoints = tuple(
+        ShelvedCheckpoint(
+            info=CheckpointInfo(
+                reference=f"{name}@{step}",
+                run=name,
+                path=RUNS / name / "checkpoints" / f"step-{step:08}",
+                manifest=Manifest(
+                    schema=1,
+                    step=step,
+                    val_loss=loss,
+                    seconds=step * 0.11,
+                    parameters=weights,
+                    files={"model.safetensors": FileEntry(size=weights * 12, sha256="0" * 64)},
+                ),
+                created=NOW - hours * 3_600 + step * 0.11,
+            ),
+            best=loss is not None and loss == min(known),
+            last=step == max(losses),
+        )
+        for step, loss in losses.items()
+    )
+    return ShelvedRun(
+        name=name,
+        status=status,
+        preset=preset,
+        corpus=corpus,
+        parameters=weights,
+        steps=steps,
+        seed=1337,
+        created=NOW - hours * 3_600,
+        bytes=weights * 12 * len(checkpoints) + 91_000,
+        checkpoints=checkpoints,
+        path=str(RUNS / name),
+    )
+
+
+SHELF = [
+    shelved("macbeth", "training", "seed", "tiny-shakespeare", 1_629_440, 5_000, 0.2, {1500: 1.611, 1750: 1.574}),
+    shelved("othello", "stopped", "nano", "sonnets", 58_432, 500, 30, {100: 2.31, 200: 2.11, 240: None}),
+    shelved("timon-of-athens-with-a-smaller-learning-rate", "failed", "baby", "first-folio", 10_770_000, 5_000, 80, {}),
+    shelved("hamlet", "finished", "seed", "tiny-shakespeare", 1_629_440, 5_000, 900, {4250: 1.469, 5000: 1.472}),
+]
+
+
+@pytest.fixture(autouse=True)
+def fixed_shelf(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shakegpt.tui.screens.checkpoints.read_shelf", lambda store: SHELF)
+    monkeypatch.setattr("shakegpt.tui.shelf.time", SimpleNamespace(time=lambda: NOW))
+
+
+def runs_app(home: Path, **options: Any) -> SpeechApp:
+    app = SpeechApp(store=Store(home), mode="checkpoints", **options)
+    app.in_use = "hamlet@4250"
+    return app
+
+
+def after(*keys: str) -> Callable[[Pilot[Any]], Awaitable[None]]:
+    """Wait for the shelf, then press keys."""
+
+    async def prepare(pilot: Pilot[Any]) -> None:
+        screen = pilot.app.screen_stack[0]
+        assert isinstance(screen, CheckpointScreen)
+        await until(pilot, lambda: screen._shelf is not None)
+        for key in keys:
+            await pilot.press(key)
+        await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
+
+    return prepare
+
+
+def test_the_checkpoint_screen(snap_compare: Compare, home: Path, size: tuple[int, int]) -> None:
+    keys = ["m", "down", "down", "down", "m", "end", "up"]
+    assert snap_compare(runs_app(home), terminal_size=size, run_before=after(*keys))
+
+
+def test_a_terminal_that_is_small(snap_compare: Compare, home: Path) -> None:
+    assert snap_compare(runs_app(home), terminal_size=(60, 20), run_before=after())
+
+
+@pytest.mark.parametrize("theme", ["shakegpt-paper", "ansi-dark"])
+def test_other_colours(snap_compare: Compare, home: Path, theme: str) -> None:
+    app = runs_app(home)
+    app.theme = theme
+    assert snap_compare(app, terminal_size=SMALL, run_before=after("m"))
+
+
+def test_a_terminal_without_utf8(snap_compare: Compare, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+    assert snap_compare(runs_app(home), terminal_size=SMALL, run_before=after("m"))
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        pytest.param(["slash", *"nano"], id="filtering"),
+        pytest.param(["slash", *"ophelia"], id="nothing-matches"),
+        pytest.param(["s", "s"], id="by-loss"),
+        pytest.param(["question_mark"], id="help"),
+        pytest.param(["end", "d"], id="delete"),
+        pytest.param(["end", "r"], id="train-on"),
+        pytest.param(["end", "n", *"to", "space", *"be", "enter"], id="wrong-name"),
+    ],
+)
+def test_what_keys_bring_up(snap_compare: Compare, home: Path, keys: list[str]) -> None:
+    assert snap_compare(runs_app(home), terminal_size=SMALL, run_before=after(*keys))
+
+
+def test_no_run_yet(snap_compare: Compare, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shakegpt.tui.screens.checkpoints.read_shelf", lambda store: [])
+    assert snap_compare(runs_app(home), terminal_size=SMALL, run_before=after())
+
+
+def test_the_question_on_leaving(snap_compare: Compare, home: Path, fake_training: Callable[[str], Any]) -> None:
+    async def leave(pilot: Pilot[Any]) -> None:
+        await after("ctrl+q")(pilot)
+        await until(pilot, lambda: isinstance(pilot.app.screen, QuitScreen))
+
+    app = runs_app(home, training=fake_training("training"))
+    assert snap_compare(app, terminal_size=SMALL, run_before=leave)
