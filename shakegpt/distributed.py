@@ -142,7 +142,7 @@ def _serve_step(gradients: Gradients, step: float, accumulate: float, scale: flo
     weights = _flatten(gradients.parameters)
     _broadcast(weights)
     with torch.no_grad():
-        parts = weights.split([parameter.numel() for parameter in gradients.parameters])
+        parts = torch.split(weights, [parameter.numel() for parameter in gradients.parameters])
         for parameter, part in zip(gradients.parameters, parts, strict=True):
             parameter.copy_(part.view_as(parameter))
     share = share_of(dist.get_rank(), dist.get_world_size(), int(rows))
@@ -163,7 +163,7 @@ def _send(kind: int, *numbers: float) -> None:
 def _receive() -> list[float]:
     header = torch.zeros(_HEADER_NUMBERS, dtype=torch.float64, device=_device())
     _broadcast(header)
-    return header.tolist()  # type: ignore[no-any-return]
+    return header.tolist()
 
 
 def _broadcast(tensor: Tensor) -> None:

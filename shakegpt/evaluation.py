@@ -38,9 +38,7 @@ class Loss:
 @overload
 def evaluate(model: GPT, ids: Tensor, *, workers: Workers | None = None) -> Loss: ...
 @overload
-def evaluate(
-    model: GPT, ids: Tensor, *, workers: Workers | None = None, stop: Callable[[], bool]
-) -> Loss | None: ...
+def evaluate(model: GPT, ids: Tensor, *, workers: Workers | None = None, stop: Callable[[], bool]) -> Loss | None: ...
 
 
 def evaluate(
@@ -63,8 +61,8 @@ def evaluate(
     whole = len(inputs) // block_size * block_size
     pieces = list(
         zip(
-            inputs[:whole].view(-1, block_size).split(_WINDOWS_AT_ONCE),
-            targets[:whole].view(-1, block_size).split(_WINDOWS_AT_ONCE),
+            torch.split(inputs[:whole].view(-1, block_size), _WINDOWS_AT_ONCE),
+            torch.split(targets[:whole].view(-1, block_size), _WINDOWS_AT_ONCE),
             strict=True,
         )
     )

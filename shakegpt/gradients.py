@@ -53,7 +53,7 @@ class Gradients:
         self.total = self._flat[0]
         """The gradient of all parameters as one vector, (N,); every ``.grad`` is a view of it."""
         self._sums = [
-            [part.view_as(parameter) for part, parameter in zip(flat.split(sizes), self.parameters, strict=True)]  # type: ignore[no-untyped-call]
+            [part.view_as(parameter) for part, parameter in zip(torch.split(flat, sizes), self.parameters, strict=True)]
             for flat in self._flat
         ]
         if self._device.type == "cpu":
