@@ -8,7 +8,7 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any
 
 Start = Callable[..., ForkServerProcess]
-PATIENCE = 100
+PATIENCE = 60
 
 
 @contextmanager

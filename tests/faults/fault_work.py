@@ -78,6 +78,7 @@ def command(home: str, *arguments: str, output: str | None = None, threads: int 
     config.PRESETS["tiny"] = TINY
     for name, argument in faults.items():
         FAULTS[name](argument)
+    _open_streams()
     sys.argv = ["shakegpt", *arguments]
     from shakegpt.cli import main
 
@@ -93,8 +94,8 @@ def on_terminal(terminal: str, home: str, *arguments: str, **faults: Any) -> Non
 def app_on_terminal(terminal: str, home: str, corpus: str, on_hangup: Any) -> None:
     """Run the app on a terminal of its own, with a training under way that never ends by itself."""
     _take_terminal(terminal)
+    _open_streams()
     os.environ |= {"SHAKEGPT_HOME": home, "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": f"{home}/cache"}
-    sys.stdin = sys.__stdin__ = os.fdopen(0, closefd=False)  # the server has none to inherit
     config.PRESETS["tiny"] = TINY
     from shakegpt.background import TrainingThread
     from shakegpt.launch import TrainingRequest, launch
@@ -107,6 +108,13 @@ def app_on_terminal(terminal: str, home: str, corpus: str, on_hangup: Any) -> No
     thread = TrainingThread(lambda: launch(store, request))
     thread.start()
     sys.exit(run_app(ShakegptApp(store, training=thread, on_hangup=on_hangup)))
+
+
+def _open_streams() -> None:
+    """Open the standard streams on what their descriptors have become; those of the server knew another thing."""
+    sys.stdin = sys.__stdin__ = os.fdopen(0, closefd=False)
+    sys.stdout = sys.__stdout__ = os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.__stderr__ = os.fdopen(2, "w", buffering=1, closefd=False)
 
 
 def _take_terminal(terminal: str) -> None:
@@ -183,6 +191,19 @@ def stop_after(step: int) -> None:
             self._stop.wait()
 
     trainer.Trainer._take_step = stopping
+
+
+def hold_at(wish: tuple[int, str]) -> None:
+    """When a step has been taken, wait until somebody opens a pipe."""
+    step, path = wish
+    take_step = trainer.Trainer._take_step
+
+    def holding(self: Any) -> Iterator[Any]:
+        yield from take_step(self)
+        if self.step == step:
+            Path(path).read_bytes()
+
+    trainer.Trainer._take_step = holding
 
 
 def leave_out(piece: str) -> None:
@@ -336,6 +357,7 @@ FAULTS: dict[str, Callable[[Any], None]] = {
     "cut_at": cut_at,
     "count_moments": count_moments,
     "stop_after": stop_after,
+    "hold_at": hold_at,
     "leave_out": leave_out,
     "trouble": trouble,
     "scale_grows_after": scale_grows_after,

@@ -106,20 +106,24 @@ def is_saved(run: Run) -> bool:
 # The link drops
 
 
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    """A pipe that holds a training up until it is opened."""
+    path = tmp_path / "gate"
+    os.mkfifo(path)
+    return path
+
+
 def test_training_goes_on_when_the_link_drops_and_ends_as_if_nothing_had_happened(
-    begin: Begin, terminal: Terminal
+    begin: Begin, terminal: Terminal, gate: Path
 ) -> None:
-    process, run = begin("--steps", "100", on=terminal)
+    process, run = begin("--steps", "40", on=terminal, hold_at=(4, str(gate)))
     terminal.give_away()
-    run.request("pause")
-    wait_for(lambda: not (run.path / "request").exists())
-    at = run.snapshot().at
     terminal.hang_up()
-    run.request("resume")
+    gate.write_bytes(b"")
     assert end(process)[0] == 0
     assert (run.status(), is_saved(run)) == ("finished", True)
-    assert at < 100
-    assert [point.step for point in run.snapshot().train.points()] == list(range(1, 101))
+    assert [point.step for point in run.snapshot().train.points()] == list(range(1, 41))
 
 
 @pytest.mark.parametrize("face", ["train", "app"])
@@ -158,14 +162,17 @@ def test_on_hangup_save_saves_and_ends(begin: Begin, terminal: Terminal) -> None
     assert (run.status(), is_saved(run)) == ("stopped", True)
 
 
-def test_what_goes_to_a_file_still_does_when_the_link_drops(begin: Begin, terminal: Terminal, tmp_path: Path) -> None:
+def test_what_goes_to_a_file_still_does_when_the_link_drops(
+    begin: Begin, terminal: Terminal, gate: Path, tmp_path: Path
+) -> None:
     events = tmp_path / "events.jsonl"
-    process, _ = begin("--steps", "100", "--json", on=terminal, stdout=str(events))
+    process, _ = begin("--steps", "40", "--json", on=terminal, stdout=str(events), hold_at=(4, str(gate)))
     terminal.give_away()
     terminal.hang_up()
+    gate.write_bytes(b"")
     assert end(process)[0] == 0
     told = [json.loads(line)["event"] for line in events.read_text().splitlines()]
-    assert (told[0], told[-1], told.count("step")) == ("started", "finished", 100)
+    assert (told[0], told[-1], told.count("step")) == ("started", "finished", 40)
 
 
 def test_under_nohup_a_hang_up_is_nothing(begin: Begin) -> None:
@@ -179,7 +186,7 @@ def test_under_nohup_a_hang_up_is_nothing(begin: Begin) -> None:
 
 
 def test_a_reader_of_the_output_may_leave(begin: Begin) -> None:
-    process, run = begin("--steps", "100", "--json", closed_pipe=True)
+    process, run = begin("--steps", "40", "--json", closed_pipe=True)
     assert end(process)[0] == 0
     assert run.status() == "finished"
 
