@@ -179,6 +179,11 @@ class ShakegptApp(App[str]):
             "Screenshot", "Save the screen as an SVG", lambda: self.set_timer(0.1, self.deliver_screenshot)
         )
 
+    def get_key_display(self, binding: Binding) -> str:
+        """Name a key in words where the terminal has no sign for it."""
+        display = super().get_key_display(binding)
+        return display if display.isascii() or not self._ascii.enabled else binding.key
+
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Keep to ASCII where the terminal knows nothing else."""
         filters = super().get_line_filters()

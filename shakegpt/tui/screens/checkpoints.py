@@ -34,6 +34,7 @@ _UNFOLDED_AT_FIRST = 12
 class CheckpointScreen(Screen[None]):
     """Runs and checkpoints. The store is read on a thread, so that a large or slow one never holds up a key."""
 
+    AUTO_FOCUS = ""
     HELP_TITLE: ClassVar[str] = "Checkpoints"
     HELP = (
         "Every run, with its checkpoints under it. Choosing a run means its best checkpoint, or, to train on, its "
@@ -98,16 +99,15 @@ class CheckpointScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Put the table between the bar at the top and the details of the row under the cursor."""
         yield TopBar()
-        yield Input(placeholder="name, state, corpus or preset", id="filter", compact=True)
+        yield Input(placeholder="name, state, corpus or preset", id="filter", compact=True, disabled=True)
         yield RunTable(id="runs")
         yield Static("Reading the store…", id="nothing", markup=False)
         yield Static(id="details")
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Begin in the table."""
+        """Begin with nothing to show."""
         self.add_class("-empty")
-        self.query_one(RunTable).focus()
 
     def on_screen_resume(self) -> None:
         """Read the store whenever the screen is looked at again."""
@@ -157,6 +157,8 @@ class CheckpointScreen(Screen[None]):
             rows, marked=self._marked, in_use=self.app.in_use, sort=self._sort, reverse=self._reverse
         )
         self.set_class(not rows, "-empty")
+        if rows and self.focused is None:
+            self.query_one(RunTable).focus()
         self.query_one("#nothing", Static).update(self._why_empty(wanted))
         self._describe(self.query_one(RunTable).current)
 
@@ -360,7 +362,9 @@ class CheckpointScreen(Screen[None]):
     def action_filter(self) -> None:
         """Ask for words to filter by."""
         self.add_class("-filtering")
-        self.query_one("#filter", Input).focus()
+        field = self.query_one("#filter", Input)
+        field.disabled = False
+        field.focus()
 
     def on_input_changed(self, _: Input.Changed) -> None:
         """Filter while typing."""
@@ -378,7 +382,9 @@ class CheckpointScreen(Screen[None]):
         self._leave_filter()
 
     def _leave_filter(self) -> None:
-        self.set_class(bool(self.query_one("#filter", Input).value), "-filtering")
+        field = self.query_one("#filter", Input)
+        field.disabled = not field.value
+        self.set_class(bool(field.value), "-filtering")
         self.query_one(RunTable).focus()
 
     def _say(self, sentence: str) -> None:

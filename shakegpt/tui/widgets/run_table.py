@@ -97,7 +97,8 @@ class RunTable(DataTable[Text]):
         & > .run-table--good { color: $primary; }
         & > .run-table--mark { color: $accent; text-style: bold; }
         &:ansi > .datatable--header { background: ansi_default; color: ansi_default; text-style: underline; }
-        &:ansi > .datatable--cursor, &:ansi:focus > .datatable--cursor { background: ansi_default; text-style: reverse; }
+        &:ansi > .datatable--cursor { background: ansi_default; text-style: reverse; }
+        &:ansi:focus > .datatable--cursor { background: ansi_default; text-style: reverse; }
         &:nocolor > .datatable--cursor, &:nocolor:focus > .datatable--cursor { text-style: reverse; }
     }
     """
