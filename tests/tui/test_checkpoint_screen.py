@@ -422,13 +422,34 @@ async def test_the_cursor_stays_on_its_row_when_the_store_changes(store: Store) 
         assert app.runs.current.key == "macbeth@200"
 
 
-async def test_a_save_in_training_shows_at_once(store: Store, snapshots: Callable[[str], Snapshot]) -> None:
+async def test_a_save_in_training_shows_soon(
+    store: Store, snapshots: Callable[[str], Snapshot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shakegpt.tui.screens.checkpoints._SECONDS_PER_READ", 0.01)
     app = RunsApp(store)
     async with app.run_test() as pilot:
         await ready(pilot)
         put_checkpoint(store.run("macbeth"), 240, 2.0)
         app.runs.show(snapshots("training"))
         await until(pilot, lambda: "macbeth@240" in app.keys)
+
+
+async def test_only_what_differs_is_drawn_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = RunsApp(store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        drawn: list[tuple[int, int]] = []
+        update = RunTable.update_cell_at
+
+        def note(table: RunTable, at: Any, cell: Any) -> None:
+            drawn.append(at)
+            update(table, at, cell)
+
+        monkeypatch.setattr(RunTable, "update_cell_at", note)
+        monkeypatch.setattr(RunTable, "clear", lambda *_, **__: pytest.fail("the whole table is drawn anew"))
+        await pilot.press("m")
+        await pilot.pause()
+        assert drawn == [(0, 0)]
 
 
 async def test_an_empty_store_says_how_to_begin(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

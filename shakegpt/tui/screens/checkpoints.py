@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widgets import DataTable, Footer, Input, Static
 
 from shakegpt.errors import ShakegptError
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 _UNFOLDED_AT_FIRST = 12
 """A store of at most so many rows is shown whole; a larger one with only its newest run unfolded."""
+_SECONDS_PER_READ = 2.0
+"""A small model saves several times a second."""
 
 
 class CheckpointScreen(Screen[None]):
@@ -95,6 +98,7 @@ class CheckpointScreen(Screen[None]):
         self._marked: frozenset[str] = frozenset()
         self._folded: dict[str, bool] = {}
         self._seen: tuple[object, ...] = ()
+        self._reading_soon: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """Put the table between the bar at the top and the details of the row under the cursor."""
@@ -114,12 +118,17 @@ class CheckpointScreen(Screen[None]):
         self.action_refresh()
 
     def show(self, snapshot: Snapshot) -> None:
-        """Read the store again where training has saved or ended."""
+        """Read the store again, soon, where training has saved or ended."""
         saved = snapshot.saved.step if snapshot.saved else None
         seen = (saved, snapshot.state in ENDED, snapshot.started is None)
         if seen != self._seen:
             self._seen = seen
-            self.action_refresh()
+            if self._reading_soon is None:
+                self._reading_soon = self.set_timer(_SECONDS_PER_READ, self._read_now)
+
+    def _read_now(self) -> None:
+        self._reading_soon = None
+        self.action_refresh()
 
     # Reading
 

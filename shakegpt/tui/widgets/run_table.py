@@ -8,6 +8,7 @@ from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.coordinate import Coordinate
 from textual.message import Message
 from textual.widgets import DataTable
 
@@ -119,6 +120,8 @@ class RunTable(DataTable[Text]):
             show_row_labels=False,
         )
         self._shown: list[Row] = []
+        self._frame: tuple[list[tuple[Text, int, str]], list[str]] = ([], [])
+        self._lines: list[list[Text]] = []
         self._arguments: tuple[frozenset[str], str | None, SortKey, bool] = (frozenset(), None, "age", False)
 
     @property
@@ -158,19 +161,30 @@ class RunTable(DataTable[Text]):
             self.post_message(self.Sorted(sort))
 
     def _fill(self) -> None:
+        """Draw the table; where its rows and columns stay, only the cells that differ, for the sake of slow links."""
         marked, in_use, sort, reverse = self._arguments
         columns = self._columns_that_fit()
-        self.clear(columns=True)
-        for column, width in columns:
-            arrow = ("▼" if not reverse else "▲") if column.sort == sort else ""
-            heading = f"{arrow}{column.title}" if column.right else f"{column.title}{arrow}"
-            self.add_column(Text(heading, justify="right" if column.right else "left"), width=width, key=column.key)
-        self.cursor_type = "row"
+        headings = [(_heading(column, sort, reverse=reverse), width, column.key) for column, width in columns]
+        lines: list[list[Text]] = []
         for row in self._shown:
             cells = self._cells(row, marked=row.checkpoint is None and row.run.name in marked, in_use=in_use)
-            self.add_row(
-                *(_cut(cells[column.key], width, right=column.right) for column, width in columns), key=row.key
-            )
+            lines.append([_cut(cells[column.key], width, right=column.right) for column, width in columns])
+        keys = [row.key for row in self._shown]
+        if (headings, keys) == self._frame:
+            self._touch_up(lines)
+        else:
+            self.clear(columns=True)
+            for heading, width, key in headings:
+                self.add_column(heading, width=width, key=key)
+            for line, key in zip(lines, keys, strict=True):
+                self.add_row(*line, key=key)
+        self._frame, self._lines = (headings, keys), lines
+
+    def _touch_up(self, lines: list[list[Text]]) -> None:
+        for y, (new, old) in enumerate(zip(lines, self._lines, strict=True)):
+            for x, (cell, before) in enumerate(zip(new, old, strict=True)):
+                if (cell, cell.style) != (before, before.style):  # texts compare equal whatever their base style
+                    self.update_cell_at(Coordinate(y, x), cell)
 
     def _columns_that_fit(self) -> list[tuple[_Column, int]]:
         width = self.app.size.width
@@ -225,6 +239,13 @@ class RunTable(DataTable[Text]):
         styles = self.get_component_styles(f"run-table--{name}")
         colour = self.background_colors[1] + styles.color  # a share of a colour, as much as a cell can show of it
         return Style(color=colour.rich_color) + styles.text_style
+
+
+def _heading(column: _Column, sort: SortKey, *, reverse: bool) -> Text:
+    arrow = ("▲" if reverse else "▼") if column.sort == sort else ""
+    if column.right:
+        return Text(f"{arrow}{column.title}", justify="right")
+    return Text(f"{column.title}{arrow}")
 
 
 def _perplexity(loss: float | None) -> str:

@@ -1,11 +1,14 @@
 """The line at the top of every screen: where one is, and how the run in training stands."""
 
+import math
+import time
 from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
+from textual.timer import Timer
 from textual.widgets import Static
 
 from shakegpt.progress import Snapshot
@@ -15,6 +18,7 @@ from shakegpt.tui.figures import count, decimal
 SMALLEST = (80, 24)
 """The smallest terminal that shows all that matters."""
 _NAME_WIDTH = 24
+_SECONDS_PER_PAINT = 1.0  # of figures that nobody reads faster, on a link where each paint costs a hundred bytes
 _PLACES = (("training", "1", "Training"), ("generation", "2", "Generation"), ("checkpoints", "3", "Checkpoints"))
 _COLOURS = {
     "training": "$success",
@@ -42,6 +46,8 @@ class TopBar(Horizontal):
     def __init__(self) -> None:
         super().__init__()
         self._snapshot: Snapshot | None = None
+        self._painted: tuple[Content, float] = (Content(""), -math.inf)
+        self._timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """Put the screens on the left and the run on the right."""
@@ -55,19 +61,31 @@ class TopBar(Horizontal):
     def on_resize(self, _: events.Resize) -> None:
         """Make room, or use it."""
         self._name_places()
-        self.show(self._snapshot)
+        self._paint()
 
     def show(self, snapshot: Snapshot | None) -> None:
-        """Sum up a run, or none."""
-        self._snapshot = snapshot
+        """Sum up a run, or none: a change of state at once, mere progress once a second."""
+        before, self._snapshot = self._snapshot, snapshot
+        wait = self._painted[1] + _SECONDS_PER_PAINT - time.monotonic()
+        if wait <= 0 or before is None or snapshot is None or before.state != snapshot.state:
+            self._paint()
+        elif self._timer is None:
+            self._timer = self.set_timer(wait, self._paint)
+
+    def _paint(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+        line = self._line()
+        if line != self._painted[0]:
+            self.query_one("#run", Static).update(line)
+        self._painted = (line, time.monotonic())
+
+    def _line(self) -> Content:
         width, height = self.app.size
         if width < SMALLEST[0] or height < SMALLEST[1]:
-            line = Content.styled(f"{width}×{height} is small ", "$warning")
-        elif snapshot is None:
-            line = Content("")
-        else:
-            line = summary(snapshot, wide=width >= 100)
-        self.query_one("#run", Static).update(line)
+            return Content.styled(f"{width}×{height} is small ", "$warning")
+        return Content("") if self._snapshot is None else summary(self._snapshot, wide=width >= 100)
 
     def _name_places(self) -> None:
         narrow = self.app.size.width < SMALLEST[0]
