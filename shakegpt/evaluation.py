@@ -77,10 +77,10 @@ def evaluate(
             return None
         x, y = piece
         logits = model(x)
-        return functional.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="sum").double()
+        return functional.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="sum")
 
     sums = (workers or Workers()).map(sum_losses, pieces)
     known = [part for part in sums if part is not None]
     if len(known) < len(sums):
         return None
-    return Loss(nats=float(torch.stack(known).sum()) / len(inputs), characters=len(inputs))
+    return Loss(nats=float(torch.stack(known).cpu().double().sum()) / len(inputs), characters=len(inputs))

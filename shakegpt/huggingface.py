@@ -30,7 +30,7 @@ from shakegpt.records import parse_json
 from shakegpt.run import Run, RunRecord
 from shakegpt.store import Store
 from shakegpt.text import harmless
-from shakegpt.trainer import versions
+from shakegpt.version import versions
 from shakegpt.vocabulary import Vocabulary
 
 CONFIG_FILE = "config.json"

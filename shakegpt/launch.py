@@ -69,7 +69,8 @@ def _begin(store: Store, request: TrainingRequest, on_progress: OnProgress | Non
 
     from shakegpt.corpus import Corpus
     from shakegpt.device import choose_placement
-    from shakegpt.trainer import Trainer, versions
+    from shakegpt.trainer import Trainer
+    from shakegpt.version import versions
 
     placement = choose_placement(config.device, config.precision)
     corpus = Corpus.load(request.corpus or TINY_SHAKESPEARE, encoding=request.encoding, on_progress=on_progress)
@@ -91,7 +92,8 @@ def _begin(store: Store, request: TrainingRequest, on_progress: OnProgress | Non
 
 
 def _go_on(store: Store, request: TrainingRequest, reference: str, on_progress: OnProgress | None) -> "Trainer":
-    from shakegpt.trainer import Resume, Trainer, versions
+    from shakegpt.trainer import Resume, Trainer
+    from shakegpt.version import versions
 
     warnings: list[str] = []
     info, checkpoint = store.read(reference, warn=warnings.append, to_resume=True)
@@ -190,7 +192,7 @@ def _placement_like(state: "TrainingState", config: TrainingConfig) -> "Placemen
 
 def _inexact(state: "TrainingState", placement: "Placement") -> list[str]:
     """Say in one sentence what differs from the session before so that the numbers will not be the same to the bit."""
-    from shakegpt.trainer import versions
+    from shakegpt.version import versions
 
     record = state.record
     pairs = {

@@ -1,10 +1,12 @@
-"""What is done about losses that are not finite: skip the step, go back to a good checkpoint, in the end give up."""
+"""What is done about losses that are not finite (skip the step, go back, in the end give up) and about full memory."""
 
 import math
 from typing import Literal
 
+import torch
+
 from shakegpt.checkpoint import Checkpoint, TrainingRecord, TrainingState, read_checkpoint
-from shakegpt.errors import CheckpointError
+from shakegpt.errors import CheckpointError, ShakegptError
 from shakegpt.files import remove_folder
 from shakegpt.run import Run
 
@@ -81,3 +83,19 @@ class Recovery:
         if folders:
             raise CheckpointError(f"The run {self._run.name} has no good checkpoint to go back to.")
         return None
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Say whether an error of torch means that memory ran out, on a GPU or on the CPU."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)
+
+
+def more_parts(batch_size: int, parts: int) -> int:
+    """Return the next number of parts, at least twice ``parts``, that a batch can be cut into.
+
+    Raises:
+        ShakegptError: its parts are single sequences already.
+    """
+    if parts >= batch_size:
+        raise ShakegptError("Memory does not suffice for one sequence at a time; choose a smaller preset.")
+    return next(count for count in range(2 * parts, batch_size + 1) if batch_size % count == 0)

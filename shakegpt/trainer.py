@@ -1,7 +1,5 @@
 """The training loop: a recipe that is read from top to bottom, and yields what happens as events."""
 
-import math
-import platform
 import threading
 import time
 from collections import deque
@@ -18,21 +16,34 @@ from shakegpt.device import Placement
 from shakegpt.distributed import LostRankError, SharedGradients, is_distributed
 from shakegpt.errors import ShakegptError, describe_failure
 from shakegpt.evaluation import evaluate
-from shakegpt.events import Evaluation, Event, Failed, Finished, Outcome, Sample, Saved, Started, Step, Warning
+from shakegpt.events import (
+    Evaluation,
+    Event,
+    Failed,
+    Finished,
+    Outcome,
+    Sample,
+    Saved,
+    Started,
+    Step,
+    Warning,
+    perplexity,
+)
 from shakegpt.gradients import Gradients
 from shakegpt.manifest import SCHEMA
 from shakegpt.model import GPT
 from shakegpt.optimizer import Optimizer
+from shakegpt.pace import Pace
 from shakegpt.randomness import derive_seed
-from shakegpt.recovery import MOST_ROLLBACKS, Recovery
+from shakegpt.recovery import MOST_ROLLBACKS, Recovery, is_out_of_memory, more_parts
 from shakegpt.run import Run
 from shakegpt.sampling import Speaker, Stream
 from shakegpt.saver import Saver
 from shakegpt.schedule import learning_rate_at
-from shakegpt.version import __version__
+from shakegpt.standing import Standing
+from shakegpt.version import versions
 from shakegpt.workers import Workers
 
-_RATE_WINDOW = 10
 _SAMPLE_SETTINGS = SamplingConfig(temperature=0.8, top_p=0.95)
 _LOG_EVERY_ON_GPU = 10  # fetching a loss makes the GPU wait for the CPU
 
@@ -77,12 +88,8 @@ class Trainer:
         corpus.require(model_config.block_size)
         self.run, self.config, self.corpus, self.placement, self.preset = run, config, corpus, placement, preset
         self.step = self.tokens = 0
-        self._forget_losses()
+        self._standing = Standing(placement.device)
         self._recovery = Recovery(run)
-        self._val_loss: float | None = None
-        """Of the weights of this moment; ``None`` until they are evaluated."""
-        self._best_val_loss: float | None = None
-        self._best_step: int | None = None
         self._model_config = model_config
         self._resume = resume
         self._stop = threading.Event()
@@ -90,10 +97,9 @@ class Trainer:
         self._accumulate = config.accumulate
         self._train_ids = corpus.train.to(placement.device)
         self._validation_ids = corpus.validation.to(placement.device)
-        self._clock = _Clock()
+        self._pace = Pace(config.batch_size * model_config.block_size)
         self._evaluation_seconds = 0.0
         self._log_trouble = ""
-        self._durations: deque[float] = deque(maxlen=_RATE_WINDOW)
         self._workers = Workers(placement.threads)
         self._saver = Saver(run, keep=config.keep, every_seconds=config.save_seconds)
         if resume is None:
@@ -119,7 +125,7 @@ class Trainer:
             vocabulary=self.corpus.vocabulary,
             name=f"{self.run.name} (live)",
             step=self.step,
-            val_loss=self._val_loss,
+            val_loss=self._standing.val_loss,
         )
 
     # The loop
@@ -131,7 +137,7 @@ class Trainer:
             event: Event | None = None
             try:
                 while True:
-                    with self._clock:
+                    with self._pace:
                         event = next(events, None)
                     if event is None:
                         return
@@ -172,7 +178,7 @@ class Trainer:
 
     def _take_step(self) -> Iterator[Event]:
         """One optimizer step: batch -> loss -> gradients -> finite? -> clip -> AdamW."""
-        self._leave_evaluation()
+        self._standing.leave(self.step)
         began = time.perf_counter()
         step = self.step + 1
         rate = self._recovery.rate_scale * learning_rate_at(step, self.config)
@@ -200,9 +206,8 @@ class Trainer:
         grad_norm = self._optimizer.step(rate, loss)
         self.step = step
         self.tokens += inputs.numel()
-        self._durations.append(time.perf_counter() - began)
-        loss = loss.double()
-        self._losses += torch.where(self._optimizer.finite, torch.stack([loss, torch.ones_like(loss)]), 0.0)
+        self._pace.note_step(time.perf_counter() - began)
+        self._standing.note_step(loss, self._optimizer.finite)
         if not self._shows(step):
             return
         if not self._optimizer.skipped:
@@ -216,7 +221,7 @@ class Trainer:
 
     def _evaluation_due(self) -> bool:
         at_interval = self.step % self.config.eval_every == 0 or self.step == self.config.steps
-        return self.step > 0 and self._val_loss is None and at_interval and not self._stop.is_set()
+        return self.step > 0 and self._standing.val_loss is None and at_interval and not self._stop.is_set()
 
     def _evaluate(self) -> Iterator[Event]:
         began = time.monotonic()
@@ -224,55 +229,23 @@ class Trainer:
         if loss is None:  # stopped meanwhile: the resumed run evaluates first thing
             return
         self._evaluation_seconds = time.monotonic() - began
-        total, count = self._losses.tolist()
-        self._val_loss = loss.nats
-        best = self._is_best()
-        self._save_wanted |= best
+        self._standing.val_loss = loss.nats
+        self._save_wanted |= self._standing.is_best
         yield Evaluation(
             step=self.step,
-            train_loss=total / count if count else math.nan,
+            train_loss=self._standing.train_loss,
             val_loss=loss.nats,
             perplexity=loss.perplexity,
             bits_per_character=loss.bits_per_character,
-            best=best,
-            seconds=self._clock.seconds,
+            best=self._standing.is_best,
+            seconds=self._pace.seconds,
             tokens=self.tokens,
         )
         if self.config.sample_length:
             yield self._sample()
 
-    def _is_best(self) -> bool:
-        """Whether the weights of this moment were evaluated, and none before them did better."""
-        return (
-            self._val_loss is not None
-            and math.isfinite(self._val_loss)
-            and (self._best_val_loss is None or self._val_loss < self._best_val_loss)
-        )
-
-    def _leave_evaluation(self) -> None:
-        """Fold the evaluation of this step, if there was one, into what the run remembers.
-
-        Only when the next step begins: what a checkpoint records is the same whether its step was evaluated or is
-        still to be, so a run that is cut between the two loses nothing.
-        """
-        if self._val_loss is None:
-            return
-        if self._is_best():
-            self._best_val_loss, self._best_step = self._val_loss, self.step
-        self._forget_losses()
-        self._val_loss = None
-
-    def _forget_losses(self) -> None:
-        """Begin anew to add up the losses between two evaluations: their sum, and how many there were."""
-        self._losses = torch.zeros(2, dtype=torch.float64, device=self.placement.device)
-
-    @property
-    def _known_val_loss(self) -> float | None:
-        """The validation loss of the weights of this moment, where it is a number."""
-        return self._val_loss if self._val_loss is not None and math.isfinite(self._val_loss) else None
-
     def _is_saved(self) -> bool:
-        return self._saver.newest == (self.step, self._known_val_loss)
+        return self._saver.newest == (self.step, self._standing.known_val_loss)
 
     def _save_due(self) -> bool:
         if self._recovery.streak:
@@ -289,19 +262,19 @@ class Trainer:
                 vocabulary=self.corpus.vocabulary,
                 weights=self.model.state_dict(),
                 step=self.step,
-                val_loss=self._known_val_loss,
-                seconds=self._clock.seconds,
+                val_loss=self._standing.known_val_loss,
+                seconds=self._pace.seconds,
                 state=self._state(),
             )
         except ShakegptError as error:
             yield self._warning("save", str(error))
             return
         self._save_wanted = False
-        yield Saved(step=info.step, path=str(info.path), best=self._is_best(), val_loss=info.val_loss)
+        yield Saved(step=info.step, path=str(info.path), best=self._standing.is_best, val_loss=info.val_loss)
 
     def _finish(self) -> Iterator[Event]:
         """Save what is not saved yet, as long as that takes unless asked to stop, and say how the run ended."""
-        evaluated = self._val_loss is not None
+        evaluated = self._standing.val_loss is not None
         outcome: Outcome = "finished" if self.step >= self.config.steps and evaluated else "stopped"
         while not self._is_saved():
             self._saver.wait(self._stop)
@@ -309,13 +282,13 @@ class Trainer:
             if self._saver.attempts >= 3 and self._stop.is_set():
                 yield Failed(step=self.step, message=f"The run ended unsaved. {self._saver.trouble}")
                 return
-        self._leave_evaluation()
+        self._standing.leave(self.step)
         yield Finished(
             step=self.step,
             outcome=outcome,
-            best_val_loss=self._best_val_loss,
-            best_step=self._best_step,
-            seconds=self._clock.seconds,
+            best_val_loss=self._standing.best_val_loss,
+            best_step=self._standing.best_step,
+            seconds=self._pace.seconds,
         )
 
     # Trouble
@@ -352,20 +325,11 @@ class Trainer:
         )
 
     def _split_further(self, error: Exception) -> Event:
-        """Halve the micro-batch after running out of memory; any other error is not ours to handle."""
-        out_of_memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)
-        micro_batch = self.config.batch_size // self._accumulate
-        if not out_of_memory:
+        """Put less through the model at once after running out of memory; any other error is not ours to handle."""
+        if not is_out_of_memory(error):
             raise error
-        if micro_batch == 1:
-            raise ShakegptError(
-                "Memory does not suffice for one sequence at a time; choose a smaller preset."
-            ) from error
         self.model.zero_grad(set_to_none=True)
-        self._accumulate = next(
-            count for count in range(self._accumulate * 2, self.config.batch_size + 1)
-            if self.config.batch_size % count == 0
-        )  # fmt: skip
+        self._accumulate = more_parts(self.config.batch_size, self._accumulate)
         if self.placement.device.type == "cuda":
             torch.cuda.empty_cache()
         return self._warning(
@@ -379,10 +343,9 @@ class Trainer:
     def _begin(self) -> None:
         self._adopt(GPT(self._model_config, seed=derive_seed(self.config.seed, "weights")))
         self.step = self.tokens = 0
-        self._forget_losses()
+        self._standing = Standing(self.placement.device)
         self._recovery = Recovery(self.run)
         self._failed = False
-        self._val_loss = self._best_val_loss = self._best_step = None
 
     def _adopt(self, model: GPT) -> None:
         self.model = model.to(self.placement.device)
@@ -398,19 +361,16 @@ class Trainer:
         self._adopt(checkpoint.model())
         self._optimizer.load(state.tensors)
         self.step, self.tokens = record.step, record.tokens
-        self._val_loss = checkpoint.manifest.val_loss
-        self._best_step, self._best_val_loss = record.best_step, record.best_val_loss
-        losses = [record.train_loss_sum, float(record.train_loss_count)]
-        self._losses += torch.tensor(losses, dtype=torch.float64).to(self.placement.device)
+        self._standing.restore(record, checkpoint.manifest.val_loss)
         self._recovery.remember(record)
         if (record.training.batch_size, record.training.accumulate) == (self.config.batch_size, self.config.accumulate):
             self._accumulate = record.accumulate
-        self._clock.seconds = max(self._clock.seconds, checkpoint.manifest.seconds)
+        self._pace.seconds = max(self._pace.seconds, checkpoint.manifest.seconds)
         if checkpoint.path == self.run.checkpoint_path(record.step):
-            self._saver.newest = (record.step, self._val_loss)
+            self._saver.newest = (record.step, self._standing.val_loss)
 
     def _state(self) -> TrainingState:
-        total, count = self._losses.tolist()
+        total, count = self._standing.train_losses()
         record = TrainingRecord(
             schema=SCHEMA,
             step=self.step,
@@ -423,10 +383,10 @@ class Trainer:
             device=self.placement.device.type,
             threads=self.placement.threads,
             versions=versions(),
-            best_step=self._best_step,
-            best_val_loss=self._best_val_loss,
+            best_step=self._standing.best_step,
+            best_val_loss=self._standing.best_val_loss,
             train_loss_sum=total,
-            train_loss_count=round(count),
+            train_loss_count=count,
             accumulate=self._accumulate,
             non_finite=self._recovery.streak,
             rollbacks=self._recovery.rollbacks,
@@ -473,15 +433,14 @@ class Trainer:
         )
 
     def _step_event(self, loss: float, grad_norm: float, rate: float) -> Event:
-        tokens_per_step = self.config.batch_size * self._model_config.block_size
         return Step(
             step=self.step,
             loss=loss,
-            perplexity=math.exp(min(loss, 700)),
+            perplexity=perplexity(loss),
             learning_rate=rate,
             grad_norm=grad_norm,
-            tokens_per_second=tokens_per_step * len(self._durations) / sum(self._durations),
-            seconds=self._clock.seconds,
+            tokens_per_second=self._pace.tokens_per_second,
+            seconds=self._pace.seconds,
             tokens=self.tokens,
         )
 
@@ -492,32 +451,3 @@ class Trainer:
         live = Speaker(model=self.model, vocabulary=self.corpus.vocabulary, name=self.run.name)
         text = "".join(character.text for character in Stream(live, prompt, settings))
         return Sample(step=self.step, prompt=prompt, text=text)
-
-
-class _Clock:
-    """Time spent inside ``with``: training, but not pauses."""
-
-    def __init__(self) -> None:
-        self._spent = 0.0
-        self._entered: float | None = None
-
-    @property
-    def seconds(self) -> float:
-        return self._spent + (0.0 if self._entered is None else time.monotonic() - self._entered)
-
-    @seconds.setter
-    def seconds(self, value: float) -> None:
-        self._spent = value
-        if self._entered is not None:
-            self._entered = time.monotonic()
-
-    def __enter__(self) -> None:
-        self._entered = time.monotonic()
-
-    def __exit__(self, *_: object) -> None:
-        self._spent, self._entered = self.seconds, None
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that a run's exact numbers depend on."""
-    return {"shakegpt": __version__, "torch": torch.__version__, "python": platform.python_version()}

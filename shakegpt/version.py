@@ -1,3 +1,12 @@
-"""The version, in the one place that the package, its wheel and ``--version`` read it from."""
+"""The version of shakegpt, and of what a run's exact numbers depend on."""
+
+import platform
 
 __version__ = "0.1.0"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a run's exact numbers depend on."""
+    import torch  # everything else here is for commands that need no torch
+
+    return {"shakegpt": __version__, "torch": torch.__version__, "python": platform.python_version()}

@@ -44,7 +44,7 @@ def test_every_picture_is_there() -> None:
 
 @pytest.fixture(scope="module")
 def workplace(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder for all commands, as a reader has: a store with the run ``macbeth``, and what commands before wrote."""
+    """One folder for all commands, as a reader has: a store with the run ``macbeth``, and what others wrote."""
     folder = tmp_path_factory.mktemp("readme")
     shutil.copytree(trained_home, folder / "home")
     return folder

@@ -17,7 +17,8 @@ from shakegpt.events import Evaluation, Event, Finished, Sample, Saved, Started,
 from shakegpt.run import Run, RunRecord
 from shakegpt.schedule import learning_rate_at
 from shakegpt.store import Store
-from shakegpt.trainer import Trainer, versions
+from shakegpt.trainer import Trainer
+from shakegpt.version import versions
 
 CPU = Placement(device=torch.device("cpu"), name="CPU", precision="fp32", reason="tests", threads=1)
 BRIEF = {

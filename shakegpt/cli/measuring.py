@@ -115,7 +115,7 @@ def doctor(json: Json = False) -> None:
     from shakegpt import library
     from shakegpt.device import choose_placement
     from shakegpt.store import Store
-    from shakegpt.trainer import versions
+    from shakegpt.version import versions
 
     placement = choose_placement()
     store = Store.default()

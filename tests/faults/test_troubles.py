@@ -315,7 +315,7 @@ def test_a_difference_that_breaks_exactness_is_said_in_one_warning(
         if trainer.step == 5:
             trainer.stop()
     monkeypatch.setattr("shakegpt.device.available_cores", lambda: trainer.placement.threads + 3)
-    monkeypatch.setattr("shakegpt.trainer.__version__", "99")
+    monkeypatch.setattr("shakegpt.version.__version__", "99")
     resumed = prepare(resume="macbeth")
     (warning,) = resumed._resume.warnings
     assert "not to the bit" in warning

@@ -1,0 +1,40 @@
+"""Draw README.md's pictures: ``python tests/draw_screenshots.py RUN``, best while RUN trains in another process.
+
+The app draws them itself, from the runs of the store at hand (``$SHAKEGPT_HOME``).
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from shakegpt.store import Store
+from shakegpt.tui.app import ShakegptApp
+
+FOLDER = Path(__file__).parent.parent / "assets" / "screenshots"
+SIZE = (120, 34)
+SPEECH_SECONDS = 6.0
+FIRST_NEWS_SECONDS = 8.0
+
+
+async def draw(run: str) -> None:
+    """Visit the three screens and save each as an SVG."""
+    store = Store.default()
+    app = ShakegptApp(store, watch=store.run(run))
+    async with app.run_test(size=SIZE) as pilot:
+        await asyncio.sleep(FIRST_NEWS_SECONDS)
+        await pilot.pause()
+        app.save_screenshot("training.svg", str(FOLDER))
+        await pilot.press("2")
+        await asyncio.sleep(FIRST_NEWS_SECONDS)
+        await pilot.press("x", "u", "enter")
+        await asyncio.sleep(SPEECH_SECONDS)
+        app.save_screenshot("generation.svg", str(FOLDER))
+        await pilot.press("space", "3")
+        await asyncio.sleep(2)
+        await pilot.pause()
+        app.save_screenshot("checkpoints.svg", str(FOLDER))
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    asyncio.run(draw(sys.argv[1]))
