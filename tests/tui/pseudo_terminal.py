@@ -19,10 +19,16 @@ PATIENCE = 60.0
 _COLUMNS, _ROWS = 100, 30
 
 
+def _begin_session(*, nohup: bool) -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    if nohup:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
 class Person:
     """Runs the ``shakegpt`` command in a terminal of its own session, as sshd would."""
 
-    def __init__(self, *arguments: str, home: Path, **environment: str) -> None:
+    def __init__(self, *arguments: str, home: Path, nohup: bool = False, **environment: str) -> None:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
         self._slave = slave  # held open, so that what the program leaves behind can be looked at
@@ -36,7 +42,7 @@ class Person:
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=lambda: _begin_session(nohup=nohup),
             env={
                 **os.environ,
                 "SHAKEGPT_HOME": str(home),

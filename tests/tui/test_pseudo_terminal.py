@@ -24,8 +24,8 @@ def sit_down(home: Path) -> Iterator[Sit]:
     """``sit_down()``: open the app in a terminal."""
     people: list[Person] = []
 
-    def sit(*arguments: str) -> Person:
-        people.append(Person(*arguments, home=home))
+    def sit(*arguments: str, nohup: bool = False) -> Person:
+        people.append(Person(*arguments, home=home, nohup=nohup))
         return people[-1]
 
     yield sit
@@ -37,8 +37,8 @@ def sit_down(home: Path) -> Iterator[Sit]:
 def at_training(sit_down: Sit, home: Path) -> Callable[..., tuple[Person, Run]]:
     """``at_training()``: open the app and begin to train ``nano`` on the demo text."""
 
-    def train(*arguments: str) -> tuple[Person, Run]:
-        person = sit_down(*arguments)
+    def train(*arguments: str, nohup: bool = False) -> tuple[Person, Run]:
+        person = sit_down(*arguments, nohup=nohup)
         person.see("Enter")
         person.type("1")
         person.see("Demo")
@@ -112,6 +112,20 @@ def test_on_hangup_save_saves_and_ends(at_training: Callable[..., tuple[Person, 
     assert person.end() == 0
     assert run.status() == "stopped"
     assert run.last() is not None
+
+
+def test_under_nohup_only_the_screen_goes(at_training: Callable[..., tuple[Person, Run]]) -> None:
+    person, run = at_training("--on-hangup", "save", nohup=True)
+    person.type("p")
+    person.see("PAUSED")
+    person.hang_up()
+    began, spent = time.monotonic(), cpu_seconds(person.process.pid)
+    with pytest.raises(TimeoutError):
+        _wait(person, 1.5)
+    assert (cpu_seconds(person.process.pid) - spent) / (time.monotonic() - began) < 0.25
+    run.request("stop")
+    assert person.end() == 0
+    assert run.status() == "stopped"
 
 
 def test_a_stalled_terminal_holds_up_neither_training_nor_its_end(

@@ -160,7 +160,7 @@ class CheckpointScreen(Screen[None]):
         rows: list[Row] = []
         for run in found:
             rows.append(Row(run))
-            if not self._folded.get(run.name, True):
+            if not self._folded.get(run.name, False):
                 rows += [Row(run, checkpoint) for checkpoint in run.checkpoints]
         self.query_one(RunTable).show(
             rows, marked=self._marked, in_use=self.app.in_use, sort=self._sort, reverse=self._reverse
@@ -365,7 +365,7 @@ class CheckpointScreen(Screen[None]):
     def action_fold(self) -> None:
         """Fold the run's checkpoints away, or show them."""
         if (row := self.current) is not None:
-            self._folded[row.run.name] = not self._folded.get(row.run.name, True)
+            self._folded[row.run.name] = not self._folded.get(row.run.name, False)
             self._arrange()
 
     def action_filter(self) -> None:
