@@ -155,12 +155,11 @@ def matching(shelf: Iterable[ShelvedRun], words: str) -> list[ShelvedRun]:
 
 
 def arranged(shelf: Iterable[ShelvedRun], key: SortKey, *, reverse: bool = False) -> list[ShelvedRun]:
-    """Return the runs in order; those without a loss come last in either direction."""
+    """Return the runs in order; those without a loss come last in either direction, and what ships after them."""
     first_to_last = sorted(shelf, key=lambda run: run.name)  # equals stay in the order of their names
     backwards = (key in _LARGEST_FIRST) != reverse
     in_order = sorted(first_to_last, key=lambda run: _value(run, key), reverse=backwards)
-    known = [run for run in in_order if key != "loss" or run.best_loss is not None]
-    return known + [run for run in in_order if key == "loss" and run.best_loss is None]
+    return sorted(in_order, key=lambda run: (run.status == "shipped", key == "loss" and run.best_loss is None))
 
 
 def _value(run: ShelvedRun, key: SortKey) -> tuple[float, str]:

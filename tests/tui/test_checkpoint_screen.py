@@ -189,6 +189,30 @@ async def test_every_run_and_checkpoint_has_a_row(store: Store) -> None:
         assert app.focused is app.runs.query_one(RunTable)
 
 
+async def test_what_ships_is_one_row_that_can_only_speak(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = [replace(run, name="pretrained", status="shipped") for run in read_shelf(store)[:1]]
+    best = replace(shipped[0].checkpoints[1].info, reference="pretrained", run=None)
+    shipped = [replace(shipped[0], checkpoints=(replace(shipped[0].checkpoints[1], info=best, last=True),))]
+    monkeypatch.setattr("shakegpt.tui.screens.checkpoints.read_shelf", lambda store: shipped)
+    app = RunsApp(store)
+    app.in_use = "pretrained"
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        assert app.keys == ["pretrained"]
+        assert "▶ pretrained" in "".join(
+            segment.text for line in app.screen._compositor.render_strips() for segment in line
+        )
+        for key in ("r", "c", "m", "n", "d"):
+            await pilot.press(key)
+            await pilot.pause()
+            assert app.screen is app.runs
+        await pilot.press("enter")
+        await until(pilot, lambda: app.spoken == ["pretrained"])
+        assert app.requests == []
+
+
 async def test_speak_from_a_run_means_its_best(store: Store) -> None:
     app = RunsApp(store)
     async with app.run_test() as pilot:

@@ -160,7 +160,7 @@ class CheckpointScreen(Screen[None]):
         rows: list[Row] = []
         for run in found:
             rows.append(Row(run))
-            if not self._folded.get(run.name, False):
+            if run.status != "shipped" and not self._folded.get(run.name, False):
                 rows += [Row(run, checkpoint) for checkpoint in run.checkpoints]
         self.query_one(RunTable).show(
             rows, marked=self._marked, in_use=self.app.in_use, sort=self._sort, reverse=self._reverse

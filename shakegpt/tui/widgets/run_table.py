@@ -195,13 +195,14 @@ class RunTable(DataTable[Text]):
 
     def _cells(self, row: Row, *, marked: bool, in_use: str | None) -> dict[str, Text]:
         if row.checkpoint is None:
-            return self._run_cells(row.run, marked=marked)
+            return self._run_cells(row.run, marked=marked, speaking=in_use == row.run.name)
         return self._checkpoint_cells(row.run, row.checkpoint, speaking=in_use == row.checkpoint.reference)
 
-    def _run_cells(self, run: ShelvedRun, *, marked: bool) -> dict[str, Text]:
+    def _run_cells(self, run: ShelvedRun, *, marked: bool, speaking: bool) -> dict[str, Text]:
         faint = self._style("faint")
         state = {"training": "training", "finished": "good", "failed": "failed", "killed": "failed"}.get(run.status)
-        name = Text.assemble(("●" if marked else " ", self._style("mark")), " ", (_plain(run.name), Style(bold=True)))
+        sign = "▶" if speaking else "●" if marked else " "
+        name = Text.assemble((sign, self._style("mark")), " ", (_plain(run.name), Style(bold=True)))
         return {
             "name": name,
             "state": Text(run.status, style=self._style(state) if state else faint),
