@@ -12,7 +12,7 @@ from shakegpt.tui.app import ShakegptApp
 
 FOLDER = Path(__file__).parent.parent / "assets" / "screenshots"
 SIZE = (120, 34)
-SPEECH_SECONDS = 6.0
+SPEECH_SECONDS = 3.5
 FIRST_NEWS_SECONDS = 8.0
 
 
@@ -21,6 +21,7 @@ async def draw(run: str) -> None:
     store = Store.default()
     app = ShakegptApp(store, watch=store.run(run))
     async with app.run_test(size=SIZE) as pilot:
+        app.theme = "shakegpt"  # without a terminal, the app would keep to sixteen colours
         await asyncio.sleep(FIRST_NEWS_SECONDS)
         await pilot.pause()
         app.save_screenshot("training.svg", str(FOLDER))
