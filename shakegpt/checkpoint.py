@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
-import safetensors.torch
 import torch
+from safetensors import torch as safetensors_torch
 from torch import Tensor
 
 from shakegpt.config import ModelConfig, Precision, TrainingConfig
@@ -145,6 +145,16 @@ class Checkpoint:
         if any(bool((tensor < 0).any()) for name, tensor in tensors.items() if not name.startswith(_SIGNED)):
             raise _damaged(self.path / TRAINING_FILE, "a mean of squares or a count is negative")
         return TrainingState(record, tensors)
+
+
+@dataclass(frozen=True)
+class Resume:
+    """A checkpoint to go on from, and what to say about it."""
+
+    checkpoint: Checkpoint
+    state: TrainingState
+    reference: str
+    warnings: tuple[str, ...] = ()
 
 
 def build_model(config: ModelConfig, weights: Mapping[str, Tensor]) -> GPT:
@@ -312,7 +322,7 @@ def _is_sensible(record: TrainingRecord) -> bool:
 def _serialise(tensors: Mapping[str, Tensor], record: ModelRecord | TrainingRecord) -> bytes:
     ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(asdict(record), sort_keys=True, ensure_ascii=False, allow_nan=False)
-    return safetensors.torch.save(ready, metadata={_METADATA_KEY: text})
+    return safetensors_torch.save(ready, metadata={_METADATA_KEY: text})
 
 
 def _read_header(data: bytes, path: Path) -> tuple[str, dict[str, tuple[int, ...]]]:
@@ -344,7 +354,7 @@ def _product(shape: tuple[int, ...]) -> int:
 
 def _load_finite(data: bytes, path: Path) -> dict[str, Tensor]:
     try:
-        tensors: dict[str, Tensor] = safetensors.torch.load(data)
+        tensors: dict[str, Tensor] = safetensors_torch.load(data)
     except Exception as error:  # safetensors has an error class of its own that is no subclass of a standard one
         raise _damaged(path, error) from None
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
+from safetensors import torch as safetensors_torch
 from torch import Tensor
 
 from shakegpt.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -111,7 +111,7 @@ def export_files(checkpoint: Checkpoint, *, name: str, origin: Origin) -> dict[s
     generation = {"bos_token_id": None, "eos_token_id": None}
     return {
         CONFIG_FILE: _json(described),
-        WEIGHTS_FILE: safetensors.torch.save(weights, metadata={"format": "pt"}),
+        WEIGHTS_FILE: safetensors_torch.save(weights, metadata={"format": "pt"}),
         TOKENIZER_FILE: _json(_tokenizer(checkpoint.vocabulary)),
         "tokenizer_config.json": _json(tokenizer_config),
         "generation_config.json": _json(generation),
@@ -307,7 +307,7 @@ def _weights(data: bytes, config: ModelConfig) -> dict[str, Tensor]:
     if config.parameters * 2 > len(data):  # at the least two bytes a weight
         raise ValueError(f"its {WEIGHTS_FILE} is too small for the model that its {CONFIG_FILE} describes.")
     try:
-        tensors = safetensors.torch.load(data)
+        tensors = safetensors_torch.load(data)
     except Exception as error:  # safetensors has an error class of its own that is no subclass of a standard one
         raise ValueError(f"its {WEIGHTS_FILE} is damaged ({error}).") from None
     found = {

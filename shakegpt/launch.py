@@ -92,7 +92,8 @@ def _begin(store: Store, request: TrainingRequest, on_progress: OnProgress | Non
 
 
 def _go_on(store: Store, request: TrainingRequest, reference: str, on_progress: OnProgress | None) -> "Trainer":
-    from shakegpt.trainer import Resume, Trainer
+    from shakegpt.checkpoint import Resume
+    from shakegpt.trainer import Trainer
     from shakegpt.version import versions
 
     warnings: list[str] = []

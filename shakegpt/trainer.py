@@ -5,11 +5,10 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 
 import torch
 
-from shakegpt.checkpoint import Checkpoint, TrainingRecord, TrainingState, build_model
+from shakegpt.checkpoint import Checkpoint, Resume, TrainingRecord, TrainingState, build_model
 from shakegpt.config import ModelConfig, SamplingConfig, TrainingConfig
 from shakegpt.corpus import Corpus, draw_batch
 from shakegpt.device import Placement
@@ -46,16 +45,6 @@ from shakegpt.workers import Workers
 
 _SAMPLE_SETTINGS = SamplingConfig(temperature=0.8, top_p=0.95)
 _LOG_EVERY_ON_GPU = 10  # fetching a loss makes the GPU wait for the CPU
-
-
-@dataclass(frozen=True)
-class Resume:
-    """A checkpoint to go on from, and what to say about it."""
-
-    checkpoint: Checkpoint
-    state: TrainingState
-    reference: str
-    warnings: tuple[str, ...] = ()
 
 
 class Trainer:

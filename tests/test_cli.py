@@ -136,7 +136,8 @@ def test_generate_continues_a_prompt_on_standard_output(store: Store, run_cli: R
 
 
 def test_generate_json(store: Store, invoke: Invoke) -> None:
-    done = invoke("generate", "--prompt", "ROMEO:", "--length", "30", "--seed", "1", "--json")
+    macbeth = ("--checkpoint", "macbeth", "--prompt", "ROMEO:", "--length", "30", "--seed", "1")
+    done = invoke("generate", *macbeth, "--json")
     (said,) = objects(done.stdout)
     assert set(said) == GENERATE_FIELDS
     best = store.run("macbeth").best()
@@ -144,7 +145,7 @@ def test_generate_json(store: Store, invoke: Invoke) -> None:
     assert (said["checkpoint"], said["prompt"], said["seed"], said["finish"]) == (best.reference, "ROMEO:", 1, "length")
     assert said["characters"] == len(said["text"]) == 30
     assert said["characters_per_second"] == pytest.approx(30 / said["seconds"], rel=0.01)
-    again = invoke("generate", "--prompt", "ROMEO:", "--length", "30", "--seed", "1")
+    again = invoke("generate", *macbeth)
     assert again.stdout.rstrip("\n") == ("ROMEO:" + said["text"]).rstrip("\n")
 
 

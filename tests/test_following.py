@@ -151,25 +151,6 @@ def test_a_run_that_is_taken_up_again_is_training_again(followed: Run) -> None:
     assert follower.latest.state == "training"
 
 
-def test_commands_are_passed_on_and_a_pause_shows_until_it_moves(followed: Run) -> None:
-    follower = Follower(followed)
-    with followed.hold():
-        for event in (STARTED, STEP):
-            followed.log.append(event)
-        follower.look()
-        for command, asked in ((follower.save, "save"), (follower.stop, "stop"), (follower.pause, "pause")):
-            command()
-            assert followed.take_request() == asked
-        assert follower.latest.state == "paused"
-        followed.log.append(replace(STEP, step=2))
-        follower.look()
-        assert follower.latest.state == "training"
-        follower.pause()
-        follower.resume()
-        assert followed.take_request() == "resume"
-        assert follower.latest.state == "training"
-
-
 def test_a_run_that_nobody_trains_takes_no_commands(followed: Run) -> None:
     with pytest.raises(ShakegptError, match="is not training"):
         Follower(followed).pause()

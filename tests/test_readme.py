@@ -50,6 +50,7 @@ def workplace(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return folder
 
 
+@pytest.mark.xdist_group("readme")  # one after another, on one machine's folder
 @pytest.mark.parametrize("command", [command for command in readme_commands() if not ELSEWHERE.search(command)])
 def test_a_command_of_the_readme_runs(command: str, workplace: Path) -> None:
     environment = {**os.environ, "SHAKEGPT_HOME": str(workplace / "home")}

@@ -108,6 +108,8 @@ def test_the_link_drops_and_training_goes_on_to_its_end(at_training: Callable[..
 
 def test_on_hangup_save_saves_and_ends(at_training: Callable[..., tuple[Person, Run]]) -> None:
     person, run = at_training("--on-hangup", "save")
+    person.type("p")  # or the short run ends by itself before the link does
+    person.see("PAUSED")
     person.hang_up()
     assert person.end() == 0
     assert run.status() == "stopped"
