@@ -24,13 +24,13 @@ from shakegpt.store import Store
 
 SETTLING_SECONDS = 8.0
 WATCHED_SECONDS = 20.0
-KEYS = ("\x1b[C", "\x1b[D")
+KEYS = ("\t", "\x1b[Z")  # to the next panel and back: each paints
 PRESSES = 20
 
 
 def speed(run: Run) -> float:
     """Return the median characters a second of a run's later steps."""
-    rates = [event.tokens_per_second for event in run.events() if isinstance(event, Step)]
+    rates = [event.tokens_per_second for event in run.log.events() if isinstance(event, Step)]
     return statistics.median(rates[len(rates) // 3 :])
 
 
