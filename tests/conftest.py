@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -26,6 +28,10 @@ from shakegpt.vocabulary import Vocabulary
 # Two cores that others share say nothing about an example's speed; equal runs try equal examples.
 settings.register_profile("suite", deadline=None, derandomize=True, database=None, max_examples=60)
 settings.load_profile("suite")
+
+# Under nohup a hang-up is ignored, here and in every process begun here; the tests of hang-ups need what a login has.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 COMMAND_SECONDS = 100
 NANO_CHANGES = {

@@ -97,7 +97,6 @@ STATES: list[tuple[Prepare, tuple[int, int]]] = [
     (scene, (80, 24)),
     (scene, (120, 40)),
     (casting, (80, 24)),
-    (duel, (80, 24)),
     (duel, (200, 60)),
     (unknown, (80, 24)),
 ]
