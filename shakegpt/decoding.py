@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from shakegpt.chorus import MOST_STREAMS, Chorus
 from shakegpt.model import GPT, Block, causal_mask
 from shakegpt.solo import Solo
 from shakegpt.workers import keep_freed_memory
@@ -46,8 +47,10 @@ class Decoder:
         if on_cpu:
             torch.set_num_threads(1)
             keep_freed_memory()  # for many streams, a quarter of the time
-        alone = on_cpu and batch_size == 1 and weight.dtype == torch.float32
-        self._solo = Solo(model, self._keys, self._values) if alone else None
+        quick = on_cpu and weight.dtype == torch.float32
+        self._solo = Solo(model, self._keys, self._values) if quick and batch_size == 1 else None
+        together = quick and 1 < batch_size <= MOST_STREAMS
+        self._chorus = Chorus(model, self._keys, self._values) if together else None
 
     def read(self, ids: Tensor) -> Tensor:
         """Read characters and return the logits of the one after them.
@@ -80,6 +83,8 @@ class Decoder:
             start, end = 0, ids.shape[1]
         self._window[:, start:end] = ids
         self._length = end
+        if self._chorus is not None and end - start == 1:
+            return torch.from_numpy(self._chorus.step(ids[:, 0], start))
         return self._forward(torch.from_numpy(ids).to(self._device), start, end)
 
     def _forward(self, ids: Tensor, start: int, end: int) -> Tensor:

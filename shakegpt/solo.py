@@ -38,9 +38,10 @@ class Solo:
         use_one_blas_thread()
         config = model.config
         C, H = config.d_model, config.n_head  # noqa: N806
-        self._tokens, self._positions = _array(model.token_embedding.weight), _array(model.position_embedding.weight)
+        self._tokens = array_of(model.token_embedding.weight)
+        self._positions = array_of(model.position_embedding.weight)
         self._layers = [_Layer(block) for block in model.blocks]  # type: ignore[arg-type]
-        self._final_norm = _norm(model.final_norm)
+        self._final_norm = norm_arguments(model.final_norm)
         self._keys, self._values = keys.unbind(), values.unbind()
         self._key_rows, self._value_rows = keys.numpy(), values.numpy()
         self._pasts: dict[int, list[tuple[Tensor, Tensor]]] = {}
@@ -106,22 +107,24 @@ class _Layer:
     """A block's weights as numpy sees them."""
 
     def __init__(self, block: Block) -> None:
-        self.attention_norm, self.mlp_norm = _norm(block.attention_norm), _norm(block.mlp_norm)
+        self.attention_norm, self.mlp_norm = norm_arguments(block.attention_norm), norm_arguments(block.mlp_norm)
         self.attention_in, self.attention_in_bias = _linear(block.attention.query_key_value)
         self.attention_out, self.attention_out_bias = _linear(block.attention.projection)
         self.mlp_in, self.mlp_in_bias = _linear(block.mlp.expansion)
         self.mlp_out, self.mlp_out_bias = _linear(block.mlp.projection)
 
 
-def _array(weight: Tensor) -> Array:
+def array_of(weight: Tensor) -> Array:
+    """Return a weight as numpy sees it: the same memory."""
     return weight.detach().numpy()
 
 
 def _linear(layer: nn.Linear) -> tuple[Array, Array]:
-    return _array(layer.weight), _array(layer.bias)
+    return array_of(layer.weight), array_of(layer.bias)
 
 
-def _norm(norm: nn.LayerNorm) -> _Norm:
+def norm_arguments(norm: nn.LayerNorm) -> _Norm:
+    """Return what ``torch.layer_norm`` wants besides the activations."""
     return list(norm.normalized_shape), norm.weight.detach(), norm.bias.detach(), norm.eps
 
 

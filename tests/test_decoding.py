@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from shakegpt.chorus import MOST_STREAMS
 from shakegpt.config import PRESETS, ModelConfig
 from shakegpt.decoding import Decoder
 from shakegpt.model import GPT
@@ -30,9 +31,11 @@ def model() -> GPT:
     return GPT(PRESETS["nano"].model_config(65), seed=1).eval()
 
 
-def test_one_by_one_equals_the_full_forward(model: GPT) -> None:
-    ids = random_ids(64, vocab_size=65)
-    decoder = Decoder(model)
+@pytest.mark.parametrize("rows", [1, 2, 16, MOST_STREAMS + 1])
+def test_one_by_one_equals_the_full_forward(model: GPT, rows: int) -> None:
+    """Alone, as a chorus, and as more than a chorus takes."""
+    ids = random_ids(64, rows=rows, vocab_size=65)
+    decoder = Decoder(model, batch_size=rows)
     for end in range(1, 65):
         assert_close(decoder.read(ids[:, end - 1 : end]), last_logits(model, ids[:, :end]))
 
@@ -60,13 +63,14 @@ def test_a_text_longer_than_a_window_counts_from_its_last_window(model: GPT) -> 
     assert_close(Decoder(model).read(ids), last_logits(model, ids[:, -64:]))
 
 
+@pytest.mark.parametrize("rows", [1, 3])
 @pytest.mark.parametrize("block_size", [1, 2, 3, 8])
-def test_past_the_window_the_last_half_is_read_again(block_size: int) -> None:
+def test_past_the_window_the_last_half_is_read_again(block_size: int, rows: int) -> None:
     """The context runs from half a window to a whole one and back, for ever: what the module promises."""
     config = ModelConfig(vocab_size=13, n_layer=2, n_head=3, d_model=12, d_ff=20, block_size=block_size)
     model = GPT(config, seed=4).eval()
-    ids = random_ids(5 * block_size + 3)
-    decoder, context = Decoder(model), 0
+    ids = random_ids(5 * block_size + 3, rows=rows)
+    decoder, context = Decoder(model, batch_size=rows), 0
     for end in range(1, ids.shape[1] + 1):
         context = context + 1 if context < block_size else max(1, block_size // 2)
         assert_close(decoder.read(ids[:, end - 1 : end]), last_logits(model, ids[:, end - context : end]))
