@@ -28,7 +28,7 @@ class AdamW:
         self.learning_rate = 0.0
 
     @torch.no_grad()
-    def step(self, skip: Tensor | None = None) -> None:
+    def step(self, skip: Tensor) -> None:
         """Move every parameter by its ``.grad``.
 
         Args:
@@ -43,7 +43,7 @@ class AdamW:
                 [],
                 [self.steps[parameter] for parameter in parameters],
                 fused=True,
-                found_inf=None if skip is None else skip.float(),
+                found_inf=skip.float(),
                 amsgrad=False,
                 beta1=self._betas[0],
                 beta2=self._betas[1],

@@ -144,7 +144,8 @@ def draw_batch(
         Inputs and targets, (B, T) int64 each; a target is the character after its input.
     """
     generator = torch.Generator().manual_seed(derive_seed(seed, "batch", step))
-    starts = torch.randint(len(ids) - block_size, (batch_size, 1), generator=generator)
+    pinned = torch.device(device).type == "cuda"  # or the copy would wait for the GPU
+    starts = torch.randint(len(ids) - block_size, (batch_size, 1), generator=generator, pin_memory=pinned)
     places = starts.to(device, non_blocking=True) + torch.arange(block_size + 1, device=device)  # (B, T + 1)
     windows = ids[places]
     return windows[:, :-1], windows[:, 1:]

@@ -3,7 +3,8 @@
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -43,6 +44,8 @@ def choose_placement(device: DeviceName = "auto", precision: PrecisionName = "au
     else:
         settled, because = precision, f"{precision} as asked"
         _check_precision(chosen, precision)
+        if chosen.type == "cuda" and precision == "fp32":
+            because += ", its products in TF32"
     return Placement(
         device=chosen,
         name=device_name(chosen),
@@ -66,6 +69,24 @@ def device_name(device: torch.device) -> str:
     if device.type == "mps":
         return "Apple GPU"
     return _cpu_name()
+
+
+@contextmanager
+def tf32_products(device: torch.device) -> Iterator[None]:
+    """Let a CUDA GPU that has TF32 (10 bits of mantissa) multiply fp32 matrices in it meanwhile; else change nothing.
+
+    For training only, where it is several times as fast and as good as bf16 or better; evaluation and speech stay in
+    full fp32. Through torch's older switch: its compiler trips over the newer one (torch 2.10, issue 166387).
+    """
+    if device.type != "cuda":
+        yield
+        return
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def _choose_device(device: DeviceName) -> tuple[torch.device, str]:

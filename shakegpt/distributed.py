@@ -24,6 +24,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from shakegpt.compiling import Compiler
 from shakegpt.config import ModelConfig, Precision
 from shakegpt.errors import ShakegptError
 from shakegpt.gradients import Gradients
@@ -31,7 +32,7 @@ from shakegpt.model import GPT
 from shakegpt.workers import Workers
 
 _END, _MODEL, _STEP = range(3)
-_HEADER_NUMBERS = 6
+_HEADER_NUMBERS = 5
 _PATIENCE = timedelta(days=30)  # a rank that died is noticed at once; one that waits may wait out a pause
 
 
@@ -82,23 +83,28 @@ class SharedGradients(Gradients):
         precision: as in ``Gradients``.
         seed: as in ``Gradients``.
         workers: this rank's threads.
+        compiler: this rank's; the others compile for as many steps.
 
     Raises:
         LostRankError: a rank has ended; so do ``compute`` and its like.
     """
 
-    def __init__(self, model: GPT, *, precision: Precision, seed: int, workers: Workers | None = None) -> None:
-        super().__init__(model, precision=precision, seed=seed, workers=workers)
-        record = json.dumps({"model": asdict(model.config), "precision": precision, "seed": seed}).encode()
+    def __init__(
+        self, model: GPT, *, precision: Precision, seed: int, workers: Workers | None = None, compiler: Compiler
+    ) -> None:
+        super().__init__(model, precision=precision, seed=seed, workers=workers, compiler=compiler)
+        told = {"model": asdict(model.config), "precision": precision, "seed": seed, "steps": compiler.steps}
+        record = json.dumps(told).encode()
         _send(_MODEL, len(record))
         _broadcast(torch.tensor(list(record), dtype=torch.uint8, device=_device()))
 
     def compute(self, inputs: Tensor, targets: Tensor, **options: Any) -> Tensor:
         """Set every ``.grad`` to that of the whole batch and return its mean loss; see ``Gradients.compute``."""
         rows, length = inputs.shape
-        _send(_STEP, options["step"], options.get("accumulate", 1), options.get("scale", 1.0), rows, length)
+        _send(_STEP, options["step"], options.get("accumulate", 1), rows, length)
         _broadcast(torch.stack([inputs, targets]))
-        _broadcast(_flatten(self.parameters))
+        scale = torch.ones((), device=inputs.device) * options.get("scale", 1.0)
+        _broadcast(_flatten([*self.parameters, scale]))
         try:
             loss = super().compute(inputs, targets, share=share_of(0, dist.get_world_size(), rows), **options)
         except Exception:  # such as too little memory: the others must not wait for this rank's share
@@ -133,20 +139,23 @@ def _receive_model(size: int, workers: Workers) -> Gradients:
     _broadcast(record)
     wanted = json.loads(bytes(record.tolist()))
     model = GPT(ModelConfig(**wanted["model"])).to(_device())
-    return Gradients(model, precision=wanted["precision"], seed=wanted["seed"], workers=workers)
+    compiler = Compiler(_device(), wanted["steps"])
+    return Gradients(model, precision=wanted["precision"], seed=wanted["seed"], workers=workers, compiler=compiler)
 
 
-def _serve_step(gradients: Gradients, step: float, accumulate: float, scale: float, rows: float, length: float) -> None:
+def _serve_step(gradients: Gradients, step: float, accumulate: float, rows: float, length: float) -> None:
     batch = torch.zeros((2, int(rows), int(length)), dtype=torch.int64, device=_device())
     _broadcast(batch)
-    weights = _flatten(gradients.parameters)
+    weights = _flatten([*gradients.parameters, torch.ones((), device=_device())])
     _broadcast(weights)
     with torch.no_grad():
-        parts = torch.split(weights, [parameter.numel() for parameter in gradients.parameters])
+        *parts, scale = torch.split(weights, [*(parameter.numel() for parameter in gradients.parameters), 1])
         for parameter, part in zip(gradients.parameters, parts, strict=True):
             parameter.copy_(part.view_as(parameter))
     share = share_of(dist.get_rank(), dist.get_world_size(), int(rows))
-    loss = gradients.compute(batch[0], batch[1], step=int(step), accumulate=int(accumulate), scale=scale, share=share)
+    loss = gradients.compute(
+        batch[0], batch[1], step=int(step), accumulate=int(accumulate), scale=scale[0], share=share
+    )
     _reduce(gradients.total, loss)
 
 
@@ -157,7 +166,9 @@ def _send(kind: int, *numbers: float) -> None:
     """Tell all other ranks what comes next."""
     header = [float(kind), *numbers]
     header += [0.0] * (_HEADER_NUMBERS - len(header))
-    _broadcast(torch.tensor(header, dtype=torch.float64, device=_device()))
+    on_gpu = _device().type == "cuda"
+    told = torch.tensor(header, dtype=torch.float64, pin_memory=on_gpu)
+    _broadcast(told.to(_device(), non_blocking=True))  # from pinned memory: rank 0 does not wait for its GPU
 
 
 def _receive() -> list[float]:

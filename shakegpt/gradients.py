@@ -6,12 +6,16 @@ pieces in fp32 buffers of its own, and the buffers are added in the order of the
 bytes.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from shakegpt.compiling import Compiler
 from shakegpt.config import Precision
-from shakegpt.dropout import Noise
+from shakegpt.device import tf32_products
+from shakegpt.dropout import Noise, make_noise
 from shakegpt.model import GPT
 from shakegpt.workers import Workers, keep_freed_memory
 
@@ -31,12 +35,22 @@ class Gradients:
         precision: of the linear layers and the attention.
         seed: the run's seed; dropout masks depend on it, the step and the sequence.
         workers: the threads that share the work on a CPU.
+        compiler: what compiles the passes on a GPU; nothing is compiled where left out.
     """
 
-    def __init__(self, model: GPT, *, precision: Precision, seed: int, workers: Workers | None = None) -> None:
+    def __init__(
+        self,
+        model: GPT,
+        *,
+        precision: Precision,
+        seed: int,
+        workers: Workers | None = None,
+        compiler: Compiler | None = None,
+    ) -> None:
         self._seed = seed
         self._workers = workers or Workers()
         self._device = model.token_embedding.weight.device
+        self._compiler = compiler or Compiler(self._device, steps=0)
         self.parameters: list[Tensor] = list(model.parameters())
         """The model's own."""
         # Shorter copies of the linear layers' weights, shared by the threads; the rest is the model's own memory.
@@ -75,7 +89,7 @@ class Gradients:
         *,
         step: int,
         accumulate: int = 1,
-        scale: float = 1.0,
+        scale: float | Tensor = 1.0,
         share: range | None = None,
     ) -> Tensor:
         """Set every ``.grad`` to the gradient of the batch's mean loss, times ``scale``, and return that loss.
@@ -85,7 +99,7 @@ class Gradients:
             targets: the characters that follow, (B, T) int64.
             step: names the dropout masks.
             accumulate: the least number of pieces that B is cut into.
-            scale: keeps small fp16 gradients from vanishing.
+            scale: keeps small fp16 gradients from vanishing; a scalar on the device where nobody knows it yet.
             share: the sequences that go through here, where other processes see to the others: the loss and the
                 gradient are then this share's part of the whole. All of them where left out.
 
@@ -111,7 +125,8 @@ class Gradients:
             return total
 
         shares = self._workers.share(len(here))
-        losses = self._workers.map(work, range(len(shares)))
+        with tf32_products(self._device):
+            losses = self._workers.map(work, range(len(shares)))
         for flat in self._flat[1 : len(shares)]:
             self._flat[0] += flat
         for parameter, gradient in zip(self.parameters, self._sums[0], strict=True):
@@ -119,17 +134,40 @@ class Gradients:
         return torch.stack(losses).sum() / (B * T)
 
     def _add_piece(
-        self, replica: GPT, sums: list[Tensor], inputs: Tensor, targets: Tensor, piece: range, step: int, scale: float
+        self,
+        replica: GPT,
+        sums: list[Tensor],
+        inputs: Tensor,
+        targets: Tensor,
+        piece: range,
+        step: int,
+        scale: float | Tensor,
     ) -> Tensor:
         """Add the gradient of a piece's loss, times ``scale``, to ``sums``; return the loss summed over characters."""
         rows = slice(piece.start, piece.stop)
-        noise = Noise(self._seed, step, piece, self._device)
-        logits = replica(inputs[rows], noise)  # (rows, T, V)
-        loss = functional.cross_entropy(logits.flatten(0, 1).float(), targets[rows].flatten(), reduction="sum")
         parameters = list(replica.parameters())
-        gradients = torch.autograd.grad(loss * scale, parameters)
-        torch._foreach_add_(sums, list(gradients))
-        return loss.detach()
+
+        def differentiate(forward: Callable[[GPT, Tensor, Tensor, Noise], Tensor]) -> tuple[Tensor, list[Tensor]]:
+            noise = make_noise(self._seed, step, piece, self._device)
+            loss = forward(replica, inputs[rows], targets[rows], noise)
+            return loss.detach(), list(torch.autograd.grad(loss * scale, parameters))
+
+        loss, gradients = self._compiler.run(differentiate, summed_loss)
+        torch._foreach_add_(sums, gradients)
+        return loss
+
+
+def summed_loss(model: GPT, inputs: Tensor, targets: Tensor, noise: Noise) -> Tensor:
+    """Return the cross-entropy of a forward pass, in nats, summed over its characters: a scalar in fp32.
+
+    Args:
+        model: what to pass through.
+        inputs: token ids, (B, T) int64.
+        targets: the characters that follow, (B, T) int64.
+        noise: the dropout masks.
+    """
+    logits = model(inputs, noise)  # (B, T, V)
+    return functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="sum")
 
 
 def _is_linear(name: str) -> bool:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from shakegpt.events import Event, event_from_json
+from shakegpt.events import Event, Saved, Warning, event_from_json
 from shakegpt.files import FILE_MODE, open_regular
 
 _LONGEST_LINE = 1024**2
@@ -27,6 +27,7 @@ class EventLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor = -1
+        self._in_trouble = False
         self._unwritten: deque[bytes] = deque(maxlen=_MOST_UNWRITTEN)
 
     def append(self, event: Event, *, sync: bool = False) -> None:
@@ -48,6 +49,24 @@ class EventLog:
             self._unwritten.popleft()
         if sync:
             os.fsync(self._descriptor)
+
+    def record(self, event: Event) -> Iterator[Event]:
+        """Write an event and yield it; one about a checkpoint waits until all of the log is on the disk.
+
+        A log that cannot be written must not end the training: a warning follows the first event that was not.
+        """
+        try:
+            self.append(event, sync=isinstance(event, Saved))
+            trouble = ""
+        except OSError as error:
+            trouble = (
+                f"The log {self.path} cannot be written ({error.strerror}); training goes on, and what belongs there "
+                "is kept until it can."
+            )
+        yield event
+        if trouble and not self._in_trouble:
+            yield Warning(step=event.step, kind="save", message=trouble)
+        self._in_trouble = bool(trouble)
 
     def _write(self, line: bytes) -> None:
         """Write a whole line or none of it, closing first a line that a killed writer left torn."""

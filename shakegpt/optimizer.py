@@ -35,12 +35,12 @@ class Optimizer:
         self._scaler = torch.amp.GradScaler(
             self._device.type, init_scale=_FIRST_SCALE, growth_interval=_GROWTH_INTERVAL, enabled=precision == "fp16"
         )
-        self._scaler.scale(torch.ones((), device=self._device))  # without a first loss, it has no scale to unscale by
+        self._one = torch.ones((), device=self._device)
+        self._scaler.scale(self._one)  # without a first loss, it has no scale to unscale by
         self._clip = config.grad_clip or float("inf")
         self.finite = torch.ones((), dtype=torch.bool, device=self._device)
         """Whether the last step was taken: a number still on the device, so that nobody has to wait for it."""
-        self.overflowed = False
-        """Whether that was for a loss scale too high for fp16, now lowered: part of the recipe, and no trouble."""
+        self._overflowed = ~self.finite
 
     @property
     def skipped(self) -> bool:
@@ -48,28 +48,34 @@ class Optimizer:
         return not bool(self.finite)
 
     @property
-    def loss_scale(self) -> float:
-        """What the loss is multiplied by before it is differentiated; 1 but in fp16."""
-        return float(self._scaler.get_scale())
+    def overflowed(self) -> bool:
+        """Whether that was for a loss scale too high for fp16, now lowered: part of the recipe. Waits for a GPU."""
+        return bool(self._overflowed)
+
+    @property
+    def loss_scale(self) -> Tensor | float:
+        """What the loss is multiplied by before it is differentiated: a scalar on the device in fp16, else 1."""
+        return self._scale() if self._scaler.is_enabled() else 1.0
+
+    def _scale(self) -> Tensor:
+        return self._scaler.scale(self._one)  # what it answers at once: get_scale() waits for a GPU
 
     def step(self, learning_rate: float, loss: Tensor) -> Tensor:
         """Clip the gradients and step, unless the loss or the gradient is not finite; return the norm before clipping.
 
-        The check comes before the step: a NaN never reaches a weight or a moment.
+        The check comes before the step: a NaN never reaches a weight or a moment. It is made on the device, where the
+        step is skipped as well, so nothing here waits for a GPU: not the scaler's own ``step``, which would ask.
         """
         self._adamw.learning_rate = learning_rate
-        adamw = cast(torch.optim.Optimizer, self._adamw)  # as far as a scaler knows
-        self._scaler.unscale_(adamw)
+        self._scaler.unscale_(cast(torch.optim.Optimizer, self._adamw))  # as far as a scaler knows
         norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), self._clip)
         self.finite = torch.isfinite(loss) & torch.isfinite(norm)
-        if not self._scaler.is_enabled():
-            self._adamw.step(skip=~self.finite)
-            return norm
-        before = self._scaler.get_scale()
-        if not self.skipped:
-            self._scaler.step(adamw)
-        self._scaler.update()  # after an overflow lower, after many steps without one higher
-        self.overflowed = bool(torch.isfinite(loss)) and _LEAST_SCALE <= self._scaler.get_scale() < before
+        self._adamw.step(skip=~self.finite)
+        if self._scaler.is_enabled():
+            before = self._scale()
+            self._scaler.update()  # after an overflow lower, after many steps without one higher
+            after = self._scale()
+            self._overflowed = torch.isfinite(loss) & (after < before) & (after >= _LEAST_SCALE)
         return norm
 
     def tensors(self) -> dict[str, Tensor]:

@@ -8,42 +8,29 @@ from contextlib import closing
 
 import torch
 
-from shakegpt.checkpoint import Checkpoint, Resume, TrainingRecord, TrainingState, build_model
-from shakegpt.config import ModelConfig, SamplingConfig, TrainingConfig
+from shakegpt.checkpoint import Checkpoint, Resume, TrainingState, build_model
+from shakegpt.compiling import Compiler
+from shakegpt.config import ModelConfig, TrainingConfig
 from shakegpt.corpus import Corpus, draw_batch
 from shakegpt.device import Placement
 from shakegpt.distributed import LostRankError, SharedGradients, is_distributed
 from shakegpt.errors import ShakegptError, describe_failure
 from shakegpt.evaluation import evaluate
-from shakegpt.events import (
-    Evaluation,
-    Event,
-    Failed,
-    Finished,
-    Outcome,
-    Sample,
-    Saved,
-    Started,
-    Step,
-    Warning,
-    perplexity,
-)
+from shakegpt.events import Evaluation, Event, Failed, Finished, Outcome, Saved, Step, Warning, perplexity
 from shakegpt.gradients import Gradients
-from shakegpt.manifest import SCHEMA
 from shakegpt.model import GPT
 from shakegpt.optimizer import Optimizer
 from shakegpt.pace import Pace
 from shakegpt.randomness import derive_seed
 from shakegpt.recovery import MOST_ROLLBACKS, Recovery, is_out_of_memory, more_parts
 from shakegpt.run import Run
-from shakegpt.sampling import Speaker, Stream
+from shakegpt.sampling import Speaker
 from shakegpt.saver import Saver
 from shakegpt.schedule import learning_rate_at
+from shakegpt.session import Session
 from shakegpt.standing import Standing
-from shakegpt.version import versions
 from shakegpt.workers import Workers
 
-_SAMPLE_SETTINGS = SamplingConfig(temperature=0.8, top_p=0.95)
 _LOG_EVERY_ON_GPU = 10  # fetching a loss makes the GPU wait for the CPU
 
 
@@ -75,7 +62,7 @@ class Trainer:
         resume: Resume | None = None,
     ) -> None:
         corpus.require(model_config.block_size)
-        self.run, self.config, self.corpus, self.placement, self.preset = run, config, corpus, placement, preset
+        self.run, self.config, self.corpus, self.placement = run, config, corpus, placement
         self.step = self.tokens = 0
         self._standing = Standing(placement.device)
         self._recovery = Recovery(run)
@@ -88,9 +75,20 @@ class Trainer:
         self._validation_ids = corpus.validation.to(placement.device)
         self._pace = Pace(config.batch_size * model_config.block_size)
         self._evaluation_seconds = 0.0
-        self._log_trouble = ""
         self._workers = Workers(placement.threads)
         self._saver = Saver(run, keep=config.keep, every_seconds=config.save_seconds)
+        taken = resume.state.record.step if resume else 0
+        self._compiler = Compiler(placement.device, config.steps - taken)
+        self._session = Session(
+            run=run.name,
+            config=config,
+            corpus=corpus,
+            model_config=model_config,
+            placement=placement,
+            preset=preset,
+            compiling=self._compiler.reason,
+            resumed_from=resume.reference if resume else None,
+        )
         if resume is None:
             self._begin()
         else:
@@ -130,22 +128,22 @@ class Trainer:
                         event = next(events, None)
                     if event is None:
                         return
-                    yield from self._recorded(event)
+                    yield from self.run.log.record(event)
             except GeneratorExit:  # closed from outside: save, record, and go
                 self._stop.set()
                 events.close()
                 last_words = () if isinstance(event, Finished | Failed) else self._finish()
                 for event in last_words:
-                    deque(self._recorded(event), maxlen=0)
+                    deque(self.run.log.record(event), maxlen=0)
                 raise
             except Exception as error:  # whoever iterates tells of it; the log must not end without a word
-                deque(self._recorded(Failed(step=self.step, message=describe_failure(error))), maxlen=0)
+                deque(self.run.log.record(Failed(step=self.step, message=describe_failure(error))), maxlen=0)
                 raise
 
     def _train(self) -> Generator[Event, None, None]:
-        yield self._started()
+        yield self._session.started(self.step)
         if self._resume is None:
-            yield self._sample()
+            yield self._session.sample(self.model, self.step)
         else:
             yield from (self._warning("resume", text) for text in self._resume.warnings)
             if not self._is_saved():  # a fork keeps a copy of what it began from
@@ -193,16 +191,18 @@ class Trainer:
             yield self._split_further(error)
             return
         grad_norm = self._optimizer.step(rate, loss)
+        self._standing.note_step(loss, self._optimizer.finite)
         self.step = step
         self.tokens += inputs.numel()
+        shown = self._shows(step)
+        taken = shown and not self._optimizer.skipped  # here, and nowhere before, a GPU is waited for
         self._pace.note_step(time.perf_counter() - began)
-        self._standing.note_step(loss, self._optimizer.finite)
-        if not self._shows(step):
-            return
-        if not self._optimizer.skipped:
+        if failure := self._compiler.take_failure():
+            yield self._warning("compile", failure)
+        if taken:
             self._recovery.note_finite()
             yield self._step_event(loss.item(), grad_norm.item(), rate)
-        elif not self._optimizer.overflowed:
+        elif shown and not self._optimizer.overflowed:
             yield from self._recover()
 
     def _shows(self, step: int) -> bool:
@@ -231,7 +231,7 @@ class Trainer:
             tokens=self.tokens,
         )
         if self.config.sample_length:
-            yield self._sample()
+            yield self._session.sample(self.model, self.step)
 
     def _is_saved(self) -> bool:
         return self._saver.newest == (self.step, self._standing.known_val_loss)
@@ -340,7 +340,11 @@ class Trainer:
         self.model = model.to(self.placement.device)
         gradients = SharedGradients if is_distributed() else Gradients
         self._gradients = gradients(
-            self.model, precision=self.placement.precision, seed=self.config.seed, workers=self._workers
+            self.model,
+            precision=self.placement.precision,
+            seed=self.config.seed,
+            workers=self._workers,
+            compiler=self._compiler,
         )
         self._optimizer = Optimizer(self.model, self.config, precision=self.placement.precision)
 
@@ -359,67 +363,19 @@ class Trainer:
             self._saver.newest = (record.step, self._standing.val_loss)
 
     def _state(self) -> TrainingState:
-        total, count = self._standing.train_losses()
-        record = TrainingRecord(
-            schema=SCHEMA,
+        record = self._session.record(
             step=self.step,
             tokens=self.tokens,
-            training=self.config,
-            preset=self.preset,
-            corpus=self.corpus.name,
-            corpus_sha256=self.corpus.sha256,
-            precision=self.placement.precision,
-            device=self.placement.device.type,
-            threads=self.placement.threads,
-            versions=versions(),
-            best_step=self._standing.best_step,
-            best_val_loss=self._standing.best_val_loss,
-            train_loss_sum=total,
-            train_loss_count=count,
             accumulate=self._accumulate,
-            non_finite=self._recovery.streak,
-            rollbacks=self._recovery.rollbacks,
-            learning_rate_scale=self._recovery.rate_scale,
+            standing=self._standing,
+            recovery=self._recovery,
         )
         return TrainingState(record, self._optimizer.tensors())
 
     # Words
 
-    def _recorded(self, event: Event) -> Iterator[Event]:
-        """Write an event to the log and yield it; a log that cannot be written must not end the training."""
-        try:
-            self.run.log.append(event, sync=isinstance(event, Saved))
-            trouble = ""
-        except OSError as error:
-            trouble = (
-                f"The log {self.run.metrics_path} cannot be written ({error.strerror}); training goes on, and what "
-                "belongs there is kept until it can."
-            )
-        yield event
-        if trouble and not self._log_trouble:
-            yield self._warning("save", trouble)
-        self._log_trouble = trouble
-
     def _warning(self, kind: str, message: str) -> Event:
         return Warning(step=self.step, kind=kind, message=message)  # type: ignore[arg-type]
-
-    def _started(self) -> Event:
-        return Started(
-            step=self.step,
-            run=self.run.name,
-            steps=self.config.steps,
-            parameters=self._model_config.parameters,
-            vocab_size=self._model_config.vocab_size,
-            corpus=self.corpus.name,
-            device=self.placement.name,
-            precision=self.placement.precision,
-            reason=self.placement.reason,
-            threads=self.placement.threads,
-            batch_size=self.config.batch_size,
-            block_size=self._model_config.block_size,
-            preset=self.preset,
-            resumed_from=self._resume.reference if self._resume else None,
-        )
 
     def _step_event(self, loss: float, grad_norm: float, rate: float) -> Event:
         return Step(
@@ -432,11 +388,3 @@ class Trainer:
             seconds=self._pace.seconds,
             tokens=self.tokens,
         )
-
-    def _sample(self) -> Event:
-        known = set(self.config.sample_prompt) <= set(self.corpus.vocabulary.characters)
-        prompt = self.config.sample_prompt if known else ""
-        settings = _SAMPLE_SETTINGS.but(seed=self.config.seed, length=self.config.sample_length)
-        live = Speaker(model=self.model, vocabulary=self.corpus.vocabulary, name=self.run.name)
-        text = "".join(character.text for character in Stream(live, prompt, settings))
-        return Sample(step=self.step, prompt=prompt, text=text)

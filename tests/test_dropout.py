@@ -3,16 +3,16 @@
 import pytest
 import torch
 
-from shakegpt.dropout import Noise
+from shakegpt.dropout import RowNoise
 
 
 def mask(seed: int = 1, step: int = 1, rows: range = range(4), probability: float = 0.25) -> torch.Tensor:
-    return Noise(seed, step, rows).drop(torch.ones(len(rows), 16, 8), probability)
+    return RowNoise(seed, step, rows).drop(torch.ones(len(rows), 16, 8), probability)
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.25, 0.5, 0.999])
 def test_the_mean_stays_and_the_share_is_dropped(probability: float) -> None:
-    dropped = Noise(3, 1, range(10)).drop(torch.ones(10, 100, 200), probability)
+    dropped = RowNoise(3, 1, range(10)).drop(torch.ones(10, 100, 200), probability)
     share = (dropped == 0).double().mean().item()
     assert share == pytest.approx(probability, abs=0.005)  # the probability is rounded to a multiple of 1/256
     assert dropped.mean().item() == pytest.approx(1.0, abs=0.15 if probability > 0.9 else 0.01)
@@ -21,7 +21,7 @@ def test_the_mean_stays_and_the_share_is_dropped(probability: float) -> None:
 
 def test_no_dropout_changes_nothing() -> None:
     x = torch.rand(4, 8)
-    assert torch.equal(Noise(1, 1, range(4)).drop(x, 0.0), x)
+    assert torch.equal(RowNoise(1, 1, range(4)).drop(x, 0.0), x)
 
 
 def test_equal_names_give_equal_masks_and_others_do_not() -> None:
@@ -33,7 +33,7 @@ def test_equal_names_give_equal_masks_and_others_do_not() -> None:
 
 
 def test_the_masks_of_one_pass_differ() -> None:
-    noise, x = Noise(1, 1, range(4)), torch.ones(4, 64)
+    noise, x = RowNoise(1, 1, range(4)), torch.ones(4, 64)
     assert not torch.equal(noise.drop(x, 0.5), noise.drop(x, 0.5))
 
 
@@ -45,7 +45,7 @@ def test_a_sequence_has_its_masks_however_the_batch_is_cut() -> None:
 
 def test_a_gradient_passes_where_a_value_did() -> None:
     x = torch.ones(2, 100, requires_grad=True)
-    dropped = Noise(1, 1, range(2)).drop(x, 0.5)
+    dropped = RowNoise(1, 1, range(2)).drop(x, 0.5)
     dropped.sum().backward()
     assert x.grad is not None
     assert torch.equal(x.grad, dropped)  # of a one, value and slope are the same
