@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from shakegpt.files import read_bounded
 from shakegpt.foreign import foreign_names
 from shakegpt.model import GPT
 from shakegpt.records import parse_json
-from shakegpt.run import Run, RunRecord
+from shakegpt.run import Run, RunRecord, this_moment
 from shakegpt.store import Store
 from shakegpt.text import harmless
 from shakegpt.version import versions
@@ -232,7 +231,7 @@ def import_run(store: Store, folder: Path, name: str | None = None) -> Run:
             training=TrainingConfig(steps=max(1, step)),
             corpus=model.origin.corpus,
             corpus_sha256=model.origin.corpus_sha256,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            created=this_moment(),
             versions=versions(),
         ),
         name,

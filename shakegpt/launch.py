@@ -2,7 +2,6 @@
 
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from shakegpt.config import DEFAULT_PRESET, PRESETS, TrainingConfig, changed_fie
 from shakegpt.errors import CheckpointError, CorpusError, UsageError
 from shakegpt.hold import busy
 from shakegpt.library import TINY_SHAKESPEARE, OnProgress, find_corpus
-from shakegpt.run import CheckpointInfo, Run, RunRecord
+from shakegpt.run import CheckpointInfo, Run, RunRecord, this_moment
 from shakegpt.store import Store
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ def _begin(store: Store, request: TrainingRequest, on_progress: OnProgress | Non
         training=config,
         corpus=corpus.name,
         corpus_sha256=corpus.sha256,
-        created=_now(),
+        created=this_moment(),
         versions=versions(),
         corpus_file=_file_of(request.corpus),
         encoding=request.encoding,
@@ -133,7 +132,7 @@ def _go_on(store: Store, request: TrainingRequest, reference: str, on_progress: 
             training=config,
             corpus=corpus.name,
             corpus_sha256=corpus.sha256,
-            created=_now(),
+            created=this_moment(),
             versions=versions(),
             resumed_from=info.reference,
             changes={name: f"{before} -> {after}" for name, (before, after) in changes.items()},
@@ -227,7 +226,3 @@ def _run_to_go_on_with(store: Store, request: TrainingRequest, info: CheckpointI
                 read_checkpoint(path).training_state()
                 return None
     return run
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

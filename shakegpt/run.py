@@ -8,6 +8,7 @@ import shutil
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
@@ -57,6 +58,11 @@ class RunRecord:
     """Where the text was, if it was given as a file; resuming looks there first."""
     encoding: str = "utf-8"
     """How the text's bytes spell characters."""
+
+
+def this_moment() -> str:
+    """Return the time as ``RunRecord.created`` has it; to the millisecond, so that of two runs one is the newer."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 @dataclass(frozen=True, kw_only=True)

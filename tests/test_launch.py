@@ -219,3 +219,10 @@ def test_a_text_that_went_away_is_told(train_nano: TrainNano, tmp_path: Path) ->
     path.unlink()
     with pytest.raises(CorpusError, match="gone"):
         train_nano(resume="lear")
+
+
+def test_of_two_runs_begun_in_one_second_the_later_one_is_the_newer(train_nano: TrainNano) -> None:
+    store = Store.default()
+    for name in ("zoe", "adam"):
+        train_nano(run_name=name, steps=1)
+    assert [run.name for run in store.runs()] == ["adam", "zoe"]
