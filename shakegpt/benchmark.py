@@ -1,33 +1,27 @@
 """How fast shakegpt is on this machine, next to the machine's own limits and to a peer.
 
-All that computes is measured in this process, in turn: each round gives every task its moment, so that whatever else
-the machine does meets all of them alike. Figures are medians over the rounds with the lowest and the highest; ratios
-are medians of the ratios within a round. Start-up and memory need processes of their own.
+All that computes is measured in turn, in rounds. Figures are medians over the rounds with the lowest and the highest;
+ratios are medians of the ratios within a round.
 """
 
-import os
-import subprocess
-import sys
-import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from statistics import median
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
 
-from shakegpt.checkpoint import write_checkpoint
+from shakegpt.compiling import Compiler
 from shakegpt.config import PRESETS, ModelConfig, SamplingConfig, TrainingConfig
 from shakegpt.corpus import draw_batch
-from shakegpt.device import Placement
+from shakegpt.device import Placement, tf32_products
+from shakegpt.fresh_processes import measure_distributed, measure_memory, measure_start
 from shakegpt.gradients import DTYPES, Gradients
 from shakegpt.model import GPT
 from shakegpt.optimizer import Optimizer
-from shakegpt.peer import TransformersPeer
+from shakegpt.peer import start_peer
+from shakegpt.rates import Rates, Task, Tell, Turn, measure_rate, take_turns
 from shakegpt.sampling import Speaker, Stream, write_samples
 from shakegpt.vocabulary import Vocabulary
 from shakegpt.workers import Workers
@@ -39,30 +33,6 @@ _MATRIX = 2048
 _COPIED_FLOATS = 2**25  # 128 MB, beyond any cache
 _CHARACTERS = "\n !$&',-.3:;?" + "".join(chr(code) for code in (*range(65, 91), *range(97, 123)))  # Tiny Shakespeare's
 
-Task = Callable[[], float]
-"""Does some work and returns how many units it was: characters, floating-point operations or bytes."""
-OnRound = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Rates:
-    """What a task did in a second, round by round."""
-
-    rounds: tuple[float, ...]
-
-    @property
-    def median(self) -> float:
-        """The figure to quote."""
-        return median(self.rounds)
-
-    def over(self, other: "Rates") -> float:
-        """Return the median ratio to another task, each round with its own."""
-        return median(a / b for a, b in zip(self.rounds, other.rounds, strict=True))
-
-    def spread(self) -> list[float]:
-        """Return the lowest and the highest."""
-        return [round(min(self.rounds), 1), round(max(self.rounds), 1)]
-
 
 def measure(
     placement: Placement,
@@ -72,7 +42,8 @@ def measure(
     rounds: int = ROUNDS,
     seconds: float = _SECONDS,
     starts: int = 3,
-    on_round: OnRound = lambda _done, _of: None,
+    trainings: int = 2,
+    tell: Tell = lambda _: None,
 ) -> dict[str, Any]:
     """Return the figures that ``shakegpt bench --json`` prints.
 
@@ -83,21 +54,28 @@ def measure(
         rounds: how often each task has its turn.
         seconds: the least that a turn takes.
         starts: how often each start-up is timed.
-        on_round: called with the rounds done and the rounds in all.
+        trainings: how often two processes train, and threads beside them.
+        tell: called with what has been measured.
 
     Raises:
-        ShakegptError: the peer is not installed.
+        ShakegptError: the peer is not installed, or a process that was to be measured has failed.
     """
-    bench = Bench(placement, preset, against)
-    rates = bench.run(rounds, seconds, on_round)
-    threads = placement.threads
+    bench = Bench(placement, preset)
+    turns, peer_version = bench.turns(), None
+    peer_process = start_peer(bench.config, bench.training, device=placement.device, threads=placement.threads)
+    with peer_process if against else nullcontext() as peer:
+        if peer is not None:
+            peer_version = peer.version
+            turns |= {"peer train": partial(peer.rate, "train"), "peer generate": partial(peer.rate, "generate")}
+        rates = take_turns(turns, rounds, seconds, tell)
     flops_per_character = 6 * bench.config.parameters  # two to go forward, four to come back, for every weight
     share = Rates(tuple(flops_per_character * rate for rate in rates["train"].rounds)).over(rates["matmul"])
+    one = rates["generate"]
     figures: dict[str, Any] = {
         "device": placement.device.type,
         "device_name": placement.name,
         "precision": placement.precision,
-        "threads": threads,
+        "threads": placement.threads,
         "preset": preset,
         "parameters": bench.config.parameters,
         "rounds": rounds,
@@ -111,52 +89,55 @@ def measure(
             "matmul_fraction": round(share, 4),
         },
         "generate": {
-            "characters_per_second": round(rates["generate"].median, 1),
-            "spread": rates["generate"].spread(),
+            "characters_per_second": round(one.median, 1),
+            "spread": one.spread(),
             "uncached_characters_per_second": round(rates["uncached"].median, 1),
-            "over_uncached": round(rates["generate"].over(rates["uncached"]), 2),
+            "over_uncached": round(one.over(rates["uncached"]), 2),
             "samples": _SAMPLES,
             "samples_characters_per_second": round(rates["samples"].median, 1),
-            "samples_over_one": round(rates["samples"].over(rates["generate"]), 2),
+            "samples_over_one": round(rates["samples"].over(one), 2),
+            "samples_past_window_characters_per_second": round(rates["samples past window"].median, 1),
+            "samples_past_window_over_one": round(rates["samples past window"].over(one), 2),
             "while_training_characters_per_second": round(rates["generate while training"].median, 1),
         },
-        "start": _measure_start(bench, starts),
-        "memory": _measure_memory(preset),
     }
-    if bench.peer is not None:
-        figures["against"] = {
-            "name": against,
-            "version": bench.peer.version,
-            "precision": "fp32",
-            "train": {
-                "tokens_per_second": round(rates["peer train"].median, 1),
-                "spread": rates["peer train"].spread(),
-                "ratio": round(rates["train"].over(rates["peer train"]), 2),
-            },
-            "generate": {
-                "characters_per_second": round(rates["peer generate"].median, 1),
-                "spread": rates["peer generate"].spread(),
-                "ratio": round(rates["generate"].over(rates["peer generate"]), 2),
-            },
+    figures["start"] = measure_start(bench.speaker, starts)
+    tell("start-up")
+    figures["memory"] = measure_memory(preset)
+    tell("memory")
+    figures["distributed"] = measure_distributed(
+        placement,
+        preset,
+        tokens_per_step=bench.training.batch_size * bench.config.block_size,
+        tokens_per_second=rates["train"].median,
+        repeats=trainings,
+    )
+    tell("two processes")
+    if against is not None:
+        figures["against"] = {"name": against, "version": peer_version, "precision": "fp32"} | {
+            task: {
+                unit: round(rates[f"peer {task}"].median, 1),
+                "spread": rates[f"peer {task}"].spread(),
+                "ratio": round(rates[task].over(rates[f"peer {task}"]), 2),
+            }
+            for task, unit in (("train", "tokens_per_second"), ("generate", "characters_per_second"))
         }
     return figures
 
 
 class Bench:
-    """The models, and the tasks that are measured on them.
+    """The models, and the tasks that are measured on them in this process.
 
     Args:
         placement: where, and in which precision.
         preset: the size of the model and the batch.
-        against: ``transformers``, or nothing.
     """
 
-    def __init__(self, placement: Placement, preset: str, against: str | None) -> None:
+    def __init__(self, placement: Placement, preset: str) -> None:
         self.vocabulary = Vocabulary(_CHARACTERS)
         self.config: ModelConfig = PRESETS[preset].model_config(len(self.vocabulary))
         self.training: TrainingConfig = PRESETS[preset].training_config()
         self.model = GPT(self.config, seed=0).to(placement.device)
-        self.peer = TransformersPeer(self.config, self.training, placement.device) if against else None
         self._placement, self._device = placement, placement.device
         self._workers = Workers(placement.threads)
         self._settings = SamplingConfig(length=4 * self.config.block_size, seed=0)
@@ -166,14 +147,20 @@ class Bench:
         self._ids = torch.randint(self.config.vocab_size, (100_000,), generator=generator).to(placement.device)
         self._step = 0
         self._optimizer = Optimizer(self.model, self.training, precision=placement.precision)
-        self._gradients = Gradients(self.model, precision=placement.precision, seed=0, workers=self._workers)
+        self._gradients = Gradients(
+            self.model,
+            precision=placement.precision,
+            seed=0,
+            workers=self._workers,
+            compiler=Compiler(placement.device, self.training.steps),  # as for the preset's whole run
+        )
         dtype = DTYPES[placement.precision]
         self._matrix = torch.ones((_MATRIX, _MATRIX), dtype=dtype, device=placement.device)
         self._floats = torch.zeros(_COPIED_FLOATS, device=placement.device)
         self._copied = torch.zeros_like(self._floats)
 
-    def run(self, rounds: int, seconds: float, on_round: OnRound) -> dict[str, Rates]:
-        """Measure every task in every round, after one that warms up."""
+    def turns(self) -> dict[str, Turn]:
+        """Return what ``take_turns`` measures, by name."""
         tasks: dict[str, Task] = {
             "train": self.train,
             "matmul": self.multiply,
@@ -181,36 +168,17 @@ class Bench:
             "generate": self.generate,
             "uncached": self.generate_uncached,
             "samples": self.generate_samples,
-            "generate while training": self.generate,
+            "samples past window": self.generate_samples_past_window,
         }
-        if self.peer is not None:
-            tasks |= {"peer train": self.train_peer, "peer generate": self.generate_peer}
-        measured: dict[str, list[float]] = {name: [] for name in tasks}
-        for number in range(rounds + 1):
-            for name, task in tasks.items():
-                if "while training" in name:
-                    with self._training_beside():
-                        rate = self._rate(task, seconds)
-                else:
-                    rate = self._rate(task, seconds)
-                if number:
-                    measured[name].append(rate)
-            on_round(number, rounds)
-        return {name: Rates(tuple(rates)) for name, rates in measured.items()}
+        turns: dict[str, Turn] = {name: partial(self._turn, task) for name, task in tasks.items()}
+        return turns | {"generate while training": self._turn_beside_training}
 
-    def _rate(self, task: Task, seconds: float) -> float:
-        task()  # the caches forget much while the other tasks have their turns
-        self._wait()
-        units, elapsed, began = 0.0, 0.0, time.perf_counter()
-        while not units or elapsed < seconds:
-            units += task()
-            self._wait()
-            elapsed = time.perf_counter() - began
-        return units / elapsed
+    def _turn(self, task: Task, seconds: float) -> float:
+        return measure_rate(task, seconds, self._device)
 
-    def _wait(self) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
+    def _turn_beside_training(self, seconds: float) -> float:
+        with self._training_beside():
+            return self._turn(self.generate, seconds)
 
     @contextmanager
     def _training_beside(self) -> Iterator[None]:
@@ -261,17 +229,9 @@ class Bench:
         self._optimizer.step(self.training.learning_rate, loss)
         return inputs.numel()
 
-    def train_peer(self) -> float:
-        """The peer's step on a batch of the same size; in characters."""
-        assert self.peer is not None
-        inputs, _ = self._batch()
-        with self._all_cores():
-            self.peer.train(inputs)
-        return inputs.numel()
-
     def multiply(self) -> float:
         """A matrix multiplication in the training's precision, on all cores; in floating-point operations."""
-        with self._all_cores():
+        with self._all_cores(), tf32_products(self._device):
             torch.mm(self._matrix, self._matrix)
         return 2.0 * _MATRIX**3
 
@@ -282,106 +242,32 @@ class Bench:
         return 2.0 * self._floats.nbytes
 
     def generate(self) -> float:
-        """One stream, four windows long; in characters."""
+        """One stream on one core, four windows long, three of them past the context; in characters."""
         return sum(1 for _ in Stream(self.speaker, "\n", self._settings))
 
     @torch.inference_mode()
     def generate_uncached(self) -> float:
-        """What one character costs when the whole window is computed for it; in characters."""
+        """What one character costs, on one core too, when the whole window is computed for it; in characters."""
         window = self._ids[None, : self.config.block_size]
         logits = self.speaker.model(window)[:, -1]
         torch.multinomial(logits.float().softmax(dim=-1), 1)
         return 1
 
     def generate_samples(self) -> float:
-        """Many samples in step, a window long, over all cores; in characters."""
-        settings = self._settings.but(length=self.config.block_size - 1)
-        written = write_samples(self.speaker, "\n", settings, _SAMPLES, workers=self._workers)
+        """Many samples in step over all cores, from a single character to the window's end; in characters."""
+        return self._write_samples("\n", self.config.block_size - 1)
+
+    def generate_samples_past_window(self) -> float:
+        """Many samples in step over all cores, as they go on past the window; in characters.
+
+        There, half a window is read again for each half that is written. The samples do that twice: what is read first
+        is half a window of a prompt.
+        """
+        half = self.config.block_size // 2
+        prompt = self.vocabulary.decode(self._ids[:half].tolist())
+        return self._write_samples(prompt, 2 * (half + 1))
+
+    def _write_samples(self, prompt: str, length: int) -> float:
+        settings = self._settings.but(length=length)
+        written = write_samples(self.speaker, prompt, settings, _SAMPLES, workers=self._workers)
         return sum(len(sample.text) for sample in written)
-
-    def generate_peer(self) -> float:
-        """The peer's own generation with its cache, one stream, on one core, where it is faster; in characters."""
-        assert self.peer is not None
-        return self.peer.generate(self._settings.temperature)
-
-
-_FIRST_CHARACTER = """
-import sys, time
-import torch
-began = time.perf_counter()
-sys.argv = ["shakegpt", "generate", "--length", "1", "--prompt", "O", "--checkpoint", sys.argv[1]]
-from shakegpt.cli import main
-try:
-    main()
-except SystemExit:
-    pass
-print(time.perf_counter() - began, file=sys.stderr)
-"""
-_PEAK_MEMORY = """
-import re, resource, sys
-from pathlib import Path
-import torch
-def peak():
-    # Linux counts the process that started this one into ru_maxrss; VmHWM is this one's alone.
-    if sys.platform == "linux":
-        return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-before = peak()
-sys.argv = ["shakegpt", "train", "--preset", sys.argv[1], "--corpus", "demo", "--steps", "20", "--eval-every", "10"]
-from shakegpt.cli import main
-try:
-    main()
-except SystemExit:
-    pass
-print(peak() - before, file=sys.stderr)
-"""
-
-
-def _measure_start(bench: Bench, repeats: int) -> dict[str, float]:
-    """Return the median seconds of ``--help``, of torch's own import, and from there to a first character."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "checkpoint"
-        write_checkpoint(
-            path,
-            config=bench.config,
-            vocabulary=bench.vocabulary,
-            weights=bench.speaker.model.state_dict(),
-            step=0,
-            val_loss=None,
-            seconds=0,
-        )
-        return {
-            "help_seconds": _median_wall(["-m", "shakegpt", "--help"], repeats),
-            "torch_import_seconds": _median_wall(["-c", "import torch"], repeats),
-            "first_character_seconds": round(
-                median(float(_run(["-c", _FIRST_CHARACTER, str(path)])) for _ in range(repeats)), 3
-            ),
-        }
-
-
-def _measure_memory(preset: str) -> dict[str, int]:
-    """Return the most memory that a short training takes beyond an ``import torch``."""
-    with tempfile.TemporaryDirectory() as folder:
-        return {"train_peak_bytes_over_torch": int(_run(["-c", _PEAK_MEMORY, preset], SHAKEGPT_HOME=folder))}
-
-
-def _median_wall(arguments: list[str], repeats: int) -> float:
-    seconds = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        _run(arguments)
-        seconds.append(time.perf_counter() - began)
-    return round(median(seconds), 3)
-
-
-def _run(arguments: list[str], **environment: str) -> str:
-    """Run a Python process and return the last line it wrote to standard error."""
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        env=os.environ | environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stderr.strip().rpartition("\n")[2]

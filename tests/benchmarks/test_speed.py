@@ -15,7 +15,15 @@ from shakegpt.decoding import Decoder
 from shakegpt.device import Placement, choose_placement
 from shakegpt.filters import apply_filters
 
-TASKS = ["train", "generate", "generate_uncached", "generate_samples", "multiply", "copy"]
+TASKS = [
+    "train",
+    "generate",
+    "generate_uncached",
+    "generate_samples",
+    "generate_samples_past_window",
+    "multiply",
+    "copy",
+]
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +33,7 @@ def placement() -> Placement:
 
 @pytest.fixture(scope="module")
 def bench(placement: Placement) -> Bench:
-    return Bench(placement, "seed", None)
+    return Bench(placement, "seed")
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -35,7 +43,7 @@ def test_a_task_of_the_bench(benchmark: Any, bench: Bench, task: str) -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_step_of_training(benchmark: Any, precision: Precision) -> None:
-    benchmark(Bench(choose_placement("cpu", precision), "seed", None).train)
+    benchmark(Bench(choose_placement("cpu", precision), "seed").train)
 
 
 @pytest.mark.parametrize("streams", [1, 16, 32])
