@@ -131,6 +131,8 @@ def serve(threads: int) -> int:
             elif gradients is not None:
                 _serve_step(gradients, *numbers)
     except LostRankError:
+        with suppress(RuntimeError):  # its threads must not outlive the interpreter
+            dist.destroy_process_group()
         return 1  # rank 0 alone speaks: it says so, or is what was lost
 
 
