@@ -7,7 +7,7 @@ import torch
 
 from shakegpt import device
 from shakegpt.config import DeviceName, PrecisionName
-from shakegpt.device import available_cores, choose_placement
+from shakegpt.device import available_cores, choose_placement, tf32_products
 from shakegpt.errors import ShakegptError
 
 
@@ -64,6 +64,23 @@ def test_an_apple_gpu_computes_in_fp32(machine: pytest.MonkeyPatch) -> None:
     assert (placement.device.type, placement.precision) == ("mps", "fp32")
     with pytest.raises(ShakegptError, match="--precision fp32"):
         choose_placement("mps", "fp16")
+
+
+def test_fp32_on_a_gpu_says_how_it_multiplies(machine: pytest.MonkeyPatch) -> None:
+    add_cuda(machine, bf16=True)
+    assert choose_placement("cuda", "fp32").reason == "cuda as asked; fp32 as asked, its products in TF32"
+
+
+@pytest.mark.parametrize(("name", "precision"), [("cuda", "high"), ("cpu", "highest"), ("mps", "highest")])
+def test_tf32_is_a_gpus_and_ends_with_the_training_pass(name: str, precision: str) -> None:
+    def work() -> None:
+        with tf32_products(torch.device(name)):
+            assert torch.get_float32_matmul_precision() == precision
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        work()
+    assert torch.get_float32_matmul_precision() == "highest"
 
 
 @pytest.mark.parametrize(("name", "told"), [("cuda", "no CUDA device"), ("mps", "no Apple GPU")])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from shakegpt.dropout import RowNoise
+from shakegpt.dropout import DeviceNoise, RowNoise, make_noise
 
 
 def mask(seed: int = 1, step: int = 1, rows: range = range(4), probability: float = 0.25) -> torch.Tensor:
@@ -49,3 +49,26 @@ def test_a_gradient_passes_where_a_value_did() -> None:
     dropped.sum().backward()
     assert x.grad is not None
     assert torch.equal(x.grad, dropped)  # of a one, value and slope are the same
+
+
+def test_each_device_has_the_noise_that_suits_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_device_module", lambda device: torch)
+    assert isinstance(make_noise(1, 1, range(4), torch.device("cpu")), RowNoise)
+    assert isinstance(make_noise(1, 1, range(4), torch.device("cuda")), DeviceNoise)
+
+
+def test_a_devices_own_masks_depend_on_the_names_of_the_pass_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU; this CPU's generator stands in for its own."""
+    monkeypatch.setattr(torch, "get_device_module", lambda device: torch)
+
+    def masks(seed: int = 1, step: int = 1, rows: range = range(4)) -> torch.Tensor:
+        noise = DeviceNoise(seed, step, rows, torch.device("cuda"))
+        return torch.stack([noise.drop(torch.ones(4, 500), 0.25) for _ in range(2)])
+
+    first = masks()
+    torch.rand(10)
+    assert torch.equal(masks(), first)
+    assert not any(torch.equal(masks(*other), first) for other in ((2,), (1, 2), (1, 1, range(4, 8))))
+    assert not torch.equal(first[0], first[1])
+    assert first.unique().tolist() == pytest.approx([0, 4 / 3])
+    assert (first == 0).double().mean().item() == pytest.approx(0.25, abs=0.03)

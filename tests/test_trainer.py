@@ -4,13 +4,16 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from shakegpt.config import PRESETS
 from shakegpt.corpus import Corpus
 from shakegpt.device import Placement
+from shakegpt.dropout import DeviceNoise
 from shakegpt.errors import CorpusError, RunBusyError
 from shakegpt.evaluation import evaluate
 from shakegpt.events import Evaluation, Event, Finished, Sample, Saved, Started, Step, perplexity
@@ -211,6 +214,45 @@ def test_threads_share_a_batch_and_change_the_curve_within_rounding_only(make_tr
         list(make_trainer(batch_size=6, sample_length=0, placement=Placement(**{**CPU.__dict__, "threads": 2})))
     )
     assert two == pytest.approx(one, rel=1e-4)
+
+
+class Reads(TorchDispatchMode):
+    """Counts the numbers that are fetched from a tensor: on a GPU, each waits until all before it is computed."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += function in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.equal.default)
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_a_step_that_is_not_shown_fetches_no_number(
+    make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    """What keeps a GPU busy, on a CPU with a GPU's noise."""
+    monkeypatch.setattr(torch, "get_device_module", lambda device: torch)
+    monkeypatch.setattr("shakegpt.gradients.make_noise", DeviceNoise)
+    placement = Placement(**{**CPU.__dict__, "precision": precision})
+    trainer = make_trainer(placement=placement, dropout=0.1, accumulate=2)
+    for shown in (False, True):
+        monkeypatch.setattr(trainer, "_shows", lambda step, shown=shown: shown)
+        with Reads() as reads:
+            assert kinds(list(trainer._take_step())) == ["step"] * shown
+        assert (reads.count > 0) == shown
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_a_gpu_is_not_waited_for(make_trainer: MakeTrainer, precision: str) -> None:
+    placement = Placement(**{**CPU.__dict__, "device": torch.device("cuda"), "precision": precision})
+    trainer = make_trainer(placement=placement, dropout=0.1)
+    list(trainer._take_step())  # what torch does once only may wait
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        assert list(trainer._take_step()) == []
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
