@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from shakegpt.chorus import MOST_STREAMS, Chorus
+from shakegpt.graphed import graphed_step
 from shakegpt.model import GPT, Block, causal_mask
 from shakegpt.solo import Solo
 from shakegpt.workers import keep_freed_memory
@@ -51,6 +52,8 @@ class Decoder:
         self._solo = Solo(model, self._keys, self._values) if quick and batch_size == 1 else None
         together = quick and 1 < batch_size <= MOST_STREAMS
         self._chorus = Chorus(model, self._keys, self._values) if together else None
+        on_cuda = weight.device.type == "cuda"
+        self._graphed = graphed_step(model, self._keys, self._values) if on_cuda else None
 
     def read(self, ids: Tensor) -> Tensor:
         """Read characters and return the logits of the one after them.
@@ -85,6 +88,8 @@ class Decoder:
         self._length = end
         if self._chorus is not None and end - start == 1:
             return torch.from_numpy(self._chorus.step(ids[:, 0], start))
+        if self._graphed is not None and end - start == 1:
+            return self._graphed.step(ids[:, 0], start)
         return self._forward(torch.from_numpy(ids).to(self._device), start, end)
 
     def _forward(self, ids: Tensor, start: int, end: int) -> Tensor:
