@@ -99,6 +99,22 @@ class TrainingState:
     tensors: Mapping[str, Tensor]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """What a checkpoint is made of."""
+
+    config: ModelConfig
+    vocabulary: Vocabulary
+    weights: Mapping[str, Tensor]
+    step: int
+    val_loss: float | None = None
+    """In nats per character, where the step was evaluated."""
+    seconds: float = 0.0
+    """Time spent training."""
+    state: TrainingState | None = None
+    """What resuming needs; without it, a checkpoint can only speak."""
+
+
 @dataclass(frozen=True)
 class Sealed:
     """The bytes of a checkpoint's files, and the manifest that vouches for them."""
@@ -164,17 +180,7 @@ def build_model(config: ModelConfig, weights: Mapping[str, Tensor]) -> GPT:
     return model
 
 
-def write_checkpoint(
-    folder: Path,
-    *,
-    config: ModelConfig,
-    vocabulary: Vocabulary,
-    weights: Mapping[str, Tensor],
-    step: int,
-    val_loss: float | None,
-    seconds: float,
-    state: TrainingState | None = None,
-) -> Manifest:
+def write_checkpoint(folder: Path, contents: Contents) -> Manifest:
     """Write a checkpoint to a new folder. Whatever happens, it is afterwards absent or whole.
 
     Raises:
@@ -183,40 +189,23 @@ def write_checkpoint(
     """
     if folder.exists():
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder))
-    sealed = seal_checkpoint(
-        config=config,
-        vocabulary=vocabulary,
-        weights=weights,
-        step=step,
-        val_loss=val_loss,
-        seconds=seconds,
-        state=state,
-    )
+    sealed = seal_checkpoint(contents)
     write_sealed(folder, sealed)
     return sealed.manifest
 
 
-def seal_checkpoint(
-    *,
-    config: ModelConfig,
-    vocabulary: Vocabulary,
-    weights: Mapping[str, Tensor],
-    step: int,
-    val_loss: float | None,
-    seconds: float,
-    state: TrainingState | None = None,
-) -> Sealed:
+def seal_checkpoint(contents: Contents) -> Sealed:
     """Return the bytes of a checkpoint. The same state gives the same, but for the ``seconds`` of the manifest."""
-    record = ModelRecord(schema=SCHEMA, model=config, vocabulary=vocabulary.characters)
-    files = {MODEL_FILE: _serialise(weights, record)}
-    if state is not None:
-        files[TRAINING_FILE] = _serialise(state.tensors, state.record)
+    record = ModelRecord(schema=SCHEMA, model=contents.config, vocabulary=contents.vocabulary.characters)
+    files = {MODEL_FILE: _serialise(contents.weights, record)}
+    if contents.state is not None:
+        files[TRAINING_FILE] = _serialise(contents.state.tensors, contents.state.record)
     manifest = Manifest(
         schema=SCHEMA,
-        step=step,
-        val_loss=val_loss,
-        seconds=seconds,
-        parameters=config.parameters,
+        step=contents.step,
+        val_loss=contents.val_loss,
+        seconds=contents.seconds,
+        parameters=contents.config.parameters,
         files={name: FileEntry(size=len(data), sha256=sha256(data)) for name, data in files.items()},
     )
     return Sealed(manifest, files)

@@ -20,7 +20,7 @@ from typing import Any
 
 from torch import distributed
 
-from shakegpt.checkpoint import write_checkpoint
+from shakegpt.checkpoint import Contents, write_checkpoint
 from shakegpt.device import Placement
 from shakegpt.errors import ShakegptError
 from shakegpt.rates import Rates
@@ -86,15 +86,9 @@ def measure_start(speaker: Speaker, repeats: int) -> dict[str, float | None]:
     """
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder) / "checkpoint"
-        write_checkpoint(
-            checkpoint,
-            config=speaker.model.config,
-            vocabulary=speaker.vocabulary,
-            weights=speaker.model.state_dict(),
-            step=0,
-            val_loss=None,
-            seconds=0,
-        )
+        weights = speaker.model.state_dict()
+        contents = Contents(config=speaker.model.config, vocabulary=speaker.vocabulary, weights=weights, step=0)
+        write_checkpoint(checkpoint, contents)
         return {
             "help_seconds": _median(lambda: _wall_seconds("-m", "shakegpt", "--help"), repeats),
             "torch_import_seconds": _median(lambda: _wall_seconds("-c", "import torch"), repeats),

@@ -18,7 +18,7 @@ import torch
 from safetensors import torch as safetensors_torch
 from torch import Tensor
 
-from shakegpt.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from shakegpt.checkpoint import Checkpoint, Contents, read_checkpoint, write_checkpoint
 from shakegpt.config import ModelConfig, TrainingConfig
 from shakegpt.errors import CheckpointError, ShakegptError
 from shakegpt.events import Finished
@@ -239,15 +239,8 @@ def import_run(store: Store, folder: Path, name: str | None = None) -> Run:
     with run.hold():
         try:
             path = run.checkpoint_path(step)
-            write_checkpoint(
-                path,
-                config=model.config,
-                vocabulary=model.vocabulary,
-                weights=model.weights,
-                step=step,
-                val_loss=None,
-                seconds=0.0,
-            )
+            contents = Contents(config=model.config, vocabulary=model.vocabulary, weights=model.weights, step=step)
+            write_checkpoint(path, contents)
             read_checkpoint(path)
             run.log.append(Finished(step=step, outcome="finished", best_val_loss=None, best_step=None, seconds=0.0))
             run.log.close()

@@ -2,21 +2,17 @@
 
 import threading
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from safetensors import SafetensorError
-from torch import Tensor
 
-from shakegpt.checkpoint import TrainingState, holds, seal_checkpoint, write_sealed
-from shakegpt.config import ModelConfig
+from shakegpt.checkpoint import Contents, holds, seal_checkpoint, write_sealed
 from shakegpt.errors import CheckpointError, ShakegptError
 from shakegpt.files import replace_file
 from shakegpt.manifest import MANIFEST_FILE, read_manifest
 from shakegpt.run import CheckpointInfo, Run, describe_checkpoint
-from shakegpt.vocabulary import Vocabulary
 
 FIRST_DELAY_SECONDS = 1.0
 LONGEST_DELAY_SECONDS = 60.0
@@ -61,17 +57,7 @@ class Saver:
         hurry.wait(max(0.0, self._retry_at - time.monotonic()))
         self._retry_at = 0.0
 
-    def save(
-        self,
-        *,
-        config: ModelConfig,
-        vocabulary: Vocabulary,
-        weights: Mapping[str, Tensor],
-        step: int,
-        val_loss: float | None,
-        seconds: float,
-        state: TrainingState,
-    ) -> CheckpointInfo:
+    def save(self, contents: Contents) -> CheckpointInfo:
         """Write a checkpoint and remove those no longer kept.
 
         One that is already there, of this step and of the same bytes, only learns its validation loss.
@@ -79,17 +65,10 @@ class Saver:
         Raises:
             ShakegptError: it could not be written; earlier checkpoints are whole, and the back-off has begun.
         """
+        step, val_loss = contents.step, contents.val_loss
         folder = self._run.checkpoint_path(step)
         try:
-            sealed = seal_checkpoint(
-                config=config,
-                vocabulary=vocabulary,
-                weights=weights,
-                step=step,
-                val_loss=val_loss,
-                seconds=seconds,
-                state=state,
-            )
+            sealed = seal_checkpoint(contents)
             if holds(folder, sealed):
                 _note_val_loss(folder, val_loss)
             else:

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import torch
 
-from shakegpt.checkpoint import Checkpoint, Resume, TrainingState, build_model
+from shakegpt.checkpoint import Checkpoint, Contents, Resume, TrainingState, build_model
 from shakegpt.compiling import Compiler
 from shakegpt.config import ModelConfig, TrainingConfig
 from shakegpt.corpus import Corpus, draw_batch
@@ -247,13 +247,15 @@ class Trainer:
             return
         try:
             info = self._saver.save(
-                config=self._model_config,
-                vocabulary=self.corpus.vocabulary,
-                weights=self.model.state_dict(),
-                step=self.step,
-                val_loss=self._standing.known_val_loss,
-                seconds=self._pace.seconds,
-                state=self._state(),
+                Contents(
+                    config=self._model_config,
+                    vocabulary=self.corpus.vocabulary,
+                    weights=self.model.state_dict(),
+                    step=self.step,
+                    val_loss=self._standing.known_val_loss,
+                    seconds=self._pace.seconds,
+                    state=self._state(),
+                )
             )
         except ShakegptError as error:
             yield self._warning("save", str(error))

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from shakegpt.checkpoint import (
     Checkpoint,
+    Contents,
     TrainingRecord,
     TrainingState,
     read_checkpoint,
@@ -58,7 +59,7 @@ def write(folder: Path, **changes: object) -> Manifest:
         "config": CONFIG, "vocabulary": VOCABULARY, "weights": GPT(CONFIG, seed=1).state_dict(), "step": 3,
         "val_loss": 2.25, "seconds": 7.5, "state": training_state(),
     }  # fmt: skip
-    return write_checkpoint(folder, **{**whole, **changes})  # type: ignore[arg-type]
+    return write_checkpoint(folder, Contents(**{**whole, **changes}))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -97,8 +98,7 @@ def test_the_model_of_a_checkpoint_speaks_as_the_one_that_was_saved(folder: Path
 
 def test_what_is_read_and_written_again_is_equal_to_the_byte(folder: Path, tmp_path: Path) -> None:
     checkpoint = read_checkpoint(folder)
-    write_checkpoint(
-        tmp_path / "again",
+    contents = Contents(
         config=checkpoint.config,
         vocabulary=checkpoint.vocabulary,
         weights=checkpoint.model().state_dict(),
@@ -107,6 +107,7 @@ def test_what_is_read_and_written_again_is_equal_to_the_byte(folder: Path, tmp_p
         seconds=checkpoint.manifest.seconds,
         state=checkpoint.training_state(),
     )
+    write_checkpoint(tmp_path / "again", contents)
     assert bytes_of(tmp_path / "again") == bytes_of(folder)
     assert sorted(bytes_of(folder)) == FILES
 

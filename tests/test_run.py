@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shakegpt.checkpoint import write_checkpoint
+from shakegpt.checkpoint import Contents, write_checkpoint
 from shakegpt.config import PRESETS
 from shakegpt.errors import CheckpointError, RunBusyError, ShakegptError
 from shakegpt.events import Event, Failed, Finished, Step, Warning
@@ -42,15 +42,9 @@ def run(tmp_path: Path) -> Run:
 def save(run: Run, step: int, val_loss: float | None = None) -> Path:
     """Put down a checkpoint that is as small as one can be."""
     config = replace(RECORD.model, d_model=4, d_ff=1, block_size=1)
-    write_checkpoint(
-        run.checkpoint_path(step),
-        config=config,
-        vocabulary=Vocabulary("abc"),
-        weights=GPT(config, seed=0).state_dict(),
-        step=step,
-        val_loss=val_loss,
-        seconds=0.0,
-    )
+    weights = GPT(config, seed=0).state_dict()
+    contents = Contents(config=config, vocabulary=Vocabulary("abc"), weights=weights, step=step, val_loss=val_loss)
+    write_checkpoint(run.checkpoint_path(step), contents)
     return run.checkpoint_path(step)
 
 

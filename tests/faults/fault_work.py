@@ -17,7 +17,7 @@ from typing import Any
 from tqdm.std import TqdmDefaultWriteLock
 
 from shakegpt import config, gradients, optimizer, trainer
-from shakegpt.checkpoint import ModelRecord, TrainingRecord, TrainingState, read_checkpoint
+from shakegpt.checkpoint import Contents, ModelRecord, TrainingRecord, TrainingState, read_checkpoint
 from shakegpt.config import ModelConfig, TrainingConfig
 from shakegpt.errors import ShakegptError
 from shakegpt.log import EventLog
@@ -430,13 +430,15 @@ class Bench:
         )
         tensors = optimizer.Optimizer(model, self._training, precision="fp32").tensors()
         self.saver.save(
-            config=self._model_config,
-            vocabulary=self._vocabulary,
-            weights=model.state_dict(),
-            step=step,
-            val_loss=val_loss,
-            seconds=float(step),
-            state=TrainingState(record, tensors),
+            Contents(
+                config=self._model_config,
+                vocabulary=self._vocabulary,
+                weights=model.state_dict(),
+                step=step,
+                val_loss=val_loss,
+                seconds=float(step),
+                state=TrainingState(record, tensors),
+            )
         )
 
     def readable(self) -> list[tuple[int, float | None]]:
