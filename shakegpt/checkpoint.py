@@ -197,9 +197,10 @@ def write_checkpoint(folder: Path, contents: Contents) -> Manifest:
 def seal_checkpoint(contents: Contents) -> Sealed:
     """Return the bytes of a checkpoint. The same state gives the same, but for the ``seconds`` of the manifest."""
     record = ModelRecord(schema=SCHEMA, model=contents.config, vocabulary=contents.vocabulary.characters)
-    files = {MODEL_FILE: _serialise(contents.weights, record)}
-    if contents.state is not None:
+    files = {}
+    if contents.state is not None:  # the larger one first: making its bytes takes as much again for a moment
         files[TRAINING_FILE] = _serialise(contents.state.tensors, contents.state.record)
+    files[MODEL_FILE] = _serialise(contents.weights, record)
     manifest = Manifest(
         schema=SCHEMA,
         step=contents.step,

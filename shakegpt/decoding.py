@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from shakegpt.attention import causal_mask
 from shakegpt.chorus import MOST_STREAMS, Chorus
 from shakegpt.graphed import graphed_step
-from shakegpt.model import GPT, Block, causal_mask
+from shakegpt.model import GPT, Block
 from shakegpt.solo import Solo
 from shakegpt.workers import keep_freed_memory
 

@@ -72,13 +72,37 @@ class RowNoise:
 
     def drop(self, x: Tensor, probability: float) -> Tensor:
         """See ``Noise.drop``."""
-        threshold = min(round(probability * _LEVELS), _LEVELS - 1)
-        if threshold == 0:
+        if _threshold(probability) == 0:
             return x
-        elements = x.numel() // len(self._generators)
-        draws = torch.empty(len(self._generators), -(-elements // 8), dtype=torch.int64)
+        kept = self._compare(x.shape, probability, x.dtype)
+        return x * kept.mul_(self.scale(probability))
+
+    def keep(self, shape: torch.Size, probability: float, dtype: torch.dtype) -> Tensor:
+        """Return integers whose bits are all set where an element is kept and none where it is dropped.
+
+        Args:
+            shape: the activations', all of a row before the next: (B, ...) or (B·H, ...).
+            probability: of dropping, in [0, 1).
+            dtype: an integer type as wide as the activations.
+        """
+        return self._compare(shape, probability, dtype).neg_()
+
+    def scale(self, probability: float) -> float:
+        """Return what the survivors are multiplied by, so that the mean stays."""
+        return _LEVELS / (_LEVELS - _threshold(probability))
+
+    def _compare(self, shape: torch.Size, probability: float, dtype: torch.dtype) -> Tensor:
+        """Return 1 where an element is kept and 0 where it is dropped."""
+        rows = len(self._generators)
+        elements = shape.numel() // rows
+        draws = torch.empty(rows, -(-elements // 8), dtype=torch.int64)
         for row, generator in zip(draws, self._generators, strict=True):
             row.random_(-(2**63), None, generator=generator)
-        kept = torch.empty(len(self._generators), elements, dtype=x.dtype)
-        torch.ge(draws.view(torch.uint8)[:, :elements], threshold, out=kept)
-        return x * kept.mul_(_LEVELS / (_LEVELS - threshold)).view(x.shape)
+        kept = torch.empty(rows, elements, dtype=dtype)
+        torch.ge(draws.view(torch.uint8)[:, :elements], _threshold(probability), out=kept)
+        return kept.view(shape)
+
+
+def _threshold(probability: float) -> int:
+    """Return the random bytes, of 256, for which an element is dropped."""
+    return min(round(probability * _LEVELS), _LEVELS - 1)

@@ -12,7 +12,7 @@ from shakegpt import events
 from shakegpt.model import GPT
 from shakegpt.workers import Workers
 
-_WINDOWS_AT_ONCE = 8
+_WINDOWS_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -71,16 +71,18 @@ def evaluate(
     if whole < len(inputs):
         pieces.append((inputs[None, whole:], targets[None, whole:]))
 
-    @torch.inference_mode()
-    def sum_losses(piece: tuple[Tensor, Tensor]) -> Tensor | None:
-        if stop is not None and stop():
-            return None
-        x, y = piece
-        logits = model(x)
-        return functional.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="sum")
+    # One tensor for all sums: small results that outlive their pieces would cut up the memory that the pieces share.
+    sums = torch.zeros(len(pieces), device=device)
 
-    sums = (workers or Workers()).map(sum_losses, pieces)
-    known = [part for part in sums if part is not None]
-    if len(known) < len(sums):
+    @torch.inference_mode()
+    def sum_losses(piece: int) -> bool:
+        if stop is not None and stop():
+            return False
+        x, y = pieces[piece]
+        logits = model(x)
+        sums[piece] = functional.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="sum")
+        return True
+
+    if not all((workers or Workers()).map(sum_losses, range(len(pieces)))):
         return None
-    return Loss(nats=float(torch.stack(known).cpu().double().sum()) / len(inputs), characters=len(inputs))
+    return Loss(nats=float(sums.cpu().double().sum()) / len(inputs), characters=len(inputs))

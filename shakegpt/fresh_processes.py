@@ -23,6 +23,7 @@ from torch import distributed
 from shakegpt.checkpoint import Contents, write_checkpoint
 from shakegpt.device import Placement
 from shakegpt.errors import ShakegptError
+from shakegpt.library import find_corpus
 from shakegpt.rates import Rates
 from shakegpt.sampling import Speaker
 
@@ -49,7 +50,8 @@ def peak():
         return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 before = peak()
-sys.argv = ["shakegpt", "train", "--preset", sys.argv[1], "--corpus", "demo", "--steps", "20", "--eval-every", "10"]
+_, preset, corpus = sys.argv
+sys.argv = ["shakegpt", "train", "--preset", preset, "--corpus", corpus, "--steps", "20", "--eval-every", "10"]
 from shakegpt.cli import main
 try:
     main()
@@ -64,6 +66,8 @@ _PATIENCE_SECONDS = 60.0
 _PROCESSES = 2
 _TRAINING_SECONDS = 6.0  # of each training, starting up aside: two of either kind then cost less than a minute
 _FEWEST_STEPS, _MOST_STEPS = 20, 60
+_TINY_SHAKESPEARE = 1_115_394
+"""Its characters: the text, its token ids and its evaluation take memory too."""
 
 
 # Start-up
@@ -164,13 +168,21 @@ def _end(process: "subprocess.Popen[bytes]", terminal: int) -> None:
 # Memory
 
 
-def measure_memory(preset: str) -> dict[str, int]:
-    """Return the most bytes that a short training takes beyond an ``import torch``.
+def measure_memory(preset: str, characters: int = _TINY_SHAKESPEARE) -> dict[str, int]:
+    """Return the most memory that a short training takes beyond an ``import torch``, in bytes.
+
+    Args:
+        preset: the size of the model and the batch.
+        characters: the length of the text; the demo's over and over.
 
     Raises:
         ShakegptError: the training has failed.
     """
-    return {"train_peak_bytes_over_torch": int(_last_word(_run("-c", _PEAK_MEMORY, preset)))}
+    with tempfile.TemporaryDirectory() as folder:
+        text = Path(folder) / "corpus.txt"
+        demo = find_corpus("demo").path.read_text(encoding="utf-8")
+        text.write_text((demo * (characters // len(demo) + 1))[:characters], encoding="utf-8")
+        return {"train_peak_bytes_over_torch": int(_last_word(_run("-c", _PEAK_MEMORY, preset, str(text))))}
 
 
 # Two processes that train as one

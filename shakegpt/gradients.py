@@ -20,10 +20,10 @@ from shakegpt.model import GPT
 from shakegpt.workers import Workers, keep_freed_memory
 
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_TOKENS_PER_PIECE = 512
+_TOKENS_PER_PIECE = 1024
 """What a CPU's thread takes through the model at once: its activations then stay near the core's caches.
 
-As fast as 1,024 within 1 %, in 55 MB less; 256 and the whole batch are slower.
+9 % faster than 512, which saves 40 MB; the whole half of a batch would be 1 % faster still, for 80 MB more.
 """
 
 

@@ -5,23 +5,17 @@ D = C / H, V characters in the vocabulary.
 """
 
 import math
-from functools import cache
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from shakegpt.attention import attend
 from shakegpt.config import ModelConfig
-from shakegpt.dropout import Noise
+from shakegpt.dropout import Noise, RowNoise
 
 INITIAL_STD = 0.02
-
-
-@cache
-def causal_mask(size: int, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Return the lower-triangular mask, (size, size): 0 where a character may look, minus infinity ahead of it."""
-    with torch.inference_mode(mode=False):  # kept for training too, even where decoding asks first
-        return torch.full((size, size), -math.inf, device=device, dtype=dtype).triu(diagonal=1)
 
 
 class CausalSelfAttention(nn.Module):
@@ -41,35 +35,16 @@ class CausalSelfAttention(nn.Module):
         """Mix each character with those before it. (B, T, C) -> (B, T, C)."""
         B, T, C = x.shape  # noqa: N806
         H, D = self.n_head, C // self.n_head  # noqa: N806
-        heads = self.query_key_value(x).view(B, T, 3, H, D).permute(2, 0, 3, 1, 4)  # (3, B, H, T, D)
+        projected = self.query_key_value(x)  # (B, T, 3·C)
         if x.device.type == "cpu":
-            query, key, value = heads.reshape(3, B * H, T, D).unbind()
-            mixed = self._attend(query, key, value, noise).view(B, H, T, D)
+            mixed = attend(projected, H, cast(RowNoise | None, noise), self.dropout)
         else:
-            query, key, value = heads.unbind()
+            query, key, value = projected.view(B, T, 3, H, D).permute(2, 0, 3, 1, 4).unbind()  # (B, H, T, D) each
             share = self.dropout if noise is not None else 0.0
             mixed = functional.scaled_dot_product_attention(query, key, value, dropout_p=share, is_causal=True)
-        mixed = self.projection(mixed.transpose(1, 2).reshape(B, T, C))
+            mixed = mixed.transpose(1, 2).reshape(B, T, C)
+        mixed = self.projection(mixed)
         return mixed if noise is None else noise.drop(mixed, self.dropout)
-
-    def _attend(self, query: Tensor, key: Tensor, value: Tensor, noise: Noise | None) -> Tensor:
-        """Softmax(Q Kᵀ / sqrt(D) + mask) V, (B·H, T, D) each, spelled out: on a CPU faster than torch's fused kernel.
-
-        The queries go in two halves, since no query of the first half looks at a key of the second: a quarter of the
-        products and of the dropout masks is never computed.
-        """
-        T, D = query.shape[1:]  # noqa: N806
-        mask = causal_mask(T, query.device, query.dtype)
-        mixed = []
-        for start, end in ((0, T // 2), (T // 2, T)):
-            scores = torch.baddbmm(  # (B·H, end - start, end)
-                mask[start:end, :end], query[:, start:end], key[:, :end].transpose(1, 2), alpha=1 / math.sqrt(D)
-            )
-            weights = functional.softmax(scores, dim=-1)
-            if noise is not None:
-                weights = noise.drop(weights, self.dropout)
-            mixed.append(weights @ value[:, :end])
-        return torch.cat(mixed, dim=1)
 
 
 class MLP(nn.Module):

@@ -50,7 +50,7 @@ def test_an_app_that_paints_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_memory_is_that_of_a_training() -> None:
-    assert measure_memory("nano")["train_peak_bytes_over_torch"] > 1_000_000
+    assert measure_memory("nano", characters=20_000)["train_peak_bytes_over_torch"] > 1_000_000
 
 
 def test_a_process_that_fails_is_told_of_in_a_sentence() -> None:
