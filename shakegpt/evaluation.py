@@ -51,7 +51,7 @@ def evaluate(
 
     Args:
         model: the model, on any device.
-        ids: the split, (N,) int64, N at least 2.
+        ids: the split, (N,) of whole numbers, N at least 2.
         workers: the threads that share the windows; on the calling thread where left out.
         stop: asked now and then; where it says yes, the pass is given up and ``None`` returned.
     """
@@ -78,7 +78,7 @@ def evaluate(
     def sum_losses(piece: int) -> bool:
         if stop is not None and stop():
             return False
-        x, y = pieces[piece]
+        x, y = (ids.long() for ids in pieces[piece])
         logits = model(x)
         sums[piece] = functional.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="sum")
         return True

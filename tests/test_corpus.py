@@ -56,7 +56,7 @@ def test_the_splits_share_nothing_and_lose_nothing(corpus_of: CorpusOf, length: 
     assert torch.equal(torch.cat([corpus.train, corpus.validation]), corpus.ids)
     assert len(corpus.train) == length * 9 // 10
     assert corpus.vocabulary.decode(corpus.ids.tolist()) == corpus.text
-    assert corpus.ids.dtype == torch.int64
+    assert corpus.ids.dtype == torch.int32
 
 
 def test_ids_of_another_vocabulary(corpus_of: CorpusOf) -> None:

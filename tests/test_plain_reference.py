@@ -108,6 +108,7 @@ def test_a_hundred_steps_follow_the_plain_loop(demo: Corpus, precision: Precisio
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3_600)
 def test_a_thousand_steps_of_the_seed_preset_end_where_the_plain_loop_ends(
     tiny_shakespeare: Corpus, capsys: pytest.CaptureFixture[str]
 ) -> None:
