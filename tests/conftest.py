@@ -29,9 +29,11 @@ from shakegpt.vocabulary import Vocabulary
 settings.register_profile("suite", deadline=None, derandomize=True, database=None, max_examples=60)
 settings.load_profile("suite")
 
-# Under nohup a hang-up is ignored, here and in every process begun here; the tests of hang-ups need what a login has.
+# Under nohup a hang-up is ignored, and behind a script's "&" Ctrl-C is, here and in every process begun here; the tests
+# of both need what a login has.
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 COMMAND_SECONDS = 100
 NANO_CHANGES = {
