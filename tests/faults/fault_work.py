@@ -284,8 +284,8 @@ def acknowledge(path: str) -> None:
     """Append the step of each checkpoint to a file as soon as it is reported saved."""
     save = Saver.save
 
-    def saving(self: Any, **state: Any) -> Any:
-        info = save(self, **state)
+    def saving(self: Saver, contents: Contents) -> Any:
+        info = save(self, contents)
         with open(path, "a") as file:
             file.write(f"{info.step}\n")
         return info
@@ -298,14 +298,14 @@ def block_saves(path: str) -> None:
     save = Saver.save
     saves = 0
 
-    def blocking(self: Any, **state: Any) -> Any:
+    def blocking(self: Saver, contents: Contents) -> Any:
         nonlocal saves
         saves += 1
         if saves > 1:
             with open(path, "wb") as pipe:
                 pipe.write(b"!")
             threading.Event().wait()
-        return save(self, **state)
+        return save(self, contents)
 
     Saver.save = blocking
 
