@@ -5,7 +5,6 @@ D = C / H, V characters in the vocabulary.
 """
 
 import math
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -36,8 +35,8 @@ class CausalSelfAttention(nn.Module):
         B, T, C = x.shape  # noqa: N806
         H, D = self.n_head, C // self.n_head  # noqa: N806
         projected = self.query_key_value(x)  # (B, T, 3·C)
-        if x.device.type == "cpu":
-            mixed = attend(projected, H, cast(RowNoise | None, noise), self.dropout)
+        if x.device.type == "cpu" and (noise is None or isinstance(noise, RowNoise)):
+            mixed = attend(projected, H, noise, self.dropout)
         else:
             query, key, value = projected.view(B, T, 3, H, D).permute(2, 0, 3, 1, 4).unbind()  # (B, H, T, D) each
             share = self.dropout if noise is not None else 0.0
