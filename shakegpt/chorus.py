@@ -47,7 +47,7 @@ class Chorus:
         self._stream_tensor = torch.from_numpy(self._stream)
 
     @torch.inference_mode()
-    def step(self, ids: NDArray[np.int64], position: int) -> Array:
+    def step(self, ids: NDArray[np.int64], position: int) -> Tensor:
         """Read one character of each sequence at a position, the ones before it being in the cache.
 
         Args:
@@ -72,8 +72,7 @@ class Chorus:
             x += layer.attention_out(mixed.reshape(B, H * D).T).T
             hidden = layer.mlp_in(self._normalised(layer.mlp_norm).T)  # (F, B)
             x += layer.mlp_out(functional.gelu(torch.from_numpy(hidden)).numpy()).T
-        logits: Array = np.dot(self._normalised(self._final_norm), self._tokens.T)
-        return logits
+        return torch.from_numpy(np.dot(self._normalised(self._final_norm), self._tokens.T))
 
     def _normalised(self, norm: tuple[list[int], Tensor, Tensor, float]) -> Array:
         return torch.layer_norm(self._stream_tensor, *norm).numpy()

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from shakegpt.attention import causal_mask
 from shakegpt.chorus import MOST_STREAMS, Chorus
-from shakegpt.graphed import graphed_step
+from shakegpt.graphed import FixedStep, graphed_step
 from shakegpt.model import GPT, Block
 from shakegpt.solo import Solo
 from shakegpt.workers import keep_freed_memory
@@ -51,10 +51,11 @@ class Decoder:
             keep_freed_memory()  # for many streams, a quarter of the time
         quick = on_cpu and weight.dtype == torch.float32
         self._solo = Solo(model, self._keys, self._values) if quick and batch_size == 1 else None
-        together = quick and 1 < batch_size <= MOST_STREAMS
-        self._chorus = Chorus(model, self._keys, self._values) if together else None
-        on_cuda = weight.device.type == "cuda"
-        self._graphed = graphed_step(model, self._keys, self._values) if on_cuda else None
+        self._one_further: Chorus | FixedStep | None = None  # what takes all sequences one character further, quickly
+        if quick and 1 < batch_size <= MOST_STREAMS:
+            self._one_further = Chorus(model, self._keys, self._values)
+        elif weight.device.type == "cuda":
+            self._one_further = graphed_step(model, self._keys, self._values)
 
     def read(self, ids: Tensor) -> Tensor:
         """Read characters and return the logits of the one after them.
@@ -87,10 +88,8 @@ class Decoder:
             start, end = 0, ids.shape[1]
         self._window[:, start:end] = ids
         self._length = end
-        if self._chorus is not None and end - start == 1:
-            return torch.from_numpy(self._chorus.step(ids[:, 0], start))
-        if self._graphed is not None and end - start == 1:
-            return self._graphed.step(ids[:, 0], start)
+        if self._one_further is not None and end - start == 1:
+            return self._one_further.step(ids[:, 0], start)
         return self._forward(torch.from_numpy(ids).to(self._device), start, end)
 
     def _forward(self, ids: Tensor, start: int, end: int) -> Tensor:
