@@ -28,7 +28,7 @@ def test_it_equals_the_ordinary_step_at_every_position(tiny_model: GPT, rows: in
         return FixedStep.step(step, ids, position)  # type: ignore[arg-type]
 
     step.step = note  # type: ignore[method-assign,assignment]
-    fixed._solo, fixed._chorus, fixed._graphed = None, None, step
+    fixed._solo, fixed._one_further = None, step
     kept = None
     for start, end in ((0, 3), *((place, place + 1) for place in range(3, 20))):
         expected, logits = plain.read(ids[:, start:end]), fixed.read(ids[:, start:end])
@@ -58,6 +58,6 @@ def test_a_cpu_records_nothing(tiny_model: GPT, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("rows", [1, 3])
 def test_a_gpu_replays_it(tiny_config: ModelConfig, rows: int) -> None:
     plain, graphed = (Decoder(GPT(tiny_config, seed=3).to(device), batch_size=rows) for device in ("cpu", "cuda"))
-    assert graphed._graphed is not None
+    assert graphed._one_further is not None
     for piece in random_ids(rows, 20).split(1, dim=1):
         torch.testing.assert_close(graphed.read(piece).cpu(), plain.read(piece), atol=1e-4, rtol=1e-4)
