@@ -19,16 +19,16 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, cast
 
 from shakegpt.config import DEFAULT_PRESET, ModelConfig, SamplingConfig, TrainingConfig
+from shakegpt.data.catalog import TINY_SHAKESPEARE
 from shakegpt.errors import UsageError
 from shakegpt.events import Event
-from shakegpt.launch import TrainingRequest, launch
-from shakegpt.library import TINY_SHAKESPEARE
-from shakegpt.run import Run
-from shakegpt.store import Store
+from shakegpt.runs.run import Run
+from shakegpt.runs.store import Store
+from shakegpt.training.setup import TrainingRequest, launch
 
 if TYPE_CHECKING:
-    from shakegpt.evaluation import Loss
-    from shakegpt.sampling import Speaker
+    from shakegpt.evaluation.loss import Loss
+    from shakegpt.generation.stream import Speaker
 
 
 def load(reference: str | PathLike[str] = "pretrained") -> "Model":
@@ -113,7 +113,7 @@ class Model:
 
     def stream(self, prompt: str = "\n", **settings: Any) -> Iterator[str]:
         """Return the characters that ``generate`` returns at once, each as soon as it is drawn. Raises as that does."""
-        from shakegpt.sampling import Stream
+        from shakegpt.generation.stream import Stream
 
         stream = Stream(self._speaker, prompt, _sampling(settings))
         return (character.text for character in stream)
@@ -131,8 +131,8 @@ class Model:
         Raises:
             ShakegptError: the text cannot be found or read, is too short, or has a character unknown to the model.
         """
-        from shakegpt.corpus import Corpus
-        from shakegpt.evaluation import evaluate
+        from shakegpt.data.corpus import Corpus
+        from shakegpt.evaluation.loss import evaluate
 
         if split not in ("validation", "train"):
             raise UsageError(f"The split must be validation or train, not {split!r}.")

@@ -15,15 +15,15 @@ from hypothesis import settings
 from typer.testing import CliRunner, Result
 
 from shakegpt.config import ModelConfig
-from shakegpt.corpus import Corpus
+from shakegpt.data.catalog import TINY_SHAKESPEARE, known_corpora
+from shakegpt.data.corpus import Corpus
+from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.events import Event
-from shakegpt.launch import TrainingRequest, launch
-from shakegpt.library import TINY_SHAKESPEARE, known_corpora
-from shakegpt.model import GPT
-from shakegpt.run import Run
-from shakegpt.sampling import Speaker
-from shakegpt.store import Store
-from shakegpt.vocabulary import Vocabulary
+from shakegpt.generation.stream import Speaker
+from shakegpt.model.gpt import GPT
+from shakegpt.runs.run import Run
+from shakegpt.runs.store import Store
+from shakegpt.training.setup import TrainingRequest, launch
 
 # Two cores that others share say nothing about an example's speed; equal runs try equal examples.
 settings.register_profile("suite", deadline=None, derandomize=True, database=None, max_examples=60)
@@ -102,7 +102,7 @@ def tiny_shakespeare_path() -> Path:
 def tiny_shakespeare(tiny_shakespeare_path: Path) -> Corpus:
     """The real text."""
     text = tiny_shakespeare_path.read_bytes()
-    from shakegpt.files import sha256
+    from shakegpt.system.files import sha256
 
     return Corpus(name=TINY_SHAKESPEARE, text=text.decode(), sha256=sha256(text))
 

@@ -7,7 +7,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from shakegpt.store import Store
+from shakegpt.runs.store import Store
 from shakegpt.tui.app import ShakegptApp
 
 FOLDER = Path(__file__).parent.parent / "assets" / "screenshots"

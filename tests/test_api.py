@@ -11,7 +11,7 @@ import shakegpt
 from shakegpt import api
 from shakegpt.errors import CheckpointError, CorpusError, ShakegptError, UsageError
 from shakegpt.events import Finished, Started, Step
-from shakegpt.store import Store
+from shakegpt.runs.store import Store
 
 
 def test_importing_the_package_imports_no_torch() -> None:

@@ -13,7 +13,7 @@ from shakegpt.config import (
     TrainingConfig,
     changed_fields,
 )
-from shakegpt.model import GPT
+from shakegpt.model.gpt import GPT
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from shakegpt.store import Store
+from shakegpt.runs.store import Store
 from shakegpt.version import __version__
 
 ROOT = Path(__file__).parent.parent

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from shakegpt.assets import asset_path
+from shakegpt.system.paths import asset_path
 
 README = Path(__file__).parent.parent / "README.md"
 # What makes a command of the README cost a second: a later option overrides an earlier one.

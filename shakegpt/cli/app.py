@@ -4,7 +4,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from shakegpt.cli import benching, configuration, corpora, exporting, generating, measuring, runs, training
+from shakegpt.cli import bench as benching
+from shakegpt.cli import config as configuration
+from shakegpt.cli import corpus as corpora
+from shakegpt.cli import evaluate as measuring
+from shakegpt.cli import export as exporting
+from shakegpt.cli import generate as generating
+from shakegpt.cli import runs
+from shakegpt.cli import train as training
 from shakegpt.cli.output import reports_errors, write_safely
 from shakegpt.version import __version__
 

@@ -6,8 +6,8 @@ import sys
 
 from shakegpt.cli.output import note, say, say_json
 from shakegpt.events import Evaluation, Event, Failed, Finished, Sample, Saved, Started, Step, Warning
-from shakegpt.progress import Snapshot
-from shakegpt.text import harmless
+from shakegpt.runs.snapshot import Snapshot
+from shakegpt.system.text import harmless
 
 _LINES_PER_EVALUATION = 5
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, TextIO
 
 from shakegpt.events import Evaluation, Event, Started, Step
-from shakegpt.progress import Curve, Snapshot
+from shakegpt.runs.snapshot import Curve, Snapshot
 
 _WIDTH, _HEIGHT = 60, 10
 _TRAIN, _VALIDATION = ".", "o"

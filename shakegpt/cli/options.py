@@ -10,7 +10,7 @@ from shakegpt.errors import ShakegptError
 
 def complete_runs(incomplete: str) -> list[str]:
     """Return the runs whose names begin so."""
-    from shakegpt.store import Store
+    from shakegpt.runs.store import Store
 
     try:
         return [run.name for run in Store.default().runs() if run.name.startswith(incomplete)]
@@ -20,7 +20,7 @@ def complete_runs(incomplete: str) -> list[str]:
 
 def complete_checkpoints(incomplete: str) -> list[str]:
     """Return the references to checkpoints that begin so."""
-    from shakegpt.store import Store
+    from shakegpt.runs.store import Store
 
     references = ["pretrained", "last"]
     try:
@@ -39,7 +39,7 @@ def complete_presets(incomplete: str) -> list[tuple[str, str]]:
 
 def complete_corpora(incomplete: str) -> list[str]:
     """Return the corpora whose names begin so."""
-    from shakegpt.library import known_corpora
+    from shakegpt.data.catalog import known_corpora
 
     return [corpus.name for corpus in known_corpora() if corpus.name.startswith(incomplete)]
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 import typer
 
 from shakegpt.errors import ShakegptError
-from shakegpt.text import harmless
+from shakegpt.system.text import harmless
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT

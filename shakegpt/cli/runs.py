@@ -11,11 +11,11 @@ from shakegpt.cli.console import clock
 from shakegpt.cli.options import CHECKPOINT_HELP, Json, RunArgument, complete_checkpoints, complete_runs
 from shakegpt.cli.output import note, reports_errors, say, say_json
 from shakegpt.errors import UsageError
-from shakegpt.text import harmless
+from shakegpt.system.text import harmless
 
 if TYPE_CHECKING:
-    from shakegpt.run import Run
-    from shakegpt.store import Store
+    from shakegpt.runs.run import Run
+    from shakegpt.runs.store import Store
 
 app = typer.Typer(help="The runs in the store, and their checkpoints.", no_args_is_help=True)
 
@@ -24,7 +24,7 @@ app = typer.Typer(help="The runs in the store, and their checkpoints.", no_args_
 @reports_errors
 def list_(json: Json = False) -> None:
     """List the runs, newest first."""
-    from shakegpt.store import Store
+    from shakegpt.runs.store import Store
 
     store = Store.default()
     rows = [store.summary(run) for run in store.runs()]
@@ -55,12 +55,12 @@ def show(
     json: Json = False,
 ) -> None:
     """Show runs: what each one is, how it stands, its curve, and its checkpoints."""
-    from shakegpt.store import Store
+    from shakegpt.runs.store import Store
 
     store = Store.default()
     found = [store.run(name) for name in dict.fromkeys(runs)]
     if plot is not None:
-        from shakegpt.plots import plot_runs
+        from shakegpt.export.plots import plot_runs
 
         plot_runs({run.name: run.snapshot() for run in found}, plot)
     if json:
@@ -124,7 +124,7 @@ def export_(
 ) -> None:
     """Print a run's figures for a spreadsheet or a notebook."""
     from shakegpt.cli.curves import write_csv
-    from shakegpt.store import Store
+    from shakegpt.runs.store import Store
 
     if csv and json:
         raise UsageError("Figures are printed as --csv or as --json; choose one.")
@@ -141,7 +141,7 @@ def export_(
 @reports_errors
 def remove(run: RunArgument, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
     """Remove a run and all its checkpoints."""
-    from shakegpt.store import Store
+    from shakegpt.runs.store import Store
 
     found = Store.default().run(run)
     if not yes:
@@ -166,8 +166,8 @@ def path(
     ],
 ) -> None:
     """Print the folder of a checkpoint; of a run, where only its name is given."""
-    from shakegpt.run import RUN_NAME
-    from shakegpt.store import LAST, PRETRAINED, Store
+    from shakegpt.runs.run import RUN_NAME
+    from shakegpt.runs.store import LAST, PRETRAINED, Store
 
     store = Store.default()
     if RUN_NAME.fullmatch(reference) and reference not in (PRETRAINED, LAST):

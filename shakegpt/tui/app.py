@@ -11,23 +11,23 @@ from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
 from textual.screen import Screen
 
-from shakegpt.background import TrainingThread
 from shakegpt.events import Event, Step
-from shakegpt.following import Follower
-from shakegpt.launch import TrainingRequest, launch
-from shakegpt.progress import ENDED, Snapshot
-from shakegpt.run import Run
-from shakegpt.settings import load_keymap
-from shakegpt.store import Store
-from shakegpt.text import harmless
+from shakegpt.runs.follower import Follower
+from shakegpt.runs.run import Run
+from shakegpt.runs.snapshot import ENDED, Snapshot
+from shakegpt.runs.store import Store
+from shakegpt.system.settings import load_keymap
+from shakegpt.system.text import harmless
+from shakegpt.training.setup import TrainingRequest, launch
+from shakegpt.training.thread import TrainingThread
 from shakegpt.tui.ascii_filter import AsciiOnly, speaks_utf8
+from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
+from shakegpt.tui.dialogs.help import help_for
+from shakegpt.tui.dialogs.quit import Leaving, QuitScreen
 from shakegpt.tui.driver import driver_class
-from shakegpt.tui.figures import count, decimal
+from shakegpt.tui.formatting import count, decimal
 from shakegpt.tui.messages import SpeakFrom, TrainingChanged
 from shakegpt.tui.preferences import Preferences, load_preferences, save_preferences
-from shakegpt.tui.screens.checkpoints import CheckpointScreen
-from shakegpt.tui.screens.help import help_for
-from shakegpt.tui.screens.quit import Leaving, QuitScreen
 from shakegpt.tui.themes import THEMES
 from shakegpt.tui.widgets.top_bar import TopBar
 
@@ -57,13 +57,13 @@ class ShowsWhose(Protocol):
 
 
 def _training_screen() -> Screen[Any]:
-    from shakegpt.tui.screens.training import TrainingScreen
+    from shakegpt.tui.training.training_screen import TrainingScreen
 
     return TrainingScreen()
 
 
 def _generation_screen() -> Screen[Any]:
-    from shakegpt.tui.screens.generation import GenerationScreen
+    from shakegpt.tui.generation.generation_screen import GenerationScreen
 
     return GenerationScreen()
 
@@ -352,4 +352,4 @@ class ShakegptApp(App[str]):
 
 
 def _import_engine() -> None:
-    import shakegpt.sampling  # noqa: F401  (for its side effect: torch is loaded)
+    import shakegpt.generation.stream  # noqa: F401  (for its side effect: torch is loaded)

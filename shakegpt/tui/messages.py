@@ -7,7 +7,7 @@ that on a slow link those still waiting collapse into the newest.
 from textual.message import Message
 
 from shakegpt.events import Event
-from shakegpt.progress import Snapshot
+from shakegpt.runs.snapshot import Snapshot
 
 
 class TrainingChanged(Message):

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from shakegpt.background import TrainingThread
-from shakegpt.progress import Snapshot
-from shakegpt.run import Run
-from shakegpt.signals import Endings
-from shakegpt.text import harmless
+from shakegpt.runs.run import Run
+from shakegpt.runs.snapshot import Snapshot
+from shakegpt.system.signals import Endings
+from shakegpt.system.text import harmless
+from shakegpt.training.thread import TrainingThread
 from shakegpt.tui.app import HEADLESS, OnHangup, ShakegptApp
 
 # Kitty keys, mouse, pasted text and focus reports off; wrapping and the cursor on; back to the main screen.

@@ -19,8 +19,8 @@ sys.path.append(str(Path(__file__).parents[1] / "tui"))  # the terminal lives be
 from pseudo_terminal import Person
 
 from shakegpt.events import Step
-from shakegpt.run import Run
-from shakegpt.store import Store
+from shakegpt.runs.run import Run
+from shakegpt.runs.store import Store
 
 SETTLING_SECONDS = 8.0
 WATCHED_SECONDS = 20.0

@@ -16,8 +16,8 @@ sys.path.append(str(Path(__file__).parents[1] / "tui"))  # the fakes live beside
 from fake_speech import FakeVoices
 from speech_app import SpeechApp, spoken
 
-from shakegpt.assets import asset_path
 from shakegpt.config import SamplingConfig
+from shakegpt.system.paths import asset_path
 
 CHARACTERS = 800
 

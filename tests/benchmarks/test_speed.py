@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from shakegpt.benchmark import Bench
+from shakegpt.benchmark.benchmark import Bench
 from shakegpt.config import Precision, SamplingConfig
-from shakegpt.decoding import Decoder
-from shakegpt.device import Placement, choose_placement
-from shakegpt.filters import apply_filters
+from shakegpt.generation.decoder import Decoder
+from shakegpt.generation.filters import apply_filters
+from shakegpt.system.device import Placement, choose_placement
 
 TASKS = [
     "train",

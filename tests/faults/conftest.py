@@ -12,10 +12,10 @@ import fault_work
 import pytest
 from fault_processes import Start, end_all, starting
 
-from shakegpt.run import Run
-from shakegpt.store import Store
+from shakegpt.runs.run import Run
+from shakegpt.runs.store import Store
 
-PRELOADED = ["__main__", "fault_work", "shakegpt.cli.app", "shakegpt.launch", "rich.progress", "torch._dynamo"]
+PRELOADED = ["__main__", "fault_work", "shakegpt.cli.app", "shakegpt.training.setup", "rich.progress", "torch._dynamo"]
 
 
 @pytest.fixture(scope="session")

@@ -16,18 +16,19 @@ from typing import Any
 
 from tqdm.std import TqdmDefaultWriteLock
 
-from shakegpt import config, gradients, optimizer, trainer
-from shakegpt.checkpoint import Contents, ModelRecord, TrainingRecord, TrainingState, read_checkpoint
+from shakegpt import config
 from shakegpt.config import ModelConfig, TrainingConfig
+from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.errors import ShakegptError
-from shakegpt.log import EventLog
-from shakegpt.manifest import Manifest
-from shakegpt.model import GPT
-from shakegpt.records import _adapter
-from shakegpt.run import RunRecord
-from shakegpt.saver import Saver
-from shakegpt.store import Store
-from shakegpt.vocabulary import Vocabulary
+from shakegpt.model.gpt import GPT
+from shakegpt.runs.checkpoint import Contents, ModelRecord, TrainingRecord, TrainingState, read_checkpoint
+from shakegpt.runs.event_log import EventLog
+from shakegpt.runs.manifest import Manifest
+from shakegpt.runs.run import RunRecord
+from shakegpt.runs.store import Store
+from shakegpt.system.json_records import _adapter
+from shakegpt.training import gradients, optimizer, trainer
+from shakegpt.training.saver import Saver
 
 TqdmDefaultWriteLock.mp_lock = None  # a process that is killed could not give its semaphore back
 for kind in (ModelRecord, TrainingRecord, Manifest, RunRecord):  # once in the server, not in every process
@@ -97,8 +98,8 @@ def app_on_terminal(terminal: str, home: str, corpus: str, on_hangup: Any) -> No
     _open_streams()
     os.environ |= {"SHAKEGPT_HOME": home, "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": f"{home}/cache"}
     config.PRESETS["tiny"] = TINY
-    from shakegpt.background import TrainingThread
-    from shakegpt.launch import TrainingRequest, launch
+    from shakegpt.training.setup import TrainingRequest, launch
+    from shakegpt.training.thread import TrainingThread
     from shakegpt.tui.app import ShakegptApp
     from shakegpt.tui.terminal import run_app
 
@@ -241,8 +242,8 @@ def leave_out(piece: str) -> None:
 
 
 def _initial(self: Any, name: str) -> Any:
-    from shakegpt.model import GPT
-    from shakegpt.randomness import derive_seed
+    from shakegpt.model.gpt import GPT
+    from shakegpt.system.seeds import derive_seed
 
     return GPT(self._model_config, seed=derive_seed(self.config.seed, "weights")).state_dict()[name]
 
@@ -324,7 +325,7 @@ def closed_pipe(_: object) -> None:
 
 def listening(path: str) -> None:
     """Leave a file when the signals are heard."""
-    from shakegpt.signals import Endings
+    from shakegpt.system.signals import Endings
 
     install = Endings.install
 
@@ -337,7 +338,7 @@ def listening(path: str) -> None:
 
 def heard(path: str) -> None:
     """Leave a file when the training is asked to stop."""
-    from shakegpt.background import TrainingThread
+    from shakegpt.training.thread import TrainingThread
 
     stop = TrainingThread.stop
 
@@ -482,7 +483,7 @@ def failing(number: int, fail: Callable[[], None], *, ever_after: bool = False) 
 def full_disk(folder: str) -> None:
     """Train in a folder on a small disk that fills up and is emptied again; print what was told as JSON."""
     from shakegpt.events import Saved, Step, Warning
-    from shakegpt.launch import TrainingRequest, launch
+    from shakegpt.training.setup import TrainingRequest, launch
 
     config.PRESETS["tiny"] = TINY
     corpus = Path(folder, "corpus.txt")

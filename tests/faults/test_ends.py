@@ -15,8 +15,8 @@ import fault_work
 import pytest
 from fault_processes import Start, end_all, wait_for
 
-from shakegpt.run import Run
-from shakegpt.store import Store
+from shakegpt.runs.run import Run
+from shakegpt.runs.store import Store
 
 FOREVER = "1000000"
 DEADLINE = 5.0

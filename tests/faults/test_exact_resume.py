@@ -14,10 +14,10 @@ import pytest
 from fault_processes import Start, end_all, starting
 from fault_work import CUT_EXCEPTION, CUT_KILL, CUT_TERM
 
-from shakegpt.checkpoint import read_checkpoint
 from shakegpt.events import Evaluation
-from shakegpt.run import Run
-from shakegpt.store import Store
+from shakegpt.runs.checkpoint import read_checkpoint
+from shakegpt.runs.run import Run
+from shakegpt.runs.store import Store
 
 EXIT_CODES = {CUT_EXCEPTION: 1, CUT_TERM: 143, CUT_KILL: -9}
 OPTIONS = {"fp16": {"precision": "fp16"}, "worse": {"learning_rate": 3, "min_learning_rate": 3}}

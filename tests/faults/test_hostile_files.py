@@ -17,11 +17,11 @@ from fault_work import Bench
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shakegpt.checkpoint import Checkpoint, read_checkpoint
 from shakegpt.errors import CheckpointError, ShakegptError
-from shakegpt.files import sha256
-from shakegpt.run import Run
-from shakegpt.store import Store
+from shakegpt.runs.checkpoint import Checkpoint, read_checkpoint
+from shakegpt.runs.run import Run
+from shakegpt.runs.store import Store
+from shakegpt.system.files import sha256
 
 FILES = ("model.safetensors", "training.safetensors", "manifest.json")
 SECONDS = 5.0

@@ -10,8 +10,8 @@ import fault_work
 import pytest
 from fault_processes import Start, end_all
 
-from shakegpt.run import Run
-from shakegpt.store import Store
+from shakegpt.runs.run import Run
+from shakegpt.runs.store import Store
 
 LONGEST_SECONDS = 0.6
 """Longer than a process needs from its start to some dozens of steps and saves."""

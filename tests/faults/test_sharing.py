@@ -17,12 +17,12 @@ from typer.testing import CliRunner
 from shakegpt.cli.app import app
 from shakegpt.errors import RunBusyError
 from shakegpt.events import Sample, Saved, Started, Step, Warning
-from shakegpt.following import Follower
-from shakegpt.hold import Owner
-from shakegpt.launch import TrainingRequest, launch
-from shakegpt.run import Run
-from shakegpt.store import Store
-from shakegpt.text import is_safe
+from shakegpt.runs.follower import Follower
+from shakegpt.runs.lock import Owner
+from shakegpt.runs.run import Run
+from shakegpt.runs.store import Store
+from shakegpt.system.text import is_safe
+from shakegpt.training.setup import TrainingRequest, launch
 
 FOREVER = "1000000"
 BUSILY = ("--save-every", "2", "--eval-every", "5", "--keep", "1")
@@ -221,7 +221,7 @@ def test_events_are_shown_harmless(
     style: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from shakegpt.cli import console
-    from shakegpt.progress import Snapshot
+    from shakegpt.runs.snapshot import Snapshot
 
     plain = partial(console.PlainConsole, 1)
     shown = {"live": console.LiveConsole, "plain": plain, "json": console.JsonConsole}[style]()

@@ -11,17 +11,18 @@ import fault_work
 import pytest
 import torch
 
-from shakegpt import config, log
-from shakegpt.checkpoint import read_checkpoint
-from shakegpt.corpus import Corpus
+from shakegpt import config
+from shakegpt.data.corpus import Corpus
 from shakegpt.errors import ShakegptError
 from shakegpt.events import Evaluation, Event, Failed, Finished, Saved, Step, Warning
-from shakegpt.gradients import Gradients
-from shakegpt.launch import TrainingRequest, launch
-from shakegpt.progress import replay
-from shakegpt.saver import Saver
-from shakegpt.store import Store
-from shakegpt.trainer import Trainer
+from shakegpt.runs import event_log as log
+from shakegpt.runs.checkpoint import read_checkpoint
+from shakegpt.runs.snapshot import replay
+from shakegpt.runs.store import Store
+from shakegpt.training.gradients import Gradients
+from shakegpt.training.saver import Saver
+from shakegpt.training.setup import TrainingRequest, launch
+from shakegpt.training.trainer import Trainer
 
 Prepare = Callable[..., Trainer]
 Spoil = Callable[..., None]
@@ -156,7 +157,7 @@ def test_nothing_is_saved_amid_steps_that_are_not_finite_but_at_a_stop(prepare: 
 
 
 def test_a_validation_loss_that_is_not_a_number_is_no_best(prepare: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
-    from shakegpt import trainer as module
+    from shakegpt.training import trainer as module
 
     evaluate = module.evaluate
 
@@ -223,7 +224,7 @@ def test_training_goes_on_while_nothing_can_be_saved(
 
     monkeypatch.setattr(os, "fsync", failing)
     clock = [0.0]
-    monkeypatch.setattr("shakegpt.saver.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("shakegpt.training.saver.time.monotonic", lambda: clock[0])
     events = []
     shown = {}
     for event in trainer:
@@ -280,7 +281,7 @@ def test_a_run_that_cannot_be_saved_at_its_stop_says_so(prepare: Prepare, monkey
 
 def test_saves_come_by_the_clock_as_well(prepare: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr("shakegpt.saver.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("shakegpt.training.saver.time.monotonic", lambda: clock[0])
     trainer = prepare(steps=40, save_every=1000, eval_every=1000, save_seconds=60.0)
     saved = []
     for event in trainer:
@@ -314,7 +315,7 @@ def test_a_difference_that_breaks_exactness_is_said_in_one_warning(
     for _ in trainer:
         if trainer.step == 5:
             trainer.stop()
-    monkeypatch.setattr("shakegpt.device.available_cores", lambda: trainer.placement.threads + 3)
+    monkeypatch.setattr("shakegpt.system.device.available_cores", lambda: trainer.placement.threads + 3)
     monkeypatch.setattr("shakegpt.version.__version__", "99")
     resumed = prepare(resume="macbeth")
     (warning,) = resumed._resume.warnings

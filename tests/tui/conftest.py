@@ -9,7 +9,7 @@ import pytest
 
 from shakegpt import events as say
 from shakegpt.events import Evaluation, Event, Failed, Finished, Sample, Saved, Started, Step, perplexity
-from shakegpt.progress import Snapshot, replay
+from shakegpt.runs.snapshot import Snapshot, replay
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
 VERSES = [

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from shakegpt.config import SamplingConfig
 from shakegpt.errors import UsageError
-from shakegpt.tui.speaking import Opened
+from shakegpt.tui.generation.generation_thread import Opened
 
 ODDS = (0.95, 0.8, 0.7, 0.4, 0.99, 0.9, 0.12, 0.97, 0.6, 0.03, 0.85, 0.3, 0.004)
 

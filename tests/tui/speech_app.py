@@ -11,8 +11,8 @@ from textual.pilot import Pilot
 
 from shakegpt.tui import app as app_module
 from shakegpt.tui.app import ShakegptApp
-from shakegpt.tui.screens.generation import GenerationScreen
-from shakegpt.tui.voices import Voices
+from shakegpt.tui.generation.generation_screen import GenerationScreen
+from shakegpt.tui.generation.model_loader import Voices
 
 _PATIENCE_SECONDS = 20
 

@@ -4,11 +4,11 @@ from typing import Any, ClassVar
 
 from textual.app import App
 
-from shakegpt.launch import TrainingRequest
-from shakegpt.progress import Snapshot
+from shakegpt.runs.snapshot import Snapshot
+from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.preferences import Preferences
-from shakegpt.tui.screens.training import TrainingScreen
 from shakegpt.tui.themes import THEMES
+from shakegpt.tui.training.training_screen import TrainingScreen
 
 
 class FixedTrainingScreen(TrainingScreen):

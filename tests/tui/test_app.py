@@ -8,16 +8,16 @@ from speech_app import SpeechApp, until
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from shakegpt.background import TrainingThread
 from shakegpt.events import Event, Failed, Step
-from shakegpt.launch import TrainingRequest
-from shakegpt.progress import Snapshot
+from shakegpt.runs.snapshot import Snapshot
+from shakegpt.training.setup import TrainingRequest
+from shakegpt.training.thread import TrainingThread
 from shakegpt.tui import app as app_module
 from shakegpt.tui.app import HEADLESS, ShakegptApp
+from shakegpt.tui.dialogs.help import HelpScreen
+from shakegpt.tui.dialogs.quit import QuitScreen
 from shakegpt.tui.messages import TrainingChanged
 from shakegpt.tui.preferences import load_preferences
-from shakegpt.tui.screens.help import HelpScreen
-from shakegpt.tui.screens.quit import QuitScreen
 from shakegpt.tui.widgets.top_bar import TopBar
 
 Snapshots = Callable[[str], Snapshot]

@@ -9,12 +9,12 @@ import pytest
 from speech_app import SpeechApp, until
 from textual.pilot import Pilot
 
-from shakegpt.manifest import FileEntry, Manifest
-from shakegpt.run import CheckpointInfo
-from shakegpt.store import Store
-from shakegpt.tui.screens.checkpoints import CheckpointScreen
-from shakegpt.tui.screens.quit import QuitScreen
-from shakegpt.tui.shelf import ShelvedCheckpoint, ShelvedRun
+from shakegpt.runs.manifest import FileEntry, Manifest
+from shakegpt.runs.run import CheckpointInfo
+from shakegpt.runs.store import Store
+from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
+from shakegpt.tui.checkpoints.run_list import ShelvedCheckpoint, ShelvedRun
+from shakegpt.tui.dialogs.quit import QuitScreen
 
 SMALL = (80, 24)
 NOW = 1_795_384_800.0
@@ -80,8 +80,8 @@ SHELF = [
 
 @pytest.fixture(autouse=True)
 def fixed_shelf(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shakegpt.tui.screens.checkpoints.read_shelf", lambda store: SHELF)
-    monkeypatch.setattr("shakegpt.tui.shelf.time", SimpleNamespace(time=lambda: NOW))
+    monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_shelf", lambda store: SHELF)
+    monkeypatch.setattr("shakegpt.tui.checkpoints.run_list.time", SimpleNamespace(time=lambda: NOW))
 
 
 def runs_app(home: Path, **options: Any) -> SpeechApp:
@@ -143,7 +143,7 @@ def test_what_keys_bring_up(snap_compare: Compare, home: Path, keys: list[str]) 
 
 
 def test_no_run_yet(snap_compare: Compare, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shakegpt.tui.screens.checkpoints.read_shelf", lambda store: [])
+    monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_shelf", lambda store: [])
     assert snap_compare(runs_app(home), terminal_size=SMALL, run_before=after())
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from shakegpt.errors import UsageError
-from shakegpt.settings import config_path
+from shakegpt.system.settings import config_path
 from shakegpt.tui.app import ShakegptApp
-from shakegpt.tui.screens.checkpoints import CheckpointScreen
+from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
 
 
 def configure(text: str) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pseudo_terminal import Person
 
-from shakegpt.run import Run
-from shakegpt.store import Store
+from shakegpt.runs.run import Run
+from shakegpt.runs.store import Store
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no pseudo-terminals here")
 

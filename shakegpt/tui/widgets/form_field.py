@@ -5,7 +5,7 @@ from textual.containers import Vertical
 from textual.widget import Widget
 from textual.widgets import Input, Label, Select, Static
 
-from shakegpt.text import harmless
+from shakegpt.system.text import harmless
 
 
 class FormField(Vertical):

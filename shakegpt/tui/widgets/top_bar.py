@@ -11,9 +11,9 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
 
-from shakegpt.progress import Snapshot
-from shakegpt.text import harmless
-from shakegpt.tui.figures import count, decimal
+from shakegpt.runs.snapshot import Snapshot
+from shakegpt.system.text import harmless
+from shakegpt.tui.formatting import count, decimal
 
 SMALLEST = (80, 24)
 """The smallest terminal that shows all that matters."""

@@ -1,0 +1,94 @@
+"""``shakegpt corpus``: the texts known by name."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shakegpt.cli.options import Encoding, Json
+from shakegpt.cli.output import reports_errors, say, say_json
+from shakegpt.data.catalog import OnProgress
+from shakegpt.errors import CorpusError
+from shakegpt.system.text import harmless
+
+app = typer.Typer(help="The texts that are known by name.", no_args_is_help=True)
+
+
+@app.command("list")
+@reports_errors
+def list_(json: Json = False) -> None:
+    """List the texts, and where each one is."""
+    from shakegpt.data.catalog import known_corpora
+
+    rows = [
+        {
+            "name": corpus.name,
+            "source": corpus.source,
+            "path": str(corpus.path) if corpus.here else None,
+            "bytes": corpus.path.stat().st_size if corpus.here else None,
+        }
+        for corpus in known_corpora()
+    ]
+    if json:
+        say_json({"corpora": rows})
+        return
+    for row in rows:
+        size = f"{row['bytes']:>12,} bytes" if row["bytes"] is not None else " " * 18
+        say(harmless(f"{row['name']:<20} {row['source']:<14} {size}  {row['path'] or ''}".rstrip(), one_line=True))
+
+
+@app.command()
+@reports_errors
+def fetch(json: Json = False) -> None:
+    """Fetch Tiny Shakespeare, so that training needs no network."""
+    from shakegpt.data.catalog import TINY_SHAKESPEARE, find_corpus
+
+    found = find_corpus(TINY_SHAKESPEARE, on_progress=download_bar())
+    if json:
+        say_json({"name": found.name, "path": str(found.path), "bytes": found.path.stat().st_size})
+    else:
+        say(str(found.path))
+
+
+@app.command()
+@reports_errors
+def add(
+    file: Annotated[Path, typer.Argument(help="A text file.")],
+    name: Annotated[str | None, typer.Option(help="What to call it; by default, the file's name.")] = None,
+    encoding: Encoding = "utf-8",
+    json: Json = False,
+) -> None:
+    """Keep a text under a name, so that `shakegpt train --corpus NAME` finds it."""
+    from shakegpt.data.catalog import add_corpus
+    from shakegpt.data.corpus import decode_text
+
+    if file.is_dir():
+        raise CorpusError(f"{file} is a folder; give one text file.")
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise CorpusError(f"{file} cannot be read: {error.strerror}.") from error
+    text = decode_text(data, file, encoding)
+    added = add_corpus(file, name or file.stem, text.encode())
+    if json:
+        say_json({"name": added.name, "path": str(added.path), "characters": len(text)})
+    else:
+        say(f"{added.name}: {len(text):,} characters; train on it with `shakegpt train --corpus {added.name}`.")
+
+
+def download_bar() -> OnProgress | None:
+    """Return what draws a bar on standard error while a text is fetched; ``None`` where that is no terminal."""
+    if not sys.stderr.isatty():
+        return None
+    from tqdm import tqdm
+
+    bar = tqdm(desc="Tiny Shakespeare", unit="B", unit_scale=True, leave=False)
+
+    def show(done: int, total: int) -> None:
+        bar.total = total or None
+        bar.update(done - bar.n)
+        if total and done >= total:
+            bar.close()
+
+    return show

@@ -1,0 +1,159 @@
+"""``shakegpt generate``: one shot, to standard output."""
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from shakegpt.cli.options import CHECKPOINT_HELP, Json, complete_checkpoints
+from shakegpt.cli.output import note, reports_errors, say, say_json
+from shakegpt.config import SamplingConfig
+from shakegpt.errors import UsageError
+from shakegpt.system.text import harmless
+
+if TYPE_CHECKING:
+    from shakegpt.generation.stream import Speaker
+    from shakegpt.system.threads import Workers
+
+_DEFAULTS = SamplingConfig()
+_FIRST_WORDS = "\n"
+
+
+@reports_errors
+def generate(
+    prompt: Annotated[
+        str | None, typer.Option("--prompt", "-p", help="What to continue; - or a pipe is read from standard input.")
+    ] = None,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option("--checkpoint", "-c", metavar="REF", help=CHECKPOINT_HELP, autocompletion=complete_checkpoints),
+    ] = None,
+    length: Annotated[int, typer.Option(help="Characters to write.")] = _DEFAULTS.length,
+    temperature: Annotated[
+        float, typer.Option("--temperature", "-t", help="0 always takes the likeliest character.")
+    ] = _DEFAULTS.temperature,
+    top_k: Annotated[int | None, typer.Option(help="Draw from the k likeliest characters only.")] = None,
+    top_p: Annotated[
+        float, typer.Option(help="Draw from the smallest set whose probability reaches p.")
+    ] = _DEFAULTS.top_p,
+    min_p: Annotated[
+        float, typer.Option(help="Leave out characters below this share of the likeliest one's probability.")
+    ] = _DEFAULTS.min_p,
+    repetition_penalty: Annotated[
+        float, typer.Option(help="Above 1, characters of the context become less likely.")
+    ] = _DEFAULTS.repetition_penalty,
+    seed: Annotated[
+        int | None, typer.Option(help="Fixes every draw; without it, each call writes something else.")
+    ] = None,
+    samples: Annotated[int, typer.Option(help="How many texts to write.")] = 1,
+    stop: Annotated[list[str] | None, typer.Option(help="End before this text; may be given more than once.")] = None,
+    json: Json = False,
+) -> None:
+    """Write text in the manner of what a model was trained on."""
+    try:
+        settings = SamplingConfig(
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            repetition_penalty=repetition_penalty,
+            seed=time.time_ns() % 2**31 if seed is None else seed,
+            length=length,
+            stop=tuple(stop or ()),
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if samples < 1:
+        raise UsageError(f"The number of samples must be a whole number of at least 1, not {samples}.")
+    beginning = _read_prompt(prompt)
+
+    from shakegpt.runs.store import Store
+    from shakegpt.system.device import available_cores
+    from shakegpt.system.threads import Workers
+
+    workers = Workers(available_cores())  # torch's own threads meet after every small tensor, and wait for busy cores
+
+    store = Store.default()
+    reference = checkpoint or store.default_reference()
+    speaker = store.speaker(reference, warn=note)
+    from shakegpt.generation.stream import encode_prompt
+
+    encode_prompt(speaker.vocabulary, beginning)  # an unknown character is told before anything is printed
+    if samples > 1:
+        _write_many(speaker, beginning, settings, samples, workers, json=json)
+    elif json:
+        _write_object(speaker, beginning, settings)
+    else:
+        _write_stream(speaker, beginning, settings)
+
+
+def _read_prompt(prompt: str | None) -> str:
+    if prompt == "-" or (prompt is None and not sys.stdin.isatty()):
+        data = sys.stdin.buffer.read() if sys.stdin is not None else b""
+        try:
+            return data.decode() or _FIRST_WORDS
+        except UnicodeDecodeError as error:
+            raise UsageError(f"The prompt is not UTF-8: byte {error.start} is 0x{data[error.start]:02x}.") from None
+    return _FIRST_WORDS if prompt is None else prompt
+
+
+def _write_stream(speaker: "Speaker", prompt: str, settings: SamplingConfig) -> None:
+    from shakegpt.generation.stream import Stream
+
+    _put(harmless(prompt.lstrip("\n")))
+    last = prompt[-1:]
+    for character in Stream(speaker, prompt, settings):
+        last = character.text
+        _put(harmless(last))
+    if last != "\n":
+        _put("\n")
+
+
+def _put(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _write_object(speaker: "Speaker", prompt: str, settings: SamplingConfig) -> None:
+    from shakegpt.generation.stream import Stream
+
+    began = time.perf_counter()
+    stream = Stream(speaker, prompt, settings)
+    text = "".join(character.text for character in stream)
+    seconds = time.perf_counter() - began
+    say_json(_facts(speaker, prompt, settings) | _outcome(text, stream.finish or "length") | _speed(len(text), seconds))
+
+
+def _write_many(
+    speaker: "Speaker", prompt: str, settings: SamplingConfig, samples: int, workers: "Workers", *, json: bool
+) -> None:
+    from shakegpt.generation.stream import write_samples
+
+    began = time.perf_counter()
+    written = write_samples(speaker, prompt, settings, samples, workers=workers)
+    seconds = time.perf_counter() - began
+    characters = sum(len(sample.text) for sample in written)
+    if json:
+        each = [{"sample": number, **_outcome(sample.text, sample.finish)} for number, sample in enumerate(written)]
+        say_json(_facts(speaker, prompt, settings) | {"samples": each} | _speed(characters, seconds))
+        return
+    for number, sample in enumerate(written, start=1):
+        note(f"sample {number} of {samples}")
+        say(harmless((prompt + sample.text).strip("\n")) + "\n")
+
+
+def _facts(speaker: "Speaker", prompt: str, settings: SamplingConfig) -> dict[str, Any]:
+    return {"checkpoint": speaker.name, "prompt": prompt, "seed": settings.seed}
+
+
+def _outcome(text: str, finish: str) -> dict[str, Any]:
+    return {"text": text, "finish": finish}
+
+
+def _speed(characters: int, seconds: float) -> dict[str, Any]:
+    return {
+        "characters": characters,
+        "seconds": round(seconds, 6),
+        "characters_per_second": round(characters / seconds, 1) if seconds > 0 else 0.0,
+    }

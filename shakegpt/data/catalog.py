@@ -1,0 +1,219 @@
+"""The texts shakegpt knows by name: where each one is, and how the one that does not ship is fetched."""
+
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+
+from shakegpt.errors import CorpusError, UsageError
+from shakegpt.system.files import make_folder, replace_file
+from shakegpt.system.paths import asset_path
+
+TINY_SHAKESPEARE = "tiny-shakespeare"
+TINY_SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
+TINY_SHAKESPEARE_URL = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
+DEMO = "demo"
+CORPUS_PATH = "SHAKEGPT_CORPUS_PATH"
+_TINY_SHAKESPEARE_FILES = ("tiny-shakespeare.txt", "tinyshakespeare.txt", "tinyshakespeare/input.txt", "input.txt")
+_ATTEMPTS = 3
+_TIMEOUT_SECONDS = 20
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
+
+OnProgress = Callable[[int, int], None]
+"""Called with the bytes fetched so far and the bytes in all (0 where the server does not say)."""
+
+
+@dataclass(frozen=True)
+class FoundCorpus:
+    """A text of the library, and where its bytes are; no path means that it is still to be fetched."""
+
+    name: str
+    path: Path
+    source: Literal["built in", "cache", "corpus path", "file", "to be fetched"]
+
+    @property
+    def here(self) -> bool:
+        """Whether the bytes are on this machine."""
+        return self.source != "to be fetched"
+
+
+def cache_folder() -> Path:
+    """Return the folder of fetched and added texts."""
+    return platformdirs.user_cache_path("shakegpt") / "corpora"
+
+
+def find_corpus(name: str, *, on_progress: OnProgress | None = None) -> FoundCorpus:
+    """Return where a corpus is; Tiny Shakespeare is fetched when it is nowhere on this machine.
+
+    A known name wins over a file of that name: ``./demo`` is the file. ``$SHAKEGPT_CORPUS_PATH``, folders or files
+    separated as in PATH, is searched before the network.
+
+    Raises:
+        CorpusError: it cannot be found or fetched.
+    """
+    if name == DEMO:
+        return FoundCorpus(DEMO, asset_path("corpus/demo.txt"), "built in")
+    if name == TINY_SHAKESPEARE:
+        known = _find_tiny_shakespeare()
+        return known if known.here else fetch_tiny_shakespeare(on_progress)
+    if _NAME.fullmatch(name):
+        for candidate in (cache_folder() / f"{name}.txt", *_on_corpus_path(f"{name}.txt")):
+            if candidate.is_file():
+                return FoundCorpus(name, candidate, "cache" if candidate.parent == cache_folder() else "corpus path")
+    return _find_file(name)
+
+
+def _find_file(name: str) -> FoundCorpus:
+    path = Path(name).expanduser()
+    if path.is_dir():
+        raise CorpusError(f"The corpus {name} is a folder; give one text file.")
+    if not path.exists():
+        known = ", ".join(corpus.name for corpus in known_corpora())
+        raise CorpusError(f"There is no corpus {name}: no file of that path, and the names known here are {known}.")
+    return FoundCorpus(path.stem or path.name, path, "file")
+
+
+def known_corpora() -> list[FoundCorpus]:
+    """Return every text that has a name: the built-in ones, then those added, by name."""
+    added = sorted(path for path in cache_folder().glob("*.txt") if path.stem != TINY_SHAKESPEARE)
+    return [
+        _find_tiny_shakespeare(),
+        FoundCorpus(DEMO, asset_path("corpus/demo.txt"), "built in"),
+        *(FoundCorpus(path.stem, path, "cache") for path in added),
+    ]
+
+
+def add_corpus(path: Path, name: str, data: bytes) -> FoundCorpus:
+    """Keep a copy of a text under a name, so that ``--corpus NAME`` finds it.
+
+    Args:
+        path: where the text came from, for the message.
+        name: its new name.
+        data: its bytes, already checked to be text.
+
+    Raises:
+        UsageError: the name is taken by a built-in text or is no name.
+        CorpusError: the copy cannot be written.
+    """
+    if name in (DEMO, TINY_SHAKESPEARE) or not _NAME.fullmatch(name):
+        raise UsageError(
+            f"A corpus cannot be called {name!r}: a name is 1 to 64 letters, digits, dots, dashes or underscores, does "
+            f"not begin with a dot, and is not {DEMO} or {TINY_SHAKESPEARE}; choose one with --name."
+        )
+    target = cache_folder() / f"{name}.txt"
+    try:
+        make_folder(target.parent)
+        replace_file(target, data)
+    except OSError as error:
+        raise CorpusError(f"{path} could not be copied to {target}: {error.strerror}.") from error
+    return FoundCorpus(name, target, "cache")
+
+
+def _find_tiny_shakespeare() -> FoundCorpus:
+    cached = cache_folder() / f"{TINY_SHAKESPEARE}.txt"
+    if _is_tiny_shakespeare(cached):
+        return FoundCorpus(TINY_SHAKESPEARE, cached, "cache")
+    for path in _on_corpus_path(*_TINY_SHAKESPEARE_FILES):
+        if _is_tiny_shakespeare(path):
+            return FoundCorpus(TINY_SHAKESPEARE, path, "corpus path")
+    return FoundCorpus(TINY_SHAKESPEARE, cached, "to be fetched")
+
+
+def _on_corpus_path(*names: str) -> Iterator[Path]:
+    for entry in filter(None, os.environ.get(CORPUS_PATH, "").split(os.pathsep)):
+        path = Path(entry).expanduser()
+        if path.is_dir():
+            yield from (path / name for name in names)
+        elif path.name in names or len(names) > 1:  # a file given by itself is asked whatever it is called
+            yield path
+
+
+def _is_tiny_shakespeare(path: Path) -> bool:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() == TINY_SHAKESPEARE_SHA256
+    except OSError:
+        return False
+
+
+def fetch_tiny_shakespeare(on_progress: OnProgress | None = None) -> FoundCorpus:
+    """Download Tiny Shakespeare into the cache, check its SHA-256, and return where it is.
+
+    Raises:
+        CorpusError: the download cannot start, is cut, or brings other bytes; nothing is left in the cache.
+    """
+    import pooch  # imports requests: a tenth of a second that only a download is worth
+
+    pooch.get_logger().setLevel(logging.ERROR)  # a logger of its own, unknown to logging.getLogger
+    with suppress(OSError):  # private, which pooch would not make it; where it cannot be made, pooch says why
+        make_folder(cache_folder())
+    name = f"{TINY_SHAKESPEARE}.txt"
+    downloader = pooch.HTTPDownloader(
+        timeout=_TIMEOUT_SECONDS, progressbar=_Progress(on_progress) if on_progress else False
+    )
+    registry = pooch.create(
+        path=cache_folder(),
+        base_url="",
+        registry={name: f"sha256:{TINY_SHAKESPEARE_SHA256}"},
+        urls={name: TINY_SHAKESPEARE_URL},
+        retry_if_failed=_ATTEMPTS - 1,
+    )
+    try:
+        path = registry.fetch(name, downloader=downloader)
+    except Exception as error:  # requests, urllib3, OSError and pooch's ValueError share no narrower base
+        raise CorpusError(
+            f"Tiny Shakespeare could not be fetched ({_reason(error)}); to go on offline, train on --corpus demo, or "
+            f"put the file in a folder and name it in ${CORPUS_PATH}."
+        ) from error
+    return FoundCorpus(TINY_SHAKESPEARE, Path(path), "cache")
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    if "hash" in text.lower() and isinstance(error, ValueError):
+        return "the bytes that came are not the text's: its SHA-256 differs"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if "IncompleteRead" in text or "Connection broken" in text:
+        return "the connection was cut"
+    for sign, meaning in (
+        ("resolve", "the host's name cannot be resolved"),
+        ("refused", "the connection was refused"),
+        ("timed out", "the connection timed out"),
+    ):
+        if sign in text.lower():
+            return meaning
+    return text.split(" for url")[0].split("\n")[0][:100] or type(error).__name__
+
+
+class _Progress:
+    """What pooch takes for a progress bar, handing the figures on."""
+
+    def __init__(self, on_progress: OnProgress) -> None:
+        self._on_progress = on_progress
+        self._total = self._done = 0
+
+    @property
+    def total(self) -> int:
+        """The bytes that are to come; set at the beginning of each attempt."""
+        return self._total
+
+    @total.setter
+    def total(self, total: int) -> None:
+        self._total, self._done = total, 0
+
+    def update(self, count: int) -> None:
+        self._done += count
+        self._on_progress(min(self._done, self.total) if self.total else self._done, self.total)
+
+    def reset(self) -> None:
+        self._done = 0
+
+    def close(self) -> None:
+        pass

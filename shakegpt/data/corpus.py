@@ -1,0 +1,163 @@
+"""A text to learn from: found, verified, read, split, and cut into batches."""
+
+import hashlib
+import re
+from array import array
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from shakegpt.data.catalog import OnProgress, find_corpus
+from shakegpt.data.vocabulary import Vocabulary
+from shakegpt.errors import CorpusError, UsageError
+from shakegpt.system.seeds import derive_seed
+
+TRAIN_SHARE = 0.9
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A text with its vocabulary, as token ids; the first 90 % trains, the last 10 % validates."""
+
+    name: str
+    text: str
+    sha256: str
+    """Of the bytes that the text was read from."""
+
+    @classmethod
+    def load(cls, name: str, *, encoding: str = "utf-8", on_progress: OnProgress | None = None) -> "Corpus":
+        """Read a corpus: ``tiny-shakespeare``, ``demo``, a name added to the library, or the path of a text file.
+
+        Args:
+            name: what to read.
+            encoding: how the bytes of a file spell characters.
+            on_progress: called with (bytes so far, bytes in all) while a download runs.
+
+        Raises:
+            CorpusError: it cannot be found, fetched or read, or is empty.
+            UsageError: there is no such encoding.
+        """
+        found = find_corpus(name, on_progress=on_progress)
+        try:
+            data = found.path.read_bytes()
+        except OSError as error:
+            raise CorpusError(f"The corpus {found.path} cannot be read: {error.strerror}.") from error
+        return cls(name=found.name, text=decode_text(data, found.path, encoding), sha256=_sha256(data))
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The sorted distinct characters of the whole text."""
+        return Vocabulary.of(self.text)
+
+    @cached_property
+    def ids(self) -> Tensor:
+        """The whole text as token ids, (N,) int32: half the memory of what a model reads."""
+        stoi = self.vocabulary.stoi
+        return torch.frombuffer(array("i", map(stoi.__getitem__, self.text)), dtype=torch.int32)
+
+    @property
+    def train(self) -> Tensor:
+        """The training split, (N_train,) int32: the first 90 %."""
+        return self.ids[: self._boundary]
+
+    @property
+    def training_text(self) -> str:
+        """The training split as text."""
+        return self.text[: self._boundary]
+
+    @property
+    def validation(self) -> Tensor:
+        """The validation split, (N_validation,) int32: the last 10 %."""
+        return self.ids[self._boundary :]
+
+    def ids_for(self, vocabulary: Vocabulary, split: str) -> Tensor:
+        """Return a split as the ids of another vocabulary, such as a checkpoint's, (N,) int64.
+
+        Raises:
+            UsageError: the text has a character that the vocabulary lacks.
+        """
+        text = self.text[: self._boundary] if split == "train" else self.text[self._boundary :]
+        return torch.tensor(vocabulary.encode(text))
+
+    @property
+    def _boundary(self) -> int:
+        return int(TRAIN_SHARE * len(self.text))
+
+    def require(self, block_size: int) -> None:
+        """Check that both splits hold a window of ``block_size`` characters and the one after it.
+
+        Raises:
+            CorpusError: the text is too short.
+        """
+        shortest = len(self.text) - self._boundary
+        if shortest <= block_size:
+            raise CorpusError(
+                f"The corpus {self.name} is too short: its validation split has {shortest:,} characters and one "
+                f"window takes {block_size + 1:,}; give a text of at least {10 * (block_size + 1):,} characters."
+            )
+
+
+def decode_text(data: bytes, path: Path, encoding: str = "utf-8") -> str:
+    """Return the text that ``data``, read from ``path``, spells. A byte order mark is dropped.
+
+    Raises:
+        CorpusError: the bytes are not of this encoding (the message gives the offset of the first wrong one, from 0),
+            or they spell nothing.
+        UsageError: there is no such encoding.
+    """
+    try:
+        text = data.decode(encoding).removeprefix("\ufeff")
+        text.encode()  # a lone surrogate, which utf-7 can spell, could be written to no file of ours
+    except LookupError:
+        raise UsageError(f"There is no text encoding {encoding!r}; try utf-8, latin-1 or cp1252.") from None
+    except UnicodeError as error:
+        where = f": byte {error.start} is 0x{data[error.start]:02x}" if isinstance(error, UnicodeDecodeError) else ""
+        raise CorpusError(
+            f"The corpus {path} is not {encoding.upper()}{where}; name its encoding, such as --encoding latin-1."
+        ) from None
+    if not text:
+        raise CorpusError(f"The corpus {path} is empty; give a text of a few thousand characters or more.")
+    return text
+
+
+def draw_batch(
+    ids: Tensor, step: int, *, seed: int, batch_size: int, block_size: int, device: torch.device | str = "cpu"
+) -> tuple[Tensor, Tensor]:
+    """Return the inputs and targets of one step: windows at random places of a split.
+
+    The places depend on ``seed`` and ``step`` alone. The windows are gathered where ``ids`` is, so a corpus that lies
+    on a GPU is cut up there, and only the places travel.
+
+    Args:
+        ids: the split, (N,) of whole numbers, with N > block_size.
+        step: the optimizer step.
+        seed: the run's seed.
+        batch_size: B.
+        block_size: T.
+        device: where ``ids`` is.
+
+    Returns:
+        Inputs and targets, (B, T) int64 each; a target is the character after its input.
+    """
+    generator = torch.Generator().manual_seed(derive_seed(seed, "batch", step))
+    pinned = torch.device(device).type == "cuda"  # or the copy would wait for the GPU
+    starts = torch.randint(len(ids) - block_size, (batch_size, 1), generator=generator, pin_memory=pinned)
+    places = starts.to(device, non_blocking=True) + torch.arange(block_size + 1, device=device)  # (B, T + 1)
+    windows = ids[places].long()
+    return windows[:, :-1], windows[:, 1:]
+
+
+_SPEAKER = re.compile(r"^([A-Z][A-Za-z' -]{0,40}):$", re.MULTILINE)
+
+
+def speakers(text: str) -> list[str]:
+    """Return the names that speak in a play of Tiny Shakespeare's layout (``NAME:`` alone on a line), busiest first."""
+    return [name for name, _ in Counter(_SPEAKER.findall(text)).most_common()]
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

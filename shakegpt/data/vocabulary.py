@@ -1,0 +1,68 @@
+"""Characters as numbers: the sorted unique characters of a corpus."""
+
+from collections.abc import Iterable
+
+from shakegpt.errors import UsageError
+from shakegpt.system.text import name_character
+
+
+class Vocabulary:
+    """A two-way table between characters and token ids.
+
+    Args:
+        characters: the distinct characters in id order.
+
+    Raises:
+        ValueError: there are none, or one stands twice.
+    """
+
+    def __init__(self, characters: str) -> None:
+        if not characters:
+            raise ValueError("A vocabulary needs at least one character.")
+        self.characters = characters
+        self.itos: tuple[str, ...] = tuple(characters)
+        self.stoi: dict[str, int] = {character: index for index, character in enumerate(characters)}
+        if len(self.stoi) != len(self.itos):
+            raise ValueError("A vocabulary names each character once.")
+
+    @classmethod
+    def of(cls, text: str) -> "Vocabulary":
+        """Return the vocabulary of a text: its distinct characters in code point order."""
+        return cls("".join(sorted(set(text))))
+
+    def encode(self, text: str) -> list[int]:
+        """Return the token ids of ``text``.
+
+        Raises:
+            UsageError: a character is outside the vocabulary; the message names it and its position, from 1.
+        """
+        try:
+            return [self.stoi[character] for character in text]
+        except KeyError:
+            position = next(index for index, character in enumerate(text) if character not in self.stoi)
+            raise UsageError(
+                f"The model has never seen {name_character(text[position])}, character {position + 1} of the text; "
+                f"it knows {self.describe()}."
+            ) from None
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the text of token ids. Raises ``IndexError`` for an id outside the vocabulary."""
+        return "".join(self.itos[index] for index in ids)
+
+    def describe(self) -> str:
+        """Name the vocabulary in a few words: its size, and its marks where they are few enough to read."""
+        visible = "".join(character for character in self.characters if character.isprintable() and character != " ")
+        marks = visible if len(visible) <= 100 else f"{visible[:100]}…"
+        return f"{len(self)} characters: {marks}"
+
+    def __len__(self) -> int:
+        return len(self.itos)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Vocabulary) and self.characters == other.characters
+
+    def __hash__(self) -> int:
+        return hash(self.characters)
+
+    def __repr__(self) -> str:
+        return f"Vocabulary({self.characters!r})"

@@ -1,0 +1,85 @@
+"""Runs' curves as a picture: SVG or PNG, by matplotlib."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shakegpt.errors import ShakegptError, UsageError
+from shakegpt.runs.snapshot import Curve, Snapshot
+from shakegpt.system.files import replace_file
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+FORMATS = ("svg", "png")
+_SIZE_INCHES = (8.0, 4.5)
+_MOST_POINTS = 2_000  # of a training curve: more than the picture has columns
+
+
+def plot_runs(runs: Mapping[str, Snapshot], path: Path) -> None:
+    """Draw the losses of one or several runs against the step.
+
+    Validation losses are bold and dotted at each evaluation; training losses are thin lines of the same colour.
+
+    Args:
+        runs: each run's story, by its name.
+        path: where the picture goes; its ending says which format. A picture that was there is replaced.
+
+    Raises:
+        UsageError: the ending is neither ``.svg`` nor ``.png``.
+        ShakegptError: matplotlib is not installed, a run has nothing to draw, or the file cannot be written.
+    """
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in FORMATS:
+        raise UsageError(f"A picture is .svg or .png, so {path} cannot be one; name it {path.stem or 'curves'}.svg.")
+    for name, snapshot in runs.items():
+        if not len(snapshot.train) and not len(snapshot.validation):
+            raise ShakegptError(f"The run {name} has no step yet, so there is nothing to draw.")
+    data = _draw(runs, kind)
+    try:
+        replace_file(path, data)
+        path.chmod(0o644)
+    except OSError as error:
+        raise ShakegptError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _draw(runs: Mapping[str, Snapshot], kind: str) -> bytes:
+    try:
+        import matplotlib
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ShakegptError("Drawing takes matplotlib: pip install 'shakegpt[plot]'.") from error
+    # Text stays text, so an SVG can be searched; equal runs give equal files.
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "shakegpt", "font.size": 10}):
+        figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
+        axes = figure.add_subplot()
+        for number, (name, snapshot) in enumerate(runs.items()):
+            _draw_run(axes, name, snapshot, f"C{number % 10}")
+        axes.set_xlabel("step")
+        axes.set_ylabel("loss (nats per character)")
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+        picture = io.BytesIO()
+        figure.savefig(picture, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else {"Software": None})
+        return picture.getvalue()
+
+
+def _draw_run(axes: "Axes", name: str, snapshot: Snapshot, colour: str) -> None:
+    label = name.replace("$", r"\$")  # matplotlib would read mathematics between dollars
+    axes.plot(*_thinned(snapshot.train), color=colour, linewidth=0.8, alpha=0.5, label=f"{label}, train")
+    if len(snapshot.validation):
+        axes.plot(*_thinned(snapshot.validation), color=colour, linewidth=1.8, marker=".", label=f"{label}, validation")
+
+
+def _thinned(curve: Curve) -> tuple[list[int], list[float]]:
+    """Return steps and losses: all of them, or of a long curve the means of equal stretches."""
+    points = curve.points()
+    stretch = -(-len(points) // _MOST_POINTS) or 1
+    steps, losses = [], []
+    for start in range(0, len(points), stretch):
+        part = points[start : start + stretch]
+        steps.append(part[-1].step)
+        losses.append(sum(point.loss for point in part) / len(part))
+    return steps, losses

@@ -1,0 +1,4 @@
+"""The GPT: its forward pass, attention and dropout.
+
+In: token ids, (B, T). Out: logits, (B, T, V).
+"""

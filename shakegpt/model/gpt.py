@@ -1,0 +1,162 @@
+"""The GPT: a pre-norm transformer decoder in the manner of GPT-2 (Radford et al. 2019).
+
+Shapes in comments: B sequences, T characters each, C the width of the residual stream (``d_model``), H heads of
+D = C / H, V characters in the vocabulary.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from shakegpt.config import ModelConfig
+from shakegpt.model.attention import attend
+from shakegpt.model.dropout import Noise, RowNoise
+
+INITIAL_STD = 0.02
+
+
+class CausalSelfAttention(nn.Module):
+    """Multi-head scaled dot-product attention in which a character sees itself and those before it.
+
+    Vaswani et al. 2017, "Attention Is All You Need" (arXiv:1706.03762), section 3.2.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.n_head = config.n_head
+        self.dropout = config.dropout
+        self.query_key_value = nn.Linear(config.d_model, 3 * config.d_model)  # Q, K and V in one multiplication
+        self.projection = nn.Linear(config.d_model, config.d_model)
+
+    def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+        """Mix each character with those before it. (B, T, C) -> (B, T, C)."""
+        B, T, C = x.shape  # noqa: N806
+        H, D = self.n_head, C // self.n_head  # noqa: N806
+        projected = self.query_key_value(x)  # (B, T, 3·C)
+        if x.device.type == "cpu" and (noise is None or isinstance(noise, RowNoise)):
+            mixed = attend(projected, H, noise, self.dropout)
+        else:
+            query, key, value = projected.view(B, T, 3, H, D).permute(2, 0, 3, 1, 4).unbind()  # (B, H, T, D) each
+            share = self.dropout if noise is not None else 0.0
+            mixed = functional.scaled_dot_product_attention(query, key, value, dropout_p=share, is_causal=True)
+            mixed = mixed.transpose(1, 2).reshape(B, T, C)
+        mixed = self.projection(mixed)
+        return mixed if noise is None else noise.drop(mixed, self.dropout)
+
+
+class MLP(nn.Module):
+    """Two linear layers with a GELU between them, applied to each position alone."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.dropout = config.dropout
+        self.expansion = nn.Linear(config.d_model, config.d_ff)
+        self.projection = nn.Linear(config.d_ff, config.d_model)
+
+    def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+        """(B, T, C) -> (B, T, C)."""
+        x = self.projection(functional.gelu(self.expansion(x)))
+        return x if noise is None else noise.drop(x, self.dropout)
+
+
+class Block(nn.Module):
+    """Attention, then the MLP; each reads the normalised stream and adds to it (pre-norm residuals)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(config.d_model)
+        self.attention = CausalSelfAttention(config)
+        self.mlp_norm = nn.LayerNorm(config.d_model)
+        self.mlp = MLP(config)
+
+    def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+        """(B, T, C) -> (B, T, C).
+
+        The stream and the norms stay in fp32; the linear layers may have weights in a shorter format.
+        """
+        dtype = self.mlp.expansion.weight.dtype
+        x = x + self.attention(self.attention_norm(x).to(dtype), noise)
+        mixed: Tensor = self.mlp(self.mlp_norm(x).to(dtype), noise)
+        return x + mixed
+
+
+class GPT(nn.Module):
+    """Token and position embeddings, blocks, a final LayerNorm, and a head tied to the token embedding.
+
+    Args:
+        config: its shape.
+        seed: fixes the initial weights; ``None`` draws them from torch's global generator.
+    """
+
+    def __init__(self, config: ModelConfig, *, seed: int | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.token_embedding = nn.Embedding(config.vocab_size, config.d_model)
+        self.position_embedding = nn.Embedding(config.block_size, config.d_model)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
+        self.final_norm = nn.LayerNorm(config.d_model)
+        self._initialise(None if seed is None else torch.Generator().manual_seed(seed))
+
+    def forward(self, ids: Tensor, noise: Noise | None = None) -> Tensor:
+        """Return the logits of the character after each one.
+
+        Args:
+            ids: token ids, (B, T) int64 with T at most ``block_size``.
+            noise: where dropout comes from in training; ``None`` drops nothing.
+
+        Returns:
+            Logits, (B, T, V).
+        """
+        positions = torch.arange(ids.shape[1], device=ids.device)
+        x = self.token_embedding(ids) + self.position_embedding(positions)  # (B, T, C)
+        if noise is not None:
+            x = noise.drop(x, self.config.dropout)
+        for block in self.blocks:
+            x = block(x, noise)
+        return functional.linear(self.final_norm(x), self.token_embedding.weight)  # the tied head: (B, T, V)
+
+    @staticmethod
+    def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+        """Return the shape of each weight of such a model, by its name in ``state_dict``.
+
+        Spelled out, since asking a model built on torch's meta device imports its compiler: two seconds.
+        """
+        C, F = config.d_model, config.d_ff  # noqa: N806
+        shapes: dict[str, tuple[int, ...]] = {
+            "token_embedding.weight": (config.vocab_size, C),
+            "position_embedding.weight": (config.block_size, C),
+        }
+        for layer in range(config.n_layer):
+            block = f"blocks.{layer}"
+            shapes |= _norm_shapes(f"{block}.attention_norm", C)
+            shapes |= _linear_shapes(f"{block}.attention.query_key_value", C, 3 * C)
+            shapes |= _linear_shapes(f"{block}.attention.projection", C, C)
+            shapes |= _norm_shapes(f"{block}.mlp_norm", C)
+            shapes |= _linear_shapes(f"{block}.mlp.expansion", C, F)
+            shapes |= _linear_shapes(f"{block}.mlp.projection", F, C)
+        return shapes | _norm_shapes("final_norm", C)
+
+    @torch.no_grad()
+    def _initialise(self, generator: torch.Generator | None) -> None:
+        """GPT-2's start: N(0, 0.02), zero biases, and residual projections smaller by 1/sqrt(2 · n_layer).
+
+        Each block adds to the residual stream twice; the scale keeps its variance from growing with depth.
+        """
+        for name, parameter in self.named_parameters():
+            if parameter.ndim < 2:
+                nn.init.constant_(parameter, 1.0 if name.endswith("norm.weight") else 0.0)
+                continue
+            std = INITIAL_STD
+            if name.endswith("projection.weight"):
+                std /= math.sqrt(2 * self.config.n_layer)
+            nn.init.normal_(parameter, std=std, generator=generator)
+
+
+def _norm_shapes(name: str, width: int) -> dict[str, tuple[int, ...]]:
+    return {f"{name}.weight": (width,), f"{name}.bias": (width,)}
+
+
+def _linear_shapes(name: str, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
+    return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}

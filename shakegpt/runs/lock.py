@@ -1,0 +1,141 @@
+"""Who writes a run: a lock that dies with its process, and says whose it is.
+
+The lock is the kernel's (``flock``), so no crash leaves a run locked; the file's text only names the holder.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import socket
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from shakegpt.errors import RunBusyError, ShakegptError
+from shakegpt.system.files import FILE_MODE, read_bounded
+from shakegpt.system.json_records import parse_record
+from shakegpt.system.text import harmless
+
+_PATIENCE_SECONDS = 0.5  # a reader that asks whether the run is held has the lock for some microseconds
+_POLL_SECONDS = 0.02
+_TEXT_BYTES = 512  # always as many, so that naming the next holder is one write that no reader sees half of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """The process that holds a run."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    pid: int
+    host: str
+
+    @property
+    def here(self) -> bool:
+        """Whether it runs on this host."""
+        return self.host == socket.gethostname()
+
+    def __str__(self) -> str:
+        if not self.pid:
+            return "another process"
+        return f"process {self.pid} on {harmless(self.host, one_line=True)}"
+
+
+class Hold:
+    """The right to write a run, until closed or the process ends.
+
+    Args:
+        path: the lock file.
+        run: the run's name, for messages.
+
+    Raises:
+        RunBusyError: another process holds it; the message says which, on which host.
+        ShakegptError: the lock cannot be opened, or the run went away meanwhile.
+    """
+
+    def __init__(self, path: Path, run: str) -> None:
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
+        except OSError as error:
+            raise ShakegptError(f"The run {run} cannot be written: {path} does not open ({error.strerror}).") from error
+        try:
+            self._take(path, run)
+        except BaseException:
+            self.close()
+            raise
+
+    def _take(self, path: Path, run: str) -> None:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if error.errno not in (errno.EAGAIN, errno.EACCES):
+                    raise ShakegptError(
+                        f"The run {run} cannot be locked ({error.strerror}); keep the store on a file system that has "
+                        "locks."
+                    ) from error
+            if time.monotonic() >= deadline:
+                raise busy(run, owner_of(path))
+            time.sleep(_POLL_SECONDS)
+        if not _is_open_file(path, self._descriptor):
+            raise ShakegptError(f"The run {run} was just removed or renamed by another process.")
+        text = json.dumps(asdict(Owner(pid=os.getpid(), host=socket.gethostname())))
+        with suppress(OSError):  # who holds it is a courtesy; a full disk must not keep a run from going on
+            os.pwrite(self._descriptor, text.encode().ljust(_TEXT_BYTES), 0)
+
+    def close(self) -> None:
+        """Let go."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> "Hold":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def is_held(path: Path) -> bool:
+    """Say whether a living process holds this lock, without disturbing it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def owner_of(path: Path) -> Owner | None:
+    """Return the process that holds this lock, if one does; process 0 where it has not said who it is."""
+    if not is_held(path):
+        return None
+    try:
+        return parse_record(read_bounded(path, _TEXT_BYTES), Owner)
+    except (OSError, ValueError):
+        return Owner(pid=0, host="")
+
+
+def busy(run: str, owner: Owner | None) -> RunBusyError:
+    """Return the error that says who holds a run, and what to do about it."""
+    return RunBusyError(
+        f"The run {run} is being trained by {owner or 'another process'}; stop it with `shakegpt stop {run}`, watch it "
+        f"with `shakegpt watch {run}`, or give this run another name with --run."
+    )
+
+
+def _is_open_file(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
+    except OSError:
+        return False

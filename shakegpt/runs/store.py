@@ -1,0 +1,320 @@
+"""Runs and checkpoints in the user's data directory, and the names that find them."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+
+from shakegpt.errors import CheckpointError, ShakegptError, UsageError
+from shakegpt.runs.lock import busy
+from shakegpt.runs.manifest import MANIFEST_FILE
+from shakegpt.runs.run import (
+    CheckpointInfo,
+    Run,
+    RunRecord,
+    Status,
+    check_run_name,
+    create_run,
+    describe_checkpoint,
+    is_run,
+    sweep_folder,
+)
+from shakegpt.system.files import make_folder
+from shakegpt.system.paths import asset_path
+from shakegpt.system.text import harmless
+
+if TYPE_CHECKING:
+    from shakegpt.generation.stream import Speaker
+    from shakegpt.runs.checkpoint import Checkpoint
+
+Warn = Callable[[str], None]
+
+HOME = "SHAKEGPT_HOME"
+PRETRAINED = "pretrained"
+LAST = "last"
+# Names for runs that were given none, in the order the Folio gives the tragedies, then the rest.
+_RUN_NAMES = (
+    "coriolanus", "titus", "romeo", "timon", "caesar", "macbeth", "hamlet", "lear", "othello", "antony", "cymbeline",
+    "tempest", "verona", "windsor", "measure", "errors", "ado", "labours", "dream", "merchant", "arden", "shrew",
+    "allswell", "twelfth", "winter", "john", "richard", "henry", "troilus", "pericles",
+)  # fmt: skip
+_LEFTOVER_SECONDS = 3600.0
+_RESERVED_NAMES = frozenset({LAST, PRETRAINED})
+
+__all__ = ["CheckpointInfo", "Run", "RunRecord", "RunSummary", "Store"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSummary:
+    """A run in one row of a list; the fields are those of ``runs list --json``."""
+
+    name: str
+    status: Status
+    step: int
+    steps: int
+    best_val_loss: float | None
+    checkpoints: int
+    corpus: str
+    created: str
+    bytes: int
+
+
+class Store:
+    """The folder that holds all runs.
+
+    Args:
+        home: the data directory; runs are below ``home/runs``. It is made when the first run is.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    @classmethod
+    def default(cls) -> "Store":
+        """Return the user's store: ``$SHAKEGPT_HOME``, or the platform's data directory."""
+        given = os.environ.get(HOME)
+        return cls(Path(given).expanduser() if given else platformdirs.user_data_path("shakegpt"))
+
+    @property
+    def runs_folder(self) -> Path:
+        """Where the runs are."""
+        return self.home / "runs"
+
+    def runs(self) -> list[Run]:
+        """Return every readable run, newest first."""
+        try:
+            runs = [Run(path) for path in self.runs_folder.iterdir() if is_run(path)]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise ShakegptError(f"The store {self.home} cannot be read: {error.strerror}.") from error
+        dated = []
+        for run in runs:
+            try:
+                dated.append((run.record.created, run.name, run))
+            except ShakegptError:
+                continue
+        return [run for _, _, run in sorted(dated, key=lambda row: row[:2], reverse=True)]
+
+    def run(self, name: str) -> Run:
+        """Return a run by name.
+
+        Raises:
+            ShakegptError: there is none; the message names those there are.
+        """
+        check_run_name(name)
+        run = Run(self.runs_folder / name)
+        if not is_run(run.path):
+            names = ", ".join(run.name for run in self.runs()[:8])
+            known = f"the runs here are {names}" if names else "there are no runs yet: begin one with `shakegpt train`"
+            raise ShakegptError(f"There is no run {name}; {known}.")
+        return run
+
+    def create(self, record: RunRecord, name: str | None = None) -> Run:
+        """Make a new run, naming it where no name is given.
+
+        Raises:
+            ShakegptError: the name is none, is reserved or is taken; or the store cannot be written.
+        """
+        if name is not None:
+            self.check_free(name)
+        try:
+            make_folder(self.runs_folder)
+            sweep_folder(self.runs_folder, older_than=_LEFTOVER_SECONDS)
+            for candidate in [name] if name else _free_names():
+                try:
+                    return create_run(self.runs_folder / candidate, record)
+                except FileExistsError:
+                    continue
+        except OSError as error:
+            raise ShakegptError(
+                f"The store {self.home} cannot be written ({error.strerror}); free some space, or name another place "
+                f"in ${HOME}."
+            ) from error
+        raise self._taken(name or "")
+
+    def check_free(self, name: str) -> None:
+        """Check that a new run may have this name.
+
+        Raises:
+            RunBusyError: a process is training a run of this name; the message says which.
+            UsageError: the name is none, or is reserved.
+            ShakegptError: the name is taken.
+        """
+        check_run_name(name)
+        if name in _RESERVED_NAMES:
+            raise UsageError(f"A run cannot be called {name}: that name has a meaning of its own.")
+        if (self.runs_folder / name).exists():
+            raise self._taken(name)
+
+    def _taken(self, name: str) -> ShakegptError:
+        if (owner := Run(self.runs_folder / name).owner()) is not None:
+            return busy(name, owner)
+        return ShakegptError(
+            f"There is a run {name} already; go on with it by --resume {name}, or choose another name with --run."
+        )
+
+    def summary(self, run: Run) -> RunSummary:
+        """Return the row of a run."""
+        checkpoints = run.checkpoints()
+        losses = [info.val_loss for info in checkpoints if info.val_loss is not None]
+        return RunSummary(
+            name=run.name,
+            status=run.status(),
+            step=max((info.step for info in checkpoints), default=0),
+            steps=run.record.training.steps,
+            best_val_loss=min(losses, default=None),
+            checkpoints=len(checkpoints),
+            corpus=run.record.corpus,
+            created=run.record.created,
+            bytes=run.bytes(),
+        )
+
+    def find(self, reference: str) -> CheckpointInfo:
+        """Return the checkpoint that a reference names.
+
+        Args:
+            reference: ``pretrained``, ``RUN`` (its best), ``RUN@best``, ``RUN@last``, ``RUN@500``, ``last`` (the newest
+                run's last), or the path of a checkpoint folder.
+
+        Raises:
+            ShakegptError: it names nothing; the message says what there is.
+        """
+        if reference == PRETRAINED:
+            return self._pretrained()
+        if reference == LAST:
+            return self._newest()
+        if os.sep in reference or (Path(reference) / MANIFEST_FILE).exists():
+            return describe_checkpoint(Path(reference).expanduser(), reference=reference)
+        name, _, which = reference.partition("@")
+        run = self.run(name)
+        checkpoints = run.checkpoints()
+        if not checkpoints:
+            raise CheckpointError(f"The run {name} has no checkpoint yet.")
+        if which in ("", "best"):
+            found = run.best()
+        elif which == LAST:
+            found = checkpoints[-1]
+        else:
+            found = next((info for info in checkpoints if str(info.step) == which), None)
+        if found is None:
+            steps = ", ".join(str(info.step) for info in checkpoints)
+            raise CheckpointError(
+                f"The run {name} has no checkpoint {harmless(which, one_line=True)}; it has best, last and {steps}."
+            )
+        return found
+
+    def _pretrained(self) -> CheckpointInfo:
+        try:
+            path = asset_path(PRETRAINED)
+        except FileNotFoundError:
+            raise CheckpointError(
+                "This installation has no pretrained model; train one with `shakegpt train` and name it instead."
+            ) from None
+        return describe_checkpoint(path, reference=PRETRAINED)
+
+    def _newest(self) -> CheckpointInfo:
+        for run in self.runs():
+            if last := run.last():
+                return last
+        raise CheckpointError("There is no checkpoint yet; begin a run with `shakegpt train`.")
+
+    def default_reference(self) -> str:
+        """Return what speaks when nothing is named: the best of the newest run that has one, else ``pretrained``.
+
+        A run of one's own only counts once it has learned as much as the pretrained model would show off: its best
+        evaluated loss is at most what the pretrained one has.
+        """
+        try:
+            bar = self._pretrained().val_loss
+        except CheckpointError:
+            bar = None
+        for run in self.runs():
+            best = run.best()
+            if best and (bar is None or (best.val_loss is not None and best.val_loss <= bar)):
+                return best.reference
+        return PRETRAINED
+
+    def open(self, reference: str, *, warn: Warn | None = None) -> "Checkpoint":
+        """Read and verify the checkpoint that a reference names.
+
+        Args:
+            reference: as for ``find``.
+            warn: told of a damaged ``last`` that was passed over for the one before it; without it, none is.
+
+        Raises:
+            ShakegptError: it names nothing, or the checkpoint is damaged.
+        """
+        return self.read(reference, warn=warn)[1]
+
+    def read(
+        self, reference: str, *, warn: Warn | None = None, to_resume: bool = False
+    ) -> "tuple[CheckpointInfo, Checkpoint]":
+        """Read a checkpoint as ``open`` does, and say which one it was.
+
+        Args:
+            reference: as for ``find``.
+            warn: as for ``open``.
+            to_resume: a run's name alone means its last, and the training's state must be sound as well.
+        """
+        from shakegpt.runs.checkpoint import (
+            read_checkpoint,  # torch takes a second that lists and completion do without
+        )
+
+        tried = set[Path]()
+        trouble: CheckpointError | None = None
+        path, run = self._locate(reference, tried, to_resume=to_resume)
+        while path is not None:
+            tried.add(path)
+            try:
+                checkpoint = read_checkpoint(path)
+                if to_resume:
+                    checkpoint.training_state()
+                return describe_checkpoint(path, run=run, reference=None if run else reference), checkpoint
+            except CheckpointError as error:
+                damaged = path.exists()  # else the run's writer has just removed it for a newer one
+                path, run = self._locate(reference, tried, to_resume=to_resume)
+                if not damaged:
+                    continue
+                trouble = trouble or error
+                if warn is None or path is None:
+                    break
+                warn(f"{error} Going back to the checkpoint before it.")
+        raise trouble or CheckpointError(f"There is no checkpoint {harmless(reference, one_line=True)} any more.")
+
+    def _locate(self, reference: str, tried: set[Path], *, to_resume: bool) -> tuple[Path | None, str | None]:
+        """Return the folder that a reference names, apart from those tried already, and its run."""
+        name, _, which = reference.partition("@")
+        if reference == LAST:
+            run = next((run for run in self.runs() if run.checkpoint_folders()), None)
+        elif os.sep not in reference and reference != PRETRAINED and (which == LAST or (to_resume and not which)):
+            run = self.run(name)
+        else:
+            run = None
+        if run is not None and (folders := run.checkpoint_folders()):
+            return next((path for _, path in reversed(folders) if path not in tried), None), run.name
+        info = self.find(reference)
+        return (None if info.path in tried else info.path), info.run
+
+    def speaker(self, reference: str, *, warn: Warn | None = None) -> "Speaker":
+        """Return a model ready to speak. Arguments and errors as for ``open``."""
+        from shakegpt.generation.stream import Speaker
+
+        info, checkpoint = self.read(reference, warn=warn)
+        return Speaker(
+            model=checkpoint.model(),
+            vocabulary=checkpoint.vocabulary,
+            name=info.reference,
+            step=info.step,
+            val_loss=info.val_loss,
+        )
+
+
+def _free_names() -> Iterator[str]:
+    for round_ in count(1):
+        for name in _RUN_NAMES:
+            yield name if round_ == 1 else f"{name}-{round_}"

@@ -1,0 +1,107 @@
+"""The plot of a chart: textual-plot's, in the app's colours, with ticks that people read."""
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual_plot import HiResMode, NumericAxisFormatter, PlotWidget
+from textual_plot.axis_formatter import AxisFormatter, DurationFormatter
+
+from shakegpt.tui import formatting as figures
+from shakegpt.tui.chart.curves import Axis, Line
+
+COLOURS = 6
+"""How many runs are told apart by colour; the next one begins again with the first."""
+
+
+class CountFormatter(NumericAxisFormatter):
+    """Ticks at round steps or tokens, spelled short."""
+
+    def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
+        """Return ``1,500`` for steps and ``25 M`` for many tokens."""
+        return [figures.count(tick) if abs(tick) < 100_000 else figures.magnitude(tick) for tick in ticks]
+
+
+class ValueFormatter(NumericAxisFormatter):
+    """Ticks of a loss, a perplexity, or a learning rate."""
+
+    def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
+        """Return the values, small ones with an exponent."""
+        if ticks and max(map(abs, ticks)) < 0.01:
+            return [f"{tick:.1e}".replace("e-0", "e-") if tick else "0" for tick in ticks]
+        return super().get_labels_for_ticks(ticks)
+
+
+class LogarithmFormatter(AxisFormatter):
+    """Ticks at round values of a quantity whose decimal logarithm is plotted."""
+
+    def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
+        """Return the logarithms of 1, 2 and 5 in each decade; of finer steps where those are too few."""
+        for digits in ((1,), (1, 2, 5), range(1, 10), [n / 5 for n in range(5, 50)]):
+            decades = range(math.floor(min_), math.ceil(max_) + 1)
+            ticks = [math.log10(digit) + decade for decade in decades for digit in digits]
+            inside = [tick for tick in ticks if min_ <= tick <= max_]
+            if len(inside) >= 3:
+                break
+        return inside[:: math.ceil(len(inside) / max_ticks) or 1]
+
+    def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
+        """Return the values themselves."""
+        return [f"{10**tick:.3g}".replace("e-0", "e-") for tick in ticks]
+
+
+class CurvePlot(PlotWidget, can_focus=False, inherit_bindings=False):
+    """A plot whose keys belong to its screen; the mouse may zoom and pan it too."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "plot--axis",
+        "plot--tick",
+        "plot--label",
+        *(f"curve--{number}" for number in range(COLOURS)),
+        "curve--validation",
+        "curve--raw",
+    }
+    DEFAULT_CSS = """
+    CurvePlot {
+        height: 1fr;
+        & > .plot--axis { color: $border; }
+        & > .plot--tick { color: $foreground 70%; }
+        & > .plot--label { color: $foreground 70%; }
+        & > .curve--0 { color: $primary; }
+        & > .curve--1 { color: $secondary; }
+        & > .curve--2 { color: $accent; }
+        & > .curve--3 { color: $success; }
+        & > .curve--4 { color: $error; }
+        & > .curve--5 { color: $foreground; }
+        & > .curve--validation { color: $secondary; }
+        & > .curve--raw { color: $primary 40%; }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(id="plot-of-curves")
+
+    def on_mount(self) -> None:
+        """Leave the plot the room that its labels would take: the title and the cursor say the same."""
+        self.margin_top, self.margin_bottom, self.margin_left = 0, 1, 9
+
+    def colour(self, name: str) -> str:
+        """Return the colour of a component class, as rich spells it."""
+        colour = self.get_component_rich_style(f"curve--{name}").color
+        return colour.name if colour else "default"
+
+    def use_axes(self, axis: Axis, *, logarithmic: bool) -> None:
+        """Spell the ticks for what is plotted."""
+        self.set_x_formatter(DurationFormatter() if axis == "time" else CountFormatter())
+        self.set_y_formatter(LogarithmFormatter() if logarithmic else ValueFormatter())
+
+    def draw(self, line: Line, colour: str, *, marked: bool = False) -> None:
+        """Add a line; ``marked`` shows each of its values too."""
+        style = self.colour(colour)
+        self.plot(line.xs, line.ys, line_style=style, hires_mode=HiResMode.QUADRANT)
+        if marked:
+            self.scatter(line.xs, line.ys, marker="◆", marker_style=style)
+
+    def column_of(self, x: float) -> int:
+        """Return the column of this widget where ``x`` is drawn."""
+        return self.get_pixel_from_coordinate(x, 0.0)[0] + self.margin_left

@@ -1,0 +1,1 @@
+"""What stands in front of a screen: questions, help, and lists to choose from."""

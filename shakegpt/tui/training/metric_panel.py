@@ -1,0 +1,82 @@
+"""One quantity of a run: its value now, and how it came there."""
+
+import math
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.message import Message
+
+from shakegpt.runs.snapshot import Snapshot
+from shakegpt.tui.chart.quantities import Quantity
+from shakegpt.tui.training.metric_value import Headline
+from shakegpt.tui.widgets.downsampling import Buckets
+from shakegpt.tui.widgets.sparkline import Trend
+
+
+class Panel(Vertical, can_focus=True):
+    """The value of a quantity above its trend; Enter asks for the full chart."""
+
+    DEFAULT_CSS = """
+    Panel {
+        width: 1fr;
+        border: round $border-blurred;
+        border-title-color: $foreground 80%;
+        padding: 0 1;
+        &:focus { border: round $primary; border-title-color: $primary; border-title-style: bold; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "enter", "zoom", "Zoom", id="training.panel.zoom", key_display="⏎", tooltip="Open this panel's full chart"
+        ),
+    ]
+
+    class Zoomed(Message):
+        """The user wants the full chart of a panel."""
+
+        def __init__(self, quantity: Quantity) -> None:
+            self.quantity = quantity
+            super().__init__()
+
+    def __init__(self, quantity: Quantity) -> None:
+        super().__init__(id=quantity.key)
+        self.quantity = quantity
+        self.border_title = quantity.title
+        self._buckets = Buckets(quantity.of, 0)
+
+    def compose(self) -> ComposeResult:
+        """Put the value above the trend."""
+        yield Headline()
+        yield Trend(plunges=self.quantity.plunges)
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Show where the quantity stands in a run, and how it came there."""
+        self.show_value(snapshot)
+        quantity, trend = self.quantity, self.query_one(Trend)
+        if trend.size.width != self._buckets.columns:
+            self._buckets = Buckets(quantity.of, trend.size.width)
+        self._buckets.follow(snapshot.train, snapshot.steps)
+        marks = self._validation_marks(snapshot) if quantity.validated else {}
+        trend.show(self._buckets.means, marks)
+
+    def show_value(self, snapshot: Snapshot) -> None:
+        """Show where the quantity stands, and leave the trend for later."""
+        quantity = self.quantity
+        now = quantity.spell(quantity.of(snapshot.train[-1]) if len(snapshot.train) else None)
+        validated = quantity.validated and len(snapshot.validation) > 0
+        self.query_one(Headline).show(now, quantity.spell(quantity.of(snapshot.validation[-1])) if validated else "")
+
+    def action_zoom(self) -> None:
+        """Ask for the full chart."""
+        self.post_message(self.Zoomed(self.quantity))
+
+    def on_resize(self) -> None:
+        """Have as many buckets as the trend has columns now."""
+        self._buckets = Buckets(self.quantity.of, 0)
+
+    def _validation_marks(self, snapshot: Snapshot) -> dict[int, float]:
+        """Return the newest finite evaluation of each column."""
+        values = ((self._buckets.column(point.step), self.quantity.of(point)) for point in snapshot.validation.points())
+        return {column: value for column, value in values if column is not None and math.isfinite(value)}

@@ -1,0 +1,76 @@
+"""What the user should know now, in a sentence with a way on."""
+
+from typing import Literal
+
+from textual.content import Content
+from textual.widgets import Static
+
+from shakegpt.runs.snapshot import Snapshot
+from shakegpt.system.text import harmless
+from shakegpt.tui import formatting as figures
+
+Tone = Literal["note", "warning", "error", "success"]
+
+_WAYS_ON = {
+    "save": "s tries again",
+    "non-finite": "x stops, n starts again with a lower learning rate",
+    "rollback": "x stops, n starts again with a lower learning rate",
+    "memory": "n starts again with a smaller batch",
+}
+
+
+class Notice(Static):
+    """A sentence or two under the progress line; it takes no room while there is nothing to say."""
+
+    DEFAULT_CSS = """
+    Notice {
+        height: auto;
+        max-height: 4;
+        margin: 0 1;
+        padding: 0 1;
+        display: none;
+        &.-note { display: block; color: $foreground 75%; }
+        &.-success { display: block; color: $text-success; background: $success-muted; }
+        &.-warning { display: block; color: $text-warning; background: $warning-muted; }
+        &.-error { display: block; color: $text-error; background: $error-muted; }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(id="notice", markup=False)
+        self._said: tuple[Tone, str, str] | None = None
+
+    @property
+    def text(self) -> str:
+        """What is said, with the way on; empty for nothing."""
+        return " ".join(self._said[1:]).strip() if self._said else ""
+
+    def say(self, said: tuple[Tone, str, str] | None) -> None:
+        """Say a sentence in a tone, with a way on; or nothing."""
+        if said == self._said:
+            return
+        self._said = said
+        for tone in ("note", "warning", "error", "success"):
+            self.set_class(said is not None and said[0] == tone, f"-{tone}")
+        if said is not None:
+            _, sentence, way_on = said
+            self.update(Content.assemble(harmless(sentence, one_line=True), "  ", (way_on, "bold")))
+
+
+def notice_of(snapshot: Snapshot) -> tuple[Tone, str, str] | None:
+    """Return what a run's state calls for: a tone, a sentence, and the keys that lead on."""
+    if snapshot.state == "failed":
+        ways = "r resumes from the last checkpoint, n starts a new run" if snapshot.saved else "n starts a new run"
+        return "error", snapshot.message or "Training ended for a reason it could not tell.", ways
+    if snapshot.state == "finished" and snapshot.finished:
+        best = snapshot.finished.best_val_loss
+        figure = f", best validation loss {figures.decimal(best)}" if best is not None else ""
+        sentence = f"Finished in {figures.duration(snapshot.finished.seconds)}{figure}."
+        return "success", sentence, "g hears it, n starts another"
+    if snapshot.state == "stopped":
+        return "note", f"Stopped and saved at step {figures.count(snapshot.at)}.", "r goes on, g hears it"
+    if snapshot.warning is not None:
+        return "warning", snapshot.warning.message, _WAYS_ON.get(snapshot.warning.kind, "")
+    if snapshot.state == "loading":
+        return "note", "Reading the text and building the model…", ""
+    return None

@@ -1,0 +1,110 @@
+"""What the model wrote at each evaluation: from noise to verse."""
+
+import re
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.content import Content
+
+from shakegpt.events import Sample
+from shakegpt.runs.snapshot import Snapshot
+from shakegpt.system.text import harmless
+from shakegpt.tui import formatting as figures
+from shakegpt.tui.widgets.diff_widget import Frugal, Row
+
+_SPEAKER = re.compile(r"[A-Z][A-Za-z' -]{0,40}:")
+_TAB = 4
+
+
+class SamplePanel(Frugal, can_focus=True):
+    """One sample of a run. It shows the newest as they come, until the user steps back to an older one."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"samples--note", "samples--name", "samples--text"}
+    DEFAULT_CSS = """
+    SamplePanel {
+        width: 1fr;
+        border: round $border-blurred;
+        border-title-color: $foreground 80%;
+        padding: 0 1;
+        &:focus { border: round $primary; border-title-color: $primary; border-title-style: bold; }
+        & > .samples--note { color: $foreground 60%; }
+        & > .samples--name { color: $primary; text-style: bold; }
+        & > .samples--text { color: $foreground; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "scroll(-1)", "Up", id="samples.up", show=False, tooltip="Show the line above"),
+        Binding("down", "scroll(1)", "Down", id="samples.down", show=False, tooltip="Show the line below"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(id="samples")
+        self.border_title = "What it writes"
+        self._samples: tuple[Sample, ...] = ()
+        self._losses: dict[int, float] = {}
+        self._index: int | None = None  # None follows the newest
+        self._top = 0
+
+    @property
+    def index(self) -> int:
+        """Which sample is on show, from 0; -1 while there is none."""
+        return len(self._samples) - 1 if self._index is None else self._index
+
+    @property
+    def note(self) -> str:
+        """Which of how many samples is on show, and how good the model was then."""
+        if not self._samples:
+            return "at each evaluation, a few lines from the model"
+        step = self._samples[self.index].step
+        loss = self._losses.get(step)
+        validation = "" if loss is None else f" · validation {figures.decimal(loss)}"
+        return f"{self.index + 1} of {len(self._samples)} · step {figures.count(step)}{validation}"
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Take in a run's samples."""
+        if snapshot.samples == self._samples:
+            return
+        self._samples = snapshot.samples
+        self._losses = {point.step: point.loss for point in snapshot.validation.points()}
+        if self._index is None or self._index >= len(self._samples) - 1:
+            self._show_sample(None)
+        else:
+            self.redraw()
+
+    def step(self, by: int) -> None:
+        """Show an older (negative) or newer sample; the newest follows the run again."""
+        wanted = max(0, self.index + by)
+        self._show_sample(wanted if wanted < len(self._samples) - 1 else None)
+
+    def step_to_end(self, *, newest: bool) -> None:
+        """Show the first sample or the newest."""
+        self._show_sample(None if newest or len(self._samples) < 2 else 0)
+
+    def action_scroll(self, by: int) -> None:
+        """Move the text where there is more of it than fits."""
+        width, height = self.size
+        most = max(0, len(self._verse(width)) - height + 1)
+        self._top = max(0, min(self._top + by, most))
+        self.redraw()
+
+    def draw(self, width: int, height: int) -> list[Row]:
+        """Return the note, and under it as much of the text as fits."""
+        verse = self._verse(width)[self._top : self._top + height - 1]
+        return [[(self.note, self.get_component_rich_style("samples--note"))], *verse]
+
+    def _show_sample(self, index: int | None) -> None:
+        self._index = index
+        self._top = 0
+        self.redraw()
+
+    def _verse(self, width: int) -> list[Row]:
+        if not self._samples:
+            return []
+        sample = self._samples[self.index]
+        name, text = self.get_component_rich_style("samples--name"), self.get_component_rich_style("samples--text")
+        rows: list[Row] = []
+        # What a model writes is data: made harmless, and never read as markup.
+        for line in harmless(sample.prompt + sample.text).strip("\n").expandtabs(_TAB).split("\n"):
+            style = name if _SPEAKER.fullmatch(line) else text
+            rows += [[(piece.plain, style)] for piece in Content(line).wrap(max(1, width)) or [Content("")]]
+        return rows

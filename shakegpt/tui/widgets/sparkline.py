@@ -1,0 +1,87 @@
+"""A sparkline that can be looked at all day over a slow link."""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from rich.style import Style
+from textual.reactive import reactive
+from textual.widgets import Sparkline
+
+from shakegpt.tui.widgets.diff_widget import Frugal, Row
+from shakegpt.tui.widgets.downsampling import scale
+
+_BARS = "▁▂▃▄▅▆▇█"
+MARK = "◆"
+
+
+class Trend(Sparkline, Frugal):
+    """Bars from the left, one a column, with single values marked among them.
+
+    Unlike the sparkline it descends from, it repaints only the rows that changed, and takes gaps and marks.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"trend--mark"}
+    DEFAULT_CSS = """
+    Trend {
+        height: 1fr;
+        min-height: 1;
+        & > .sparkline--max-color { color: $primary; }
+        & > .sparkline--min-color { color: $primary 55%; }
+        & > .trend--mark { color: $secondary; text-style: bold; }
+    }
+    """
+
+    data = reactive[Sequence[float] | None](None, repaint=False)
+    """The finite values on show: at most one a column."""
+
+    def __init__(self, *, plunges: bool = False, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._plunges = plunges
+        self._bars: Sequence[float | None] = ()
+        self._marks: Mapping[int, float] = {}
+
+    def show(self, bars: Sequence[float | None], marks: Mapping[int, float]) -> None:
+        """Show the values of the columns, ``None`` for a gap, and the marks in some of them."""
+        self._bars, self._marks = bars, marks
+        self.data = [value for value in bars if value is not None]
+        self.redraw()
+
+    def draw(self, width: int, height: int) -> list[Row]:
+        """Return the bars, top row first."""
+        low, high = scale([*(self.data or ()), *self._marks.values()], robust=self._plunges)
+
+        def eighths(value: float) -> int:
+            return max(1, min(8 * height, round(8 * height * (value - low) / (high - low))))
+
+        levels = [0 if value is None else eighths(value) for value in self._bars[:width]]
+        marked = {column: (eighths(value) - 1) // 8 for column, value in self._marks.items() if column < width}
+        style = self.get_component_rich_style("trend--mark")
+        rows = []
+        for row, bar_style in zip(reversed(range(height)), self._shades(height), strict=True):
+            cells = "".join(_cell(level - 8 * row) for level in levels).rstrip()
+            columns = sorted(column for column, at in marked.items() if at == row)
+            rows.append(_with_marks(cells, columns, bar_style, style))
+        return rows
+
+    def _shades(self, height: int) -> list[Style]:
+        """Return the style of each row, top first: the higher, the brighter."""
+        _, base = self.background_colors
+        top = self.get_component_styles("sparkline--max-color").color
+        bottom = self.get_component_styles("sparkline--min-color").color
+        if top.ansi is not None or bottom.ansi is not None:  # a terminal's own colours do not mix
+            return [self.get_component_rich_style("sparkline--max-color")] * height
+        shares = [row / max(1, height - 1) for row in range(height)]
+        return [self.rich_style + Style.from_color((base + top.blend(bottom, share)).rich_color) for share in shares]
+
+
+def _cell(eighths: int) -> str:
+    return " " if eighths <= 0 else _BARS[min(eighths, 8) - 1]
+
+
+def _with_marks(cells: str, columns: list[int], bar_style: Style, mark_style: Style) -> Row:
+    row: Row = []
+    done = 0
+    for column in columns:
+        row += [(cells[done:column].ljust(column - done), bar_style), (MARK, mark_style)]
+        done = column + 1
+    return [*row, (cells[done:], bar_style)]

@@ -1,0 +1,103 @@
+"""Completion as a shell asks for it: through the environment, in a process that imports neither torch nor Textual."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from shakegpt.config import PRESETS
+from shakegpt.runs.store import Store
+
+# As the console script does, and then: which heavy packages came along?
+SCRIPT = """
+import atexit, json, sys
+sys.argv = ["shakegpt"]
+heavy = {"torch", "textual", "numpy"}
+atexit.register(lambda: print("HEAVY", json.dumps(sorted(heavy & set(sys.modules)))))
+from shakegpt.cli import main
+main()
+"""
+
+
+def complete(line: str, shell: str = "bash") -> tuple[list[str], list[str]]:
+    """Return what a shell would offer at the end of a line, and the heavy packages that were imported for it."""
+    words = line.split(" ")
+    asked = {
+        "bash": {"COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)},
+        "zsh": {"_TYPER_COMPLETE_ARGS": line},
+        "fish": {"_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
+    }[shell]
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env={**os.environ, "_SHAKEGPT_COMPLETE": f"complete_{shell}", **asked},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr == ""
+    *offered, heavy = done.stdout.splitlines()
+    return [line for line in offered if line], json.loads(heavy.removeprefix("HEAVY "))
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("shakegpt tr", ["train"]),
+        ("shakegpt ex", ["export"]),
+        ("shakegpt runs sh", ["show"]),
+        ("shakegpt config ", ["path", "show", "edit", "keys"]),
+        ("shakegpt train --preset ", list(PRESETS)),
+        ("shakegpt train --preset n", ["nano"]),
+        ("shakegpt train --corpus d", ["demo"]),
+        ("shakegpt train --device c", ["cpu", "cuda"]),
+        ("shakegpt train --tensorb", ["--tensorboard"]),
+        ("shakegpt runs show mac", ["macbeth"]),
+        ("shakegpt runs show macbeth mac", ["macbeth"]),
+        ("shakegpt stop ", ["macbeth"]),
+        ("shakegpt generate --checkpoint macbeth@l", ["macbeth@last"]),
+        ("shakegpt generate --checkpoint macbeth@3", ["macbeth@30"]),
+        ("shakegpt export pre", ["pretrained"]),
+        ("shakegpt evaluate l", ["last"]),
+    ],
+)
+def test_bash_is_offered(line: str, offered: list[str], store: Store) -> None:
+    found, heavy = complete(line)
+    assert found == offered
+    assert heavy == []
+
+
+@pytest.mark.parametrize(("shell", "form"), [("zsh", '"{}"'), ("fish", "{}")])
+def test_other_shells_are_offered_the_same(shell: str, form: str, store: Store) -> None:
+    found, _ = complete("shakegpt runs show mac", shell)
+    assert form.format("macbeth") in "\n".join(found)
+
+
+def test_a_store_that_cannot_be_read_offers_nothing(store: Store) -> None:
+    (store.run("macbeth").path / "run.json").write_text("{")
+    assert complete("shakegpt runs show mac")[0] == []
+    store.runs_folder.rename(store.home / "elsewhere")
+    store.runs_folder.write_text("not a folder")
+    assert complete("shakegpt runs show mac")[0] == []
+
+
+def test_settings_that_cannot_be_used_do_not_keep_completion_from_working(store: Store) -> None:
+    from shakegpt.system.settings import config_path
+
+    config_path().parent.mkdir(parents=True)
+    config_path().write_text("[")
+    assert complete("shakegpt tr")[0] == ["train"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_for_a_shell_is_printed(shell: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env={**os.environ, "_SHAKEGPT_COMPLETE": f"source_{shell}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "_SHAKEGPT_COMPLETE" in done.stdout

@@ -1,0 +1,61 @@
+"""Events in words, for people, logs and pipes."""
+
+from dataclasses import replace
+
+import pytest
+
+from shakegpt.cli.console import clock, describe
+from shakegpt.events import Evaluation, Event, Failed, Sample, Saved, Started, Step, Warning
+from shakegpt.runs.snapshot import replay
+
+STARTED = Started(
+    step=0, run="macbeth", steps=100, parameters=1_000_000, vocab_size=65, corpus="demo", device="CPU",
+    precision="fp32", reason="no GPU is here", threads=2, batch_size=4, block_size=8, preset="nano",
+)  # fmt: skip
+STEP = Step(
+    step=10,
+    loss=2.0,
+    perplexity=7.39,
+    learning_rate=1e-3,
+    grad_norm=1.0,
+    tokens_per_second=16.0,
+    seconds=5.0,
+    tokens=320,
+)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(0, "0:00"), (5.4, "0:05"), (125, "2:05"), (3725, "1:02:05"), (59.6, "1:00")]
+)
+def test_durations(seconds: float, told: str) -> None:
+    assert clock(seconds) == told
+
+
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        (STARTED, ["macbeth: nano", "1,000,000 weights on demo", "100 steps of 4 x 8", "CPU, fp32 (no GPU is here)"]),
+        (replace(STARTED, resumed_from="lear@5"), ["going on from lear@5"]),
+        (STEP, ["step 10/100", "loss 2.0000", "perplexity 7.39", "learning rate 1.00e-03", "16 tokens/s", "3:00 left"]),
+        (
+            Evaluation(
+                step=10, train_loss=2.1, val_loss=2.0, perplexity=7.39, bits_per_character=2.885, best=True,
+                seconds=1.0, tokens=1,
+            ),
+            ["train 2.1000", "validation 2.0000", "2.885 bits", "best so far"],
+        ),
+        (Saved(step=10, path="runs/x", best=False, val_loss=None), ["saved runs/x"]),
+        (Warning(step=10, kind="save", message="The disk is full."), ["warning: The disk is full."]),
+        (Failed(step=10, message="Memory does not suffice."), ["shakegpt: Memory does not suffice."]),
+    ],
+    ids=lambda value: getattr(value, "event", None),
+)  # fmt: skip
+def test_an_event_is_one_line(event: Event, told: list[str]) -> None:
+    line = describe(event, replay([STARTED, STEP]))
+    assert "\n" not in line
+    assert [part for part in told if part not in line] == []
+
+
+def test_a_sample_is_indented_and_harmless() -> None:
+    sample = Sample(step=1, prompt="\n", text="ROMEO:\n\x1b[31mO\u202e!")
+    assert describe(sample, replay([])) == "    ROMEO:\n    \\x1b[31mO\\u202e!"

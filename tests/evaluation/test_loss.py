@@ -1,0 +1,72 @@
+"""The reported loss is one full pass over the split, every character counted once."""
+
+import math
+
+import pytest
+import torch
+
+from shakegpt.config import ModelConfig
+from shakegpt.evaluation.loss import Loss, evaluate
+from shakegpt.model.gpt import GPT
+from shakegpt.system.threads import Workers
+
+
+def loss_by_hand(model: GPT, ids: torch.Tensor) -> float:
+    """Window after window, character after character, in double precision."""
+    block_size, total = model.config.block_size, 0.0
+    with torch.no_grad():
+        for start in range(0, len(ids) - 1, block_size):
+            window = ids[start : start + block_size + 1]
+            logits = model(window[None, :-1])[0].double()
+            for row, target in zip(logits, window[1:], strict=True):
+                total += float(torch.logsumexp(row, 0) - row[target])
+    return total / (len(ids) - 1)
+
+
+@pytest.mark.parametrize("length", [2, 8, 9, 10, 16, 17, 18, 100, 8 * 32 + 1, 8 * 40 + 6])
+def test_a_full_pass_counts_every_character_once(tiny_model: GPT, length: int) -> None:
+    """Also the last window, which is shorter, and splits of exactly so many windows."""
+    ids = torch.randint(13, (length,), generator=torch.Generator().manual_seed(length))
+    loss = evaluate(tiny_model, ids)
+    assert loss.characters == length - 1
+    assert loss.nats == pytest.approx(loss_by_hand(tiny_model, ids), abs=1e-5)
+
+
+@pytest.mark.parametrize("vocab_size", [2, 65])
+def test_a_model_without_an_opinion_has_a_loss_of_ln_v(vocab_size: int) -> None:
+    model = GPT(ModelConfig(vocab_size=vocab_size, n_layer=1, n_head=1, d_model=4, d_ff=4, block_size=8), seed=0)
+    with torch.no_grad():
+        model.token_embedding.weight.zero_()
+    ids = torch.randint(vocab_size, (300,), generator=torch.Generator().manual_seed(0))
+    loss = evaluate(model, ids)
+    assert loss.nats == pytest.approx(math.log(vocab_size), rel=1e-6)
+    assert loss.perplexity == pytest.approx(vocab_size, rel=1e-5)
+    assert loss.bits_per_character == pytest.approx(math.log2(vocab_size), rel=1e-6)
+
+
+def test_equal_weights_give_equal_losses_and_nothing_is_drawn(tiny_config: ModelConfig) -> None:
+    model = GPT(ModelConfig(**{**tiny_config.__dict__, "dropout": 0.9}), seed=1).train()
+    ids = torch.randint(13, (99,), generator=torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    assert evaluate(model, ids) == evaluate(model, ids)
+    assert torch.rand(1) == expected
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_threads_that_share_the_work_change_no_bit(tiny_model: GPT) -> None:
+    ids = torch.randint(13, (8 * 32 * 5 + 3,), generator=torch.Generator().manual_seed(0))
+    assert evaluate(tiny_model, ids, workers=Workers(2)) == evaluate(tiny_model, ids)
+
+
+def test_a_pass_can_be_given_up(tiny_model: GPT) -> None:
+    ids = torch.zeros(8 * 32 * 5, dtype=torch.int64)
+    assert evaluate(tiny_model, ids, stop=lambda: True) is None
+    assert evaluate(tiny_model, ids, stop=lambda: False) == evaluate(tiny_model, ids)
+    answers = iter([False, False] + [True] * 99)
+    assert evaluate(tiny_model, ids, stop=lambda: next(answers)) is None
+
+
+def test_a_loss_that_is_no_number_is_still_a_loss() -> None:
+    assert Loss(nats=1e9, characters=1).perplexity == math.inf

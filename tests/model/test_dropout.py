@@ -1,0 +1,74 @@
+"""Masks that depend on the seed, the step and the sequence alone, and leave the mean where it was."""
+
+import pytest
+import torch
+
+from shakegpt.model.dropout import DeviceNoise, RowNoise, make_noise
+
+
+def mask(seed: int = 1, step: int = 1, rows: range = range(4), probability: float = 0.25) -> torch.Tensor:
+    return RowNoise(seed, step, rows).drop(torch.ones(len(rows), 16, 8), probability)
+
+
+@pytest.mark.parametrize("probability", [0.1, 0.25, 0.5, 0.999])
+def test_the_mean_stays_and_the_share_is_dropped(probability: float) -> None:
+    dropped = RowNoise(3, 1, range(10)).drop(torch.ones(10, 100, 200), probability)
+    share = (dropped == 0).double().mean().item()
+    assert share == pytest.approx(probability, abs=0.005)  # the probability is rounded to a multiple of 1/256
+    assert dropped.mean().item() == pytest.approx(1.0, abs=0.15 if probability > 0.9 else 0.01)
+    assert len(dropped.unique()) == 2
+
+
+def test_no_dropout_changes_nothing() -> None:
+    x = torch.rand(4, 8)
+    assert torch.equal(RowNoise(1, 1, range(4)).drop(x, 0.0), x)
+
+
+def test_equal_names_give_equal_masks_and_others_do_not() -> None:
+    first = mask()
+    torch.rand(10)
+    assert torch.equal(mask(), first)
+    assert not torch.equal(mask(seed=2), first)
+    assert not torch.equal(mask(step=2), first)
+
+
+def test_the_masks_of_one_pass_differ() -> None:
+    noise, x = RowNoise(1, 1, range(4)), torch.ones(4, 64)
+    assert not torch.equal(noise.drop(x, 0.5), noise.drop(x, 0.5))
+
+
+def test_a_sequence_has_its_masks_however_the_batch_is_cut() -> None:
+    whole = mask(rows=range(6))
+    assert torch.equal(torch.cat([mask(rows=range(2)), mask(rows=range(2, 3)), mask(rows=range(3, 6))]), whole)
+    assert not torch.equal(whole[0], whole[1])
+
+
+def test_a_gradient_passes_where_a_value_did() -> None:
+    x = torch.ones(2, 100, requires_grad=True)
+    dropped = RowNoise(1, 1, range(2)).drop(x, 0.5)
+    dropped.sum().backward()
+    assert x.grad is not None
+    assert torch.equal(x.grad, dropped)  # of a one, value and slope are the same
+
+
+def test_each_device_has_the_noise_that_suits_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_device_module", lambda device: torch)
+    assert isinstance(make_noise(1, 1, range(4), torch.device("cpu")), RowNoise)
+    assert isinstance(make_noise(1, 1, range(4), torch.device("cuda")), DeviceNoise)
+
+
+def test_a_devices_own_masks_depend_on_the_names_of_the_pass_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU; this CPU's generator stands in for its own."""
+    monkeypatch.setattr(torch, "get_device_module", lambda device: torch)
+
+    def masks(seed: int = 1, step: int = 1, rows: range = range(4)) -> torch.Tensor:
+        noise = DeviceNoise(seed, step, rows, torch.device("cuda"))
+        return torch.stack([noise.drop(torch.ones(4, 500), 0.25) for _ in range(2)])
+
+    first = masks()
+    torch.rand(10)
+    assert torch.equal(masks(), first)
+    assert not any(torch.equal(masks(*other), first) for other in ((2,), (1, 2), (1, 1, range(4, 8))))
+    assert not torch.equal(first[0], first[1])
+    assert first.unique().tolist() == pytest.approx([0, 4 / 3])
+    assert (first == 0).double().mean().item() == pytest.approx(0.25, abs=0.03)

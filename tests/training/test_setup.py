@@ -1,0 +1,228 @@
+"""From a request to a trainer: a new run, the same run going on, or a fork that says what it changed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from shakegpt.errors import CheckpointError, CorpusError, RunBusyError, ShakegptError, UsageError
+from shakegpt.events import Event, Finished, Started, Step, Warning
+from shakegpt.runs.run import Run
+from shakegpt.runs.store import Store
+from shakegpt.training.setup import TrainingRequest, launch
+
+TrainNano = Callable[..., tuple[Run, list[Event]]]
+
+
+def steps(events: list[Event]) -> list[int]:
+    return [event.step for event in events if isinstance(event, Step)]
+
+
+def losses(events: list[Event]) -> list[float]:
+    return [event.loss for event in events if isinstance(event, Step)]
+
+
+def warnings(events: list[Event]) -> str:
+    return "\n".join(event.message for event in events if isinstance(event, Warning))
+
+
+def cut_after(run: Run, step: int) -> None:
+    """Make a run as if it had been killed after a checkpoint: later ones, and the last words, are not there."""
+    import shutil
+
+    for info in run.checkpoints():
+        if info.step > step:
+            shutil.rmtree(info.path)
+    events = [event for event in run.log.events() if event.step <= step and not isinstance(event, Finished)]
+    run.metrics_path.unlink()
+    for event in events:
+        run.log.append(event)
+    run.log.close()
+
+
+# A new run
+
+
+def test_a_request_becomes_a_run_with_its_record(train_nano: TrainNano) -> None:
+    run, _ = train_nano(run_name="lear", steps=3, learning_rate=2e-3, dropout=0.3, seed=11)
+    record = Run(run.path).record
+    assert (record.preset, record.corpus, record.training.steps, record.training.seed) == ("nano", "demo", 3, 11)
+    assert (record.training.learning_rate, record.model.dropout) == (2e-3, 0.3)
+    assert set(record.versions) == {"shakegpt", "torch", "python"}
+    assert record.resumed_from is None
+    assert run.status() == "finished"
+
+
+def test_the_run_is_made_only_when_everything_else_is_in_order(private_surroundings: Path, tmp_path: Path) -> None:
+    store = Store(private_surroundings)
+    (tmp_path / "short.txt").write_text("too short")
+    for request, error in (
+        (TrainingRequest(preset="huge"), UsageError),
+        (TrainingRequest(preset="nano", corpus="demo", changes={"steps": 0}), UsageError),
+        (TrainingRequest(preset="nano", corpus="demo", changes={"dropout": 1.5}), UsageError),
+        (TrainingRequest(preset="nano", corpus="demo", changes={"batch_size": 9, "accumulate": 2}), UsageError),
+        (TrainingRequest(preset="nano", corpus=str(tmp_path / "nowhere.txt")), CorpusError),
+        (TrainingRequest(preset="nano", corpus=str(tmp_path / "short.txt")), CorpusError),
+        (TrainingRequest(preset="nano", corpus="demo", encoding="klingon"), UsageError),
+        (TrainingRequest(preset="nano", corpus="demo", run_name="a b"), ShakegptError),
+        (TrainingRequest(preset="nano", corpus="demo", run_name="last"), ShakegptError),
+        (TrainingRequest(preset="nano", corpus="demo", resume="nobody"), ShakegptError),
+    ):
+        with pytest.raises(error) as caught:
+            launch(store, request)
+        assert str(caught.value).endswith(".")
+        assert store.runs() == []
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_a_device_that_is_absent_makes_no_run(private_surroundings: Path, device: str) -> None:
+    import torch
+
+    if (torch.cuda if device == "cuda" else torch.backends.mps).is_available():
+        pytest.skip(f"{device} is here")
+    store = Store(private_surroundings)
+    with pytest.raises(ShakegptError, match="--device cpu"):
+        launch(store, TrainingRequest(preset="nano", corpus="demo", changes={"device": device}))
+    assert store.runs() == []
+
+
+# Going on
+
+
+def test_a_resumed_run_goes_on_where_it_was_and_ends_as_if_uncut(macbeth: Run, train_nano: TrainNano) -> None:
+    before = {event.step: event for event in macbeth.log.events() if isinstance(event, Step)}
+    cut_after(macbeth, 20)
+    assert macbeth.status() == "killed"
+    run, events = train_nano(resume="macbeth")
+    started = events[0]
+    assert isinstance(started, Started)
+    assert (started.step, started.resumed_from) == (20, "macbeth@20")
+    assert run.path == macbeth.path
+    assert steps(events) == list(range(21, 31))
+    assert losses(events) == [before[step].loss for step in range(21, 31)]
+    assert warnings(events) == ""
+    assert run.status() == "finished"
+    assert [event.step for event in run.snapshot().train.points()] == list(range(1, 31))
+
+
+def test_how_often_to_look_may_change_within_a_run(macbeth: Run, train_nano: TrainNano) -> None:
+    cut_after(macbeth, 20)
+    run, events = train_nano(resume="macbeth", save_every=7, eval_every=3)
+    assert run.name == "macbeth"
+    assert steps(events)[0] == 21
+    assert {21, 28} & {event.step for event in events if event.event == "saved"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"steps": 32}, "steps 30 -> 32"),
+        ({"seed": 8}, "seed 7 -> 8"),
+        ({"learning_rate": 1e-4}, "learning_rate 0.003 -> 0.0001; min_learning_rate 0.0003 -> 1e-05"),
+        ({"dropout": 0.25}, "dropout 0.0 -> 0.25"),
+    ],
+)
+def test_another_recipe_makes_a_fork_that_says_what_changed(
+    macbeth: Run, train_nano: TrainNano, changes: dict[str, object], told: str
+) -> None:
+    cut_after(macbeth, 25)
+    before = sorted(path.name for path in macbeth.checkpoint_folder.iterdir())
+    run, events = train_nano(resume="macbeth", **changes)
+    assert run.name != "macbeth"
+    assert f"This is a new run, {run.name}, forked from macbeth@25: {told}." in warnings(events)
+    assert run.record.resumed_from == "macbeth@25"
+    assert run.record.changes is not None
+    assert "; ".join(f"{name} {change}" for name, change in run.record.changes.items()) == told
+    assert steps(events)[0] == 26
+    assert sorted(path.name for path in macbeth.checkpoint_folder.iterdir()) == before
+    assert run.checkpoints()[0].step == 25  # a fork keeps a copy of what it began from
+
+
+def test_an_earlier_checkpoint_and_another_name_fork_too(macbeth: Run, train_nano: TrainNano) -> None:
+    step = macbeth.checkpoints()[0].step
+    run, events = train_nano(resume=f"macbeth@{step}")
+    assert run.name != "macbeth"
+    assert "forked from" in warnings(events)
+    assert steps(events)[0] == step + 1
+    cut_after(macbeth, 25)
+    named, _ = train_nano(resume="macbeth", run_name="fleance")
+    assert named.name == "fleance"
+
+
+def test_a_checkpoint_can_be_named_by_its_path(macbeth: Run, train_nano: TrainNano, tmp_path: Path) -> None:
+    import shutil
+
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(macbeth.checkpoint_path(25), moved)
+    run, events = train_nano(resume=str(moved))
+    assert run.name != "macbeth"
+    assert steps(events) == [26, 27, 28, 29, 30]
+
+
+def test_a_run_that_is_done_says_how_to_train_on(macbeth: Run, train_nano: TrainNano) -> None:
+    with pytest.raises(UsageError, match=r"already taken 30 of 30 steps; give --steps a larger number"):
+        train_nano(resume="macbeth")
+
+
+def test_a_run_that_another_process_trains_is_refused(macbeth: Run, train_nano: TrainNano) -> None:
+    cut_after(macbeth, 25)
+    with macbeth.hold(), pytest.raises(RunBusyError, match="is being trained by process"):
+        train_nano(resume="macbeth")
+
+
+def test_a_damaged_last_checkpoint_is_passed_over_aloud(macbeth: Run, train_nano: TrainNano) -> None:
+    (macbeth.checkpoint_path(30) / "training.safetensors").write_bytes(b"")
+    run, events = train_nano(resume="macbeth")
+    assert "is damaged" in warnings(events)
+    assert steps(events)[0] == 26
+    assert run.name == "macbeth"
+
+
+def test_a_damaged_checkpoint_that_was_named_is_refused(macbeth: Run, train_nano: TrainNano) -> None:
+    (macbeth.checkpoint_path(25) / "training.safetensors").write_bytes(b"")
+    with pytest.raises(CheckpointError, match="damaged"):
+        train_nano(resume="macbeth@25")
+
+
+# The text
+
+
+def test_a_text_given_as_a_file_is_found_again(
+    private_surroundings: Path, train_nano: TrainNano, tmp_path: Path, demo: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "texts" / "my play.txt"
+    path.parent.mkdir()
+    path.write_text("To be, or not to be: that is the question.\n" * 40)
+    monkeypatch.chdir(path.parent)
+    run, _ = train_nano(corpus="my play.txt", run_name="lear", steps=6)
+    cut_after(run, 5)
+    monkeypatch.chdir(tmp_path)
+    assert steps(train_nano(resume="lear")[1]) == [6]
+
+
+def test_another_text_is_refused(macbeth: Run, private_surroundings: Path, tmp_path: Path, demo: object) -> None:
+    from shakegpt.data.corpus import Corpus
+
+    cut_after(macbeth, 25)
+    path = tmp_path / "demo.txt"
+    path.write_text(Corpus.load("demo").text + "!")
+    request = TrainingRequest(resume="macbeth", corpus=str(path))
+    with pytest.raises(CorpusError, match="not the text that this run learned from"):
+        launch(Store(private_surroundings), request)
+
+
+def test_a_text_that_went_away_is_told(train_nano: TrainNano, tmp_path: Path) -> None:
+    path = tmp_path / "gone.txt"
+    path.write_text("To be, or not to be: that is the question.\n" * 40)
+    run, _ = train_nano(corpus=str(path), run_name="lear", steps=6)
+    cut_after(run, 5)
+    path.unlink()
+    with pytest.raises(CorpusError, match="gone"):
+        train_nano(resume="lear")
+
+
+def test_of_two_runs_begun_in_one_second_the_later_one_is_the_newer(train_nano: TrainNano) -> None:
+    store = Store.default()
+    for name in ("zoe", "adam"):
+        train_nano(run_name=name, steps=1)
+    assert [run.name for run in store.runs()] == ["adam", "zoe"]

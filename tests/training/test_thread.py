@@ -1,0 +1,301 @@
+"""A training on a thread of its own: what it shows, and what it listens to. Nothing here waits for a clock."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from shakegpt.errors import ShakegptError, UsageError
+from shakegpt.events import Event, Failed, Finished, Sample, Saved, Started, Step
+from shakegpt.generation.stream import Speaker
+from shakegpt.runs.run import Run
+from shakegpt.runs.snapshot import Snapshot
+from shakegpt.runs.store import Store
+from shakegpt.training.setup import TrainingRequest, launch
+from shakegpt.training.thread import TrainingThread
+
+PATIENCE = 60.0
+
+STARTED = Started(
+    step=0, run="lear", steps=3, parameters=1, vocab_size=2, corpus="demo", device="cpu", precision="fp32", reason="",
+    threads=1, batch_size=1, block_size=1, preset="nano",
+)  # fmt: skip
+
+
+def step(number: int) -> Step:
+    return Step(
+        step=number, loss=2.0, perplexity=7.4, learning_rate=1e-3, grad_norm=1.0, tokens_per_second=1.0, seconds=1.0,
+        tokens=1,
+    )  # fmt: skip
+
+
+class ScriptedTrainer:
+    """A trainer that takes a step whenever the test lets it, and writes down what it is told."""
+
+    run: Run | None = None
+
+    def __init__(self, steps: int = 10**6, *, freely: bool = False, error: Exception | None = None) -> None:
+        self._steps, self._freely, self._error = steps, freely, error
+        self._turns = threading.Semaphore(0)
+        self._stopped = threading.Event()
+        self.step = 0
+        self.told: list[str] = []
+
+    def let(self, turns: int = 1) -> None:
+        self._turns.release(turns)
+
+    def __iter__(self) -> Iterator[Event]:
+        yield STARTED
+        while self.step < self._steps and not self._stopped.is_set():
+            if not self._freely:
+                assert self._turns.acquire(timeout=PATIENCE)
+            if self._error is not None:
+                raise self._error
+            self.step += 1
+            yield step(self.step)
+        yield Finished(step=self.step, outcome="stopped", best_val_loss=None, best_step=None, seconds=1.0)
+
+    def stop(self) -> None:
+        self.told.append("stop")
+        self._stopped.set()
+        self.let(99)
+
+    def save(self) -> None:
+        self.told.append("save")
+
+    def speaker(self) -> Speaker:
+        return cast(Speaker, f"as of step {self.step}")
+
+
+class Watcher:
+    """Hears all that a thread tells, and waits until it tells a certain thing."""
+
+    def __init__(self, thread: TrainingThread) -> None:
+        self.heard: list[tuple[Event | None, Snapshot]] = []
+        self._changed = threading.Condition()
+        self.unsubscribe = thread.subscribe(self._hear)
+
+    def _hear(self, event: Event | None, snapshot: Snapshot) -> None:
+        with self._changed:
+            self.heard.append((event, snapshot))
+            self._changed.notify_all()
+
+    def wait_for(self, sign: Callable[[Event | None, Snapshot], bool]) -> Snapshot:
+        with self._changed:
+            assert self._changed.wait_for(lambda: any(sign(*one) for one in self.heard), PATIENCE)
+            return next(snapshot for event, snapshot in self.heard if sign(event, snapshot))
+
+    def wait_for_step(self, number: int) -> Snapshot:
+        return self.wait_for(lambda event, _: isinstance(event, Step) and event.step >= number)
+
+
+@pytest.fixture
+def begin() -> Iterator[Callable[..., tuple[TrainingThread, Watcher]]]:
+    """``begin(trainer)``: a started thread and who watches it; stopped when the test ends, whatever happened."""
+    threads: list[TrainingThread] = []
+
+    def begin(prepare: object, *, start: bool = True) -> tuple[TrainingThread, Watcher]:
+        thread = TrainingThread(prepare if callable(prepare) else lambda: prepare)  # type: ignore[arg-type, return-value]
+        threads.append(thread)
+        watcher = Watcher(thread)
+        if start:
+            thread.start()
+        return thread, watcher
+
+    yield begin
+    for thread in threads:
+        thread.stop()
+        if thread.is_alive():
+            thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
+Begin = Callable[..., tuple[TrainingThread, Watcher]]
+
+
+def test_the_latest_snapshot_adds_up_what_was_told(begin: Begin) -> None:
+    thread, watcher = begin(ScriptedTrainer(3, freely=True))
+    thread.join(PATIENCE)
+    assert [event.event for event, _ in watcher.heard if event] == ["started", "step", "step", "step", "finished"]
+    assert thread.latest is watcher.heard[-1][1]
+    assert len(thread.latest.train) == 3
+    assert (thread.latest.state, thread.alive) == ("stopped", False)
+    assert not thread.daemon  # a process that ends waits for the run to be saved
+
+
+def test_before_it_begins_the_run_is_loading(begin: Begin) -> None:
+    gate = threading.Event()
+
+    def prepare() -> ScriptedTrainer:
+        assert gate.wait(PATIENCE)
+        return ScriptedTrainer(1, freely=True)
+
+    thread, _ = begin(prepare)
+    assert (thread.latest.state, thread.alive, thread.run_record) == ("loading", True, None)
+    gate.set()
+    thread.join(PATIENCE)
+    assert thread.latest.at == 1
+
+
+def test_pause_holds_before_the_next_step_and_resume_goes_on(begin: Begin) -> None:
+    trainer = ScriptedTrainer()
+    thread, watcher = begin(trainer)
+    thread.pause()
+    trainer.let(5)
+    paused = watcher.wait_for(lambda _, snapshot: snapshot.state == "paused")
+    assert trainer.step == paused.at <= 1
+    thread.resume()
+    assert watcher.wait_for_step(5).state == "training"
+
+
+def test_stop_ends_a_paused_run_too(begin: Begin) -> None:
+    trainer = ScriptedTrainer(freely=True)
+    thread, watcher = begin(trainer)
+    thread.pause()
+    watcher.wait_for(lambda _, snapshot: snapshot.state == "paused")
+    thread.stop()
+    thread.join(PATIENCE)
+    assert thread.latest.state == "stopped"
+    assert trainer.told == ["stop"]
+
+
+def test_stop_before_the_trainer_is_ready_is_not_forgotten(begin: Begin) -> None:
+    trainer = ScriptedTrainer()
+    thread, _ = begin(trainer, start=False)
+    thread.stop()
+    thread.start()
+    thread.join(PATIENCE)
+    assert (trainer.told, trainer.step) == (["stop"], 0)
+
+
+def test_save_is_passed_on_once(begin: Begin) -> None:
+    trainer = ScriptedTrainer()
+    thread, watcher = begin(trainer)
+    thread.save()
+    trainer.let(3)
+    watcher.wait_for_step(3)
+    assert trainer.told == ["save"]
+
+
+def test_save_in_a_pause_lets_one_step_go_by(begin: Begin) -> None:
+    trainer = ScriptedTrainer()
+    thread, watcher = begin(trainer, start=False)
+    thread.pause()
+    thread.start()
+    assert watcher.wait_for(lambda _, snapshot: snapshot.state == "paused").at == 0
+    trainer.let(5)
+    thread.save()
+    watcher.wait_for_step(1)
+    thread.stop()
+    thread.join(PATIENCE)
+    assert trainer.told == ["save", "stop"]
+
+
+def test_the_live_model_comes_between_steps(begin: Begin) -> None:
+    trainer = ScriptedTrainer()
+    thread, _ = begin(trainer)
+    future = thread.copy_model()
+    trainer.let(3)
+    assert str(future.result(PATIENCE)).startswith("as of step ")
+    thread.pause()
+    trainer.let(1)
+    assert str(thread.copy_model().result(PATIENCE)).startswith("as of step ")
+
+
+def test_a_model_asked_for_too_late_is_refused(begin: Begin) -> None:
+    class Mute(ScriptedTrainer):
+        """Ends before its first event."""
+
+        def __iter__(self) -> Iterator[Event]:
+            return iter(())
+
+    thread, _ = begin(Mute(), start=False)
+    waiting, given_up = thread.copy_model(), thread.copy_model()
+    given_up.cancel()
+    thread.start()
+    thread.join(PATIENCE)
+    with pytest.raises(ShakegptError, match="last checkpoint"):
+        waiting.result(0)
+    with pytest.raises(ShakegptError, match="last checkpoint"):
+        thread.copy_model().result(0)
+    assert (thread.latest.state, thread.latest.message) == ("failed", "The training ended without a word.")
+
+
+@pytest.mark.parametrize(
+    ("error", "told", "code"),
+    [
+        (ShakegptError("Memory does not suffice."), "Memory does not suffice.", 1),
+        (UsageError("There is no preset 'x'."), "There is no preset 'x'.", 2),
+        (RuntimeError("boom"), "The training ended unexpectedly (RuntimeError: boom); its checkpoints are whole.", 1),
+    ],
+)
+@pytest.mark.parametrize("when", ["preparing", "training"])
+def test_what_goes_wrong_is_the_last_event(begin: Begin, error: Exception, told: str, code: int, when: str) -> None:
+    def fail() -> ScriptedTrainer:
+        raise error
+
+    thread, watcher = begin(fail if when == "preparing" else ScriptedTrainer(error=error, freely=True))
+    thread.join(PATIENCE)
+    last = watcher.heard[-1][0]
+    assert isinstance(last, Failed)
+    assert last.message == thread.latest.message == told
+    assert (thread.latest.state, thread.exit_code, thread.alive) == ("failed", code, False)
+
+
+def test_a_subscriber_that_breaks_ends_nothing(begin: Begin) -> None:
+    thread, watcher = begin(ScriptedTrainer(3, freely=True), start=False)
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("the screen is gone")
+
+    thread.subscribe(broken)
+    others = Watcher(thread)
+    watcher.unsubscribe()
+    watcher.unsubscribe()  # twice is once
+    thread.start()
+    thread.join(PATIENCE)
+    assert thread.latest.state == "stopped"
+    assert watcher.heard == []
+    assert len(others.heard) == 5
+
+
+@pytest.mark.parametrize("what", ["pause", "stop", "save"])
+def test_another_process_is_obeyed(begin: Begin, macbeth: Run, what: str) -> None:
+    trainer = ScriptedTrainer()
+    trainer.run = macbeth
+    with macbeth.hold():
+        thread, watcher = begin(trainer)
+        watcher.wait_for(lambda event, _: event is not None)
+        macbeth.request(what)  # type: ignore[arg-type]
+        trainer.let(2)
+        if what == "pause":
+            watcher.wait_for(lambda _, snapshot: snapshot.state == "paused")
+            macbeth.request("resume")
+        trainer.let(2)
+        watcher.wait_for_step(1 if what == "stop" else 3)
+        thread.stop()
+        thread.join(PATIENCE)
+    assert ("save" in trainer.told) == (what == "save")
+
+
+def test_a_real_training_runs_stops_and_is_saved(begin: Begin, private_surroundings: Path) -> None:
+    store = Store(private_surroundings)
+    changes = {"steps": 10**6, "sample_length": 8, "device": "cpu", "precision": "fp32", "eval_every": 10**6}
+    request = TrainingRequest(preset="nano", corpus="demo", run_name="lear", changes=changes)
+    thread, watcher = begin(lambda: launch(store, request))
+    watcher.wait_for_step(2)
+    speaker = thread.copy_model().result(PATIENCE)
+    assert "lear (live)" in speaker.name
+    thread.stop()
+    thread.join(PATIENCE)
+    run = store.run("lear")
+    last = run.last()
+    assert last is not None
+    assert last.step == thread.latest.at
+    assert (thread.latest.state, run.status()) == ("stopped", "stopped")
+    assert thread.run_record is not None
+    assert thread.run_record.name == "lear"
+    told = {type(event) for event, _ in watcher.heard}
+    assert {Started, Sample, Step, Saved, Finished} <= told

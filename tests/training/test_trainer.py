@@ -1,0 +1,383 @@
+"""The training loop: what it says and in which order, what it listens to, and that it learns."""
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from shakegpt.config import PRESETS
+from shakegpt.data.corpus import Corpus
+from shakegpt.errors import CorpusError, RunBusyError
+from shakegpt.evaluation.loss import evaluate
+from shakegpt.events import Evaluation, Event, Finished, Sample, Saved, Started, Step, perplexity
+from shakegpt.model.dropout import DeviceNoise
+from shakegpt.runs.run import Run, RunRecord
+from shakegpt.runs.store import Store
+from shakegpt.system.device import Placement
+from shakegpt.training.schedule import learning_rate_at
+from shakegpt.training.trainer import Trainer
+from shakegpt.version import versions
+
+CPU = Placement(device=torch.device("cpu"), name="CPU", precision="fp32", reason="tests", threads=1)
+BRIEF = {
+    "steps": 4, "batch_size": 4, "warmup": 2, "eval_every": 2, "save_every": 3, "save_seconds": 0.0, "sample_length": 8,
+}  # fmt: skip
+MakeTrainer = Callable[..., Trainer]
+
+
+@pytest.fixture
+def make_trainer(private_surroundings: Path, demo: Corpus) -> MakeTrainer:
+    """``make_trainer(steps=3, dropout=0.2)``: a trainer of nano on the demo text, in a run of its own."""
+
+    def make(
+        *, corpus: Corpus = demo, placement: Placement = CPU, dropout: float | None = None, **changes: object
+    ) -> Trainer:
+        preset = PRESETS["nano"]
+        config = preset.training_config(**(BRIEF | changes))
+        model_config = preset.model_config(len(corpus.vocabulary), dropout=dropout)
+        record = RunRecord(
+            preset="nano", model=model_config, training=config, corpus=corpus.name, corpus_sha256=corpus.sha256,
+            created="2026-01-01T00:00:00+00:00", versions=versions(),
+        )  # fmt: skip
+        run = Store(private_surroundings).create(record)
+        return Trainer(run, config, corpus, model_config=model_config, placement=placement, preset="nano")
+
+    return make
+
+
+def kinds(events: list[Event]) -> list[str]:
+    return [event.event for event in events]
+
+
+def losses(events: list[Event]) -> list[float]:
+    return [event.loss for event in events if isinstance(event, Step)]
+
+
+def logged(run: Run) -> list[Event]:
+    return list(run.log.events())
+
+
+# What it says
+
+
+def test_the_events_come_in_order_and_are_recorded(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer()
+    events = list(trainer)
+    assert kinds(events) == [
+        "started", "sample",
+        "step", "step", "evaluation", "sample", "saved",  # the best so far is saved
+        "step", "saved",  # every three steps
+        "step", "evaluation", "sample", "saved",
+        "finished",
+    ]  # fmt: skip
+    assert logged(trainer.run) == events
+    assert [info.step for info in trainer.run.checkpoints()] == [2, 3, 4]
+
+
+def test_the_beginning_says_what_is_trained(make_trainer: MakeTrainer, demo: Corpus) -> None:
+    trainer = make_trainer()
+    started = next(iter(trainer))
+    assert isinstance(started, Started)
+    assert (started.run, started.steps, started.batch_size, started.block_size) == (trainer.run.name, 4, 4, 64)
+    assert started.parameters == sum(parameter.numel() for parameter in trainer.model.parameters())
+    assert (started.vocab_size, started.corpus, started.preset) == (len(demo.vocabulary), "demo", "nano")
+    assert (started.precision, started.reason, started.threads, started.resumed_from) == ("fp32", "tests", 1, None)
+
+
+def test_a_step_says_what_happened(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer()
+    steps = [event for event in trainer if isinstance(event, Step)]
+    assert [step.step for step in steps] == [1, 2, 3, 4]
+    assert [step.tokens for step in steps] == [256, 512, 768, 1024]
+    for step in steps:
+        assert step.perplexity == pytest.approx(perplexity(step.loss))
+        assert step.learning_rate == learning_rate_at(step.step, trainer.config)
+        assert step.grad_norm > 0
+        assert step.tokens_per_second > 0
+    assert [step.seconds for step in steps] == sorted(step.seconds for step in steps)
+
+
+def test_an_evaluation_is_the_full_pass_of_these_weights(make_trainer: MakeTrainer, demo: Corpus) -> None:
+    trainer = make_trainer()
+    seen = []
+    for event in trainer:
+        if isinstance(event, Evaluation):
+            loss = evaluate(trainer.model, demo.validation)
+            assert event.val_loss == pytest.approx(loss.nats, rel=1e-9)
+            assert event.perplexity == pytest.approx(math.exp(event.val_loss))
+            assert event.bits_per_character == pytest.approx(event.val_loss / math.log(2))
+            seen.append(event)
+    assert [event.best for event in seen] == [True, True]
+
+
+def test_the_training_loss_of_an_evaluation_is_the_mean_since_the_last_one(make_trainer: MakeTrainer) -> None:
+    events = list(make_trainer())
+    first, second = [event.train_loss for event in events if isinstance(event, Evaluation)]
+    assert first == pytest.approx(sum(losses(events)[:2]) / 2, rel=1e-6)
+    assert second == pytest.approx(sum(losses(events)[2:]) / 2, rel=1e-6)
+
+
+def test_a_checkpoint_says_whether_it_is_the_best_and_finished_names_it(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer(steps=6, learning_rate=3.0, min_learning_rate=3.0, warmup=0)  # so high that it gets worse
+    events = list(trainer)
+    evaluations = {event.step: event for event in events if isinstance(event, Evaluation)}
+    best = min(evaluations.values(), key=lambda event: event.val_loss)
+    finished = events[-1]
+    assert isinstance(finished, Finished)
+    assert (finished.best_step, finished.best_val_loss) == (best.step, best.val_loss)
+    assert not all(event.best for event in evaluations.values())
+    for event in events:
+        if isinstance(event, Saved):
+            assert event.best == (event.step in evaluations and evaluations[event.step].best)
+    found = trainer.run.best()
+    assert found is not None
+    assert (found.step, found.val_loss) == (best.step, best.val_loss)
+
+
+@pytest.mark.parametrize("length", [0, 5])
+def test_samples_may_be_turned_off(make_trainer: MakeTrainer, length: int) -> None:
+    samples = [event for event in make_trainer(steps=2, sample_length=length) if isinstance(event, Sample)]
+    assert [len(sample.text) for sample in samples] == [length] * (2 if length else len(samples))
+
+
+# What it learns
+
+
+def test_the_loss_falls_in_a_hundred_steps_on_the_real_text(
+    make_trainer: MakeTrainer, tiny_shakespeare: Corpus
+) -> None:
+    trainer = make_trainer(
+        corpus=tiny_shakespeare, steps=100, batch_size=16, warmup=20, eval_every=1000, save_every=1000, sample_length=0
+    )
+    events = list(trainer)
+    fallen = losses(events)
+    assert fallen[0] == pytest.approx(math.log(65), abs=0.1)
+    shares = [count / len(tiny_shakespeare.text) for count in Counter(tiny_shakespeare.text).values()]
+    letter_frequencies = -sum(share * math.log(share) for share in shares)  # what counting letters alone achieves
+    assert sum(fallen[-10:]) / 10 < letter_frequencies - 0.25
+    (evaluation,) = (event for event in events if isinstance(event, Evaluation))
+    assert evaluation.val_loss < letter_frequencies - 0.25
+
+
+def test_a_seed_fixes_the_whole_run(make_trainer: MakeTrainer) -> None:
+    first, again, other = (list(make_trainer(seed=seed, dropout=0.2)) for seed in (1, 1, 2))
+
+    def story(events: list[Event]) -> list[object]:
+        return [
+            (event.loss, event.grad_norm) if isinstance(event, Step) else event.text if isinstance(event, Sample) else 0
+            for event in events
+        ]
+
+    assert story(first) == story(again)
+    assert story(first) != story(other)
+
+
+def test_looking_at_a_run_does_not_change_it(make_trainer: MakeTrainer) -> None:
+    often = list(make_trainer(eval_every=1, save_every=1, sample_length=20, dropout=0.2))
+    never = list(make_trainer(eval_every=1000, save_every=1000, sample_length=0, dropout=0.2))
+    assert losses(often) == losses(never)
+
+
+@pytest.mark.parametrize("accumulate", [2, 4])
+def test_accumulation_changes_the_curve_within_rounding_only(make_trainer: MakeTrainer, accumulate: int) -> None:
+    changes = {"steps": 8, "batch_size": 8, "dropout": 0.1, "sample_length": 0}
+    whole, cut = (losses(list(make_trainer(accumulate=parts, **changes))) for parts in (1, accumulate))
+    assert cut == pytest.approx(whole, rel=1e-4)
+
+
+def test_dropout_acts_in_training_and_not_in_evaluation(make_trainer: MakeTrainer, demo: Corpus) -> None:
+    plain, dropped = losses(list(make_trainer(steps=1))), losses(list(make_trainer(steps=1, dropout=0.5)))
+    assert plain != dropped
+    trainer = make_trainer(dropout=0.5)
+    list(trainer)
+    assert evaluate(trainer.model, demo.validation) == evaluate(trainer.model, demo.validation)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_mixed_precision_learns_as_fp32_does(make_trainer: MakeTrainer, precision: str) -> None:
+    changes = {"steps": 12, "sample_length": 0, "eval_every": 12}
+    placement = Placement(**{**CPU.__dict__, "precision": precision})
+    mixed = losses(list(make_trainer(placement=placement, **changes)))
+    plain = losses(list(make_trainer(**changes)))
+    assert mixed == pytest.approx(plain, rel=0.02)
+    assert mixed != plain
+
+
+def test_threads_share_a_batch_and_change_the_curve_within_rounding_only(make_trainer: MakeTrainer) -> None:
+    one = losses(list(make_trainer(batch_size=6, sample_length=0)))
+    two = losses(
+        list(make_trainer(batch_size=6, sample_length=0, placement=Placement(**{**CPU.__dict__, "threads": 2})))
+    )
+    assert two == pytest.approx(one, rel=1e-4)
+
+
+class Reads(TorchDispatchMode):
+    """Counts the numbers that are fetched from a tensor: on a GPU, each waits until all before it is computed."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += function in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.equal.default)
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_a_step_that_is_not_shown_fetches_no_number(
+    make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    """What keeps a GPU busy, on a CPU with a GPU's noise."""
+    monkeypatch.setattr(torch, "get_device_module", lambda device: torch)
+    monkeypatch.setattr("shakegpt.training.gradients.make_noise", DeviceNoise)
+    placement = Placement(**{**CPU.__dict__, "precision": precision})
+    trainer = make_trainer(placement=placement, dropout=0.1, accumulate=2)
+    for shown in (False, True):
+        monkeypatch.setattr(trainer, "_shows", lambda step, shown=shown: shown)
+        with Reads() as reads:
+            assert kinds(list(trainer._take_step())) == ["step"] * shown
+        assert (reads.count > 0) == shown
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_a_gpu_is_not_waited_for(make_trainer: MakeTrainer, precision: str) -> None:
+    placement = Placement(**{**CPU.__dict__, "device": torch.device("cuda"), "precision": precision})
+    trainer = make_trainer(placement=placement, dropout=0.1)
+    list(trainer._take_step())  # what torch does once only may wait
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        assert list(trainer._take_step()) == []
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_a_gpu_trains_samples_and_evaluates(make_trainer: MakeTrainer, precision: str) -> None:
+    placement = Placement(
+        device=torch.device("cuda"),
+        name="GPU",
+        precision=precision,
+        reason="tests",
+        threads=1,  # type: ignore[arg-type]
+    )
+    assert kinds(list(make_trainer(placement=placement, dropout=0.1)))[-1] == "finished"
+
+
+# What it listens to
+
+
+def test_stop_finishes_the_step_saves_and_ends(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer(steps=100)
+    events: list[Event] = []
+    for event in trainer:
+        events.append(event)
+        if isinstance(event, Step) and event.step == 5:
+            trainer.stop()
+    assert kinds(events)[-3:] == ["step", "saved", "finished"]
+    assert isinstance(events[-1], Finished)
+    assert (events[-1].outcome, events[-1].step) == ("stopped", 5)
+    assert trainer.run.status() == "stopped"
+    last = trainer.run.last()
+    assert last is not None
+    assert last.step == 5
+
+
+def test_stop_before_the_first_step_leaves_a_run_that_can_go_on(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer()
+    trainer.stop()
+    assert kinds(list(trainer)) == ["started", "sample", "saved", "finished"]
+    assert [info.step for info in trainer.run.checkpoints()] == [0]
+
+
+def test_save_saves_after_the_step(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer(eval_every=100, save_every=100)
+    events: list[Event] = []
+    for event in trainer:
+        events.append(event)
+        if isinstance(event, Started):
+            trainer.save()
+    assert kinds(events)[:5] == ["started", "sample", "step", "saved", "step"]
+
+
+def test_not_advancing_pauses_and_stops_the_clock(make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("shakegpt.training.trainer.time.monotonic", lambda: now)
+    events = iter(make_trainer())
+    for event in events:
+        now += 1000.0  # spent by whoever looks at the event
+        if isinstance(event, Step):
+            assert event.seconds == 0.0
+    assert isinstance(event, Finished)
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3])
+def test_closing_saves_and_stops(make_trainer: MakeTrainer, steps: int) -> None:
+    trainer = make_trainer(steps=100, eval_every=100, save_every=100)
+    events = iter(trainer)
+    while trainer.step < steps or steps == 0:
+        next(events)
+        if steps == 0:
+            break
+    events.close()  # type: ignore[attr-defined]
+    assert kinds(logged(trainer.run))[-2:] == ["saved", "finished"]
+    assert [info.step for info in trainer.run.checkpoints()] == [steps]
+    assert not trainer.run.is_held()
+    assert trainer.run.status() == "stopped"
+
+
+def test_closing_after_the_last_event_adds_nothing(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer()
+    events = iter(trainer)
+    for event in events:
+        if isinstance(event, Finished):
+            break
+    best = trainer.run.best()
+    events.close()  # type: ignore[attr-defined]
+    assert kinds(logged(trainer.run)).count("finished") == 1
+    assert trainer.run.best() == best
+    assert trainer.run.status() == "finished"
+
+
+def test_a_run_is_held_while_it_is_trained_and_by_one_only(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer()
+    assert not trainer.run.is_held()
+    events = iter(trainer)
+    next(events)
+    assert trainer.run.is_held()
+    assert trainer.run.status() == "training"
+    with pytest.raises(RunBusyError):
+        next(iter(trainer))
+    list(events)
+    assert not trainer.run.is_held()
+
+
+def test_the_live_model_is_a_copy_that_training_leaves_alone(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer()
+    events = iter(trainer)
+    while not isinstance(next(events), Step):
+        pass
+    speaker = trainer.speaker()
+    before = {name: weight.clone() for name, weight in speaker.model.state_dict().items()}
+    assert speaker.step == 1
+    assert "live" in speaker.name
+    assert all(torch.equal(before[name], weight) for name, weight in trainer.model.state_dict().items())
+    list(events)
+    assert all(torch.equal(before[name], weight) for name, weight in speaker.model.state_dict().items())
+    assert not all(torch.equal(before[name], weight) for name, weight in trainer.model.state_dict().items())
+
+
+def test_a_text_too_short_for_a_window_is_refused(make_trainer: MakeTrainer, demo: Corpus) -> None:
+    with pytest.raises(CorpusError, match="too short"):
+        make_trainer(corpus=Corpus(name="short", text=demo.text[:640], sha256="0" * 64))
+
+
+def test_a_sample_begins_with_nothing_where_its_prompt_is_unknown(
+    make_trainer: MakeTrainer, corpus_of: Callable[[str], Corpus]
+) -> None:
+    events = list(make_trainer(corpus=corpus_of("no newline in here " * 80), steps=1))
+    assert [event.prompt for event in events if isinstance(event, Sample)] == ["", ""]

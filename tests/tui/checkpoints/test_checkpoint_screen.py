@@ -1,0 +1,522 @@
+"""The checkpoint screen: what the store holds, in order, and what can be done with it by key."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from speech_app import SpeechApp, until
+from textual.pilot import Pilot
+from textual.widgets import Input, Static
+
+from shakegpt.config import PRESETS
+from shakegpt.errors import ShakegptError
+from shakegpt.events import Event
+from shakegpt.runs.run import Run, RunRecord
+from shakegpt.runs.snapshot import Snapshot
+from shakegpt.runs.store import Store
+from shakegpt.training.setup import TrainingRequest
+from shakegpt.tui.chart.chart_screen import ChartScreen
+from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
+from shakegpt.tui.checkpoints.run_list import age, arranged, matching, read_shelf
+from shakegpt.tui.checkpoints.run_table import RunTable
+from shakegpt.tui.dialogs.ask import ConfirmScreen, PromptScreen
+from shakegpt.tui.messages import SpeakFrom
+
+Events = Callable[..., list[Event]]
+NOW = 1_795_384_800.0
+
+
+def put_checkpoint(run: Run, step: int, val_loss: float | None) -> None:
+    """A checkpoint as lists see it: its manifest, and files of no account."""
+    folder = run.checkpoint_path(step)
+    folder.mkdir(mode=0o700)
+    (folder / "model.safetensors").write_bytes(b"weights")
+    entry = {"size": 230_000, "sha256": "0" * 64}
+    manifest = {
+        "schema": 1,
+        "step": step,
+        "val_loss": val_loss,
+        "seconds": step * 0.02,
+        "parameters": run.record.model.parameters,
+        "files": {"model.safetensors": entry},
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    os.utime(folder / "manifest.json", (NOW - 3_600, NOW - 3_600))
+
+
+@pytest.fixture
+def store(home: Path, events: Events) -> Store:
+    """Three runs: ``hamlet`` finished lately, ``macbeth`` cut short, ``lear`` begun longest ago and never saved."""
+    store = Store(home)
+    for name, preset, corpus, day, upto, steps in (
+        ("lear", "seed", "tiny-shakespeare", 1, 0, ()),
+        ("macbeth", "nano", "demo", 10, 240, (100, 200)),
+        ("hamlet", "nano", "sonnets", 20, 500, (100, 300, 500)),
+    ):
+        record = RunRecord(
+            preset=preset,
+            model=PRESETS[preset].model_config(65),
+            training=PRESETS[preset].training_config(steps=500),
+            corpus=corpus,
+            corpus_sha256="0" * 64,
+            created=f"2026-11-{day:02}T20:00:00+00:00",
+            versions={},
+        )
+        run = store.create(record, name)
+        for event in events(upto=upto, run=name):
+            run.log.append(event)
+        run.log.close()
+        for step in steps:
+            put_checkpoint(run, step, {100: 2.4, 200: 2.1, 300: 1.9, 500: 1.95}[step])
+    return store
+
+
+class RunsApp(SpeechApp):
+    """The app on its checkpoint screen, and a note of what that asks for."""
+
+    def __init__(self, store: Store, **options: Any) -> None:
+        super().__init__(store=store, mode="checkpoints", **options)
+        self.requests: list[TrainingRequest] = []
+        self.spoken: list[str] = []
+
+    def start_training(self, request: TrainingRequest) -> bool:
+        self.requests.append(request)
+        return True
+
+    async def speak_from(self, reference: str) -> None:
+        self.spoken.append(reference)
+
+    @property
+    def runs(self) -> CheckpointScreen:
+        return cast(CheckpointScreen, self.screen_stack[0])
+
+    @property
+    def keys(self) -> list[str]:
+        return [str(row.value) for row in self.runs.query_one(RunTable).rows]
+
+    @property
+    def said(self) -> str:
+        return " ".join(str(notification.message) for notification in self._notifications)
+
+
+async def ready(pilot: Pilot[Any]) -> None:
+    await until(pilot, lambda: cast(RunsApp, pilot.app).runs._shelf is not None)
+    await pilot.app.workers.wait_for_complete()
+    await pilot.pause()
+
+
+async def at(pilot: Pilot[Any], key: str) -> None:
+    """Move the cursor to a row."""
+    app = cast(RunsApp, pilot.app)
+    while app.runs.current is None or app.runs.current.key != key:
+        assert app.runs.query_one(RunTable).cursor_row < len(app.keys) - 1, f"there is no row {key}"
+        await pilot.press("down")
+
+
+# What is on the shelf
+
+
+def test_the_shelf_holds_every_run_newest_first(store: Store) -> None:
+    shelf = [run for run in read_shelf(store) if run.status != "shipped"]
+    assert [(run.name, run.status, run.step, run.best_loss) for run in shelf] == [
+        ("hamlet", "finished", 500, 1.9),
+        ("macbeth", "killed", 200, 2.1),
+        ("lear", "killed", 0, None),
+    ]
+    hamlet, _, lear = shelf
+    assert [(c.reference, c.best, c.last) for c in hamlet.checkpoints] == [
+        ("hamlet@100", False, False),
+        ("hamlet@300", True, False),
+        ("hamlet@500", False, True),
+    ]
+    assert (lear.best, lear.last) == (None, None)
+
+
+def test_a_damaged_run_is_passed_over(store: Store) -> None:
+    (store.runs_folder / "macbeth" / "run.json").write_text("{")
+    assert {"hamlet", "lear"} <= {run.name for run in read_shelf(store)}
+
+
+@pytest.mark.parametrize(
+    ("key", "reverse", "names"),
+    [
+        ("age", False, ["hamlet", "macbeth", "lear"]),
+        ("age", True, ["lear", "macbeth", "hamlet"]),
+        ("name", False, ["hamlet", "lear", "macbeth"]),
+        ("loss", False, ["hamlet", "macbeth", "lear"]),
+        ("loss", True, ["macbeth", "hamlet", "lear"]),  # a run without a loss is last either way
+        ("step", False, ["hamlet", "macbeth", "lear"]),
+        ("size", True, ["lear", "macbeth", "hamlet"]),
+    ],
+)
+def test_runs_are_arranged(store: Store, key: Any, reverse: bool, names: list[str]) -> None:
+    shelf = [run for run in read_shelf(store) if run.status != "shipped"]
+    assert [run.name for run in arranged(shelf, key, reverse=reverse)] == names
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [("", 3), ("ham", ["hamlet"]), ("NANO demo", ["macbeth"]), ("killed", ["macbeth", "lear"]), ("nano seed", [])],
+)
+def test_words_filter(store: Store, words: str, names: Any) -> None:
+    shelf = [run for run in read_shelf(store) if run.status != "shipped"]
+    found = [run.name for run in matching(shelf, words)]
+    assert len(found) == names if isinstance(names, int) else found == names
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0, "0s"), (59, "59s"), (60, "1m"), (7_200, "2h"), (86_400 * 6, "6d"), (86_400 * 30, "4w"), (86_400 * 800, "2y")],
+)
+def test_age_is_told_in_its_largest_unit(seconds: float, told: str) -> None:
+    assert age(NOW - seconds, NOW) == told
+    assert age(NOW + 60, NOW) == "0s"  # a clock that was wrong
+
+
+# By key
+
+
+async def test_every_run_and_checkpoint_has_a_row(store: Store) -> None:
+    app = RunsApp(store)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        rows = ["hamlet", "hamlet@100", "hamlet@300", "hamlet@500", "macbeth", "macbeth@100", "macbeth@200", "lear"]
+        assert [key for key in app.keys if "pretrained" not in key] == rows
+        assert app.focused is app.runs.query_one(RunTable)
+
+
+async def test_what_ships_is_one_row_that_can_only_speak(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = [replace(run, name="pretrained", status="shipped") for run in read_shelf(store)[:1]]
+    best = replace(shipped[0].checkpoints[1].info, reference="pretrained", run=None)
+    shipped = [replace(shipped[0], checkpoints=(replace(shipped[0].checkpoints[1], info=best, last=True),))]
+    monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_shelf", lambda store: shipped)
+    app = RunsApp(store)
+    app.in_use = "pretrained"
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        assert app.keys == ["pretrained"]
+        assert "▶ pretrained" in "".join(
+            segment.text for line in app.screen._compositor.render_strips() for segment in line
+        )
+        for key in ("r", "c", "m", "n", "d"):
+            await pilot.press(key)
+            await pilot.pause()
+            assert app.screen is app.runs
+        await pilot.press("enter")
+        await until(pilot, lambda: app.spoken == ["pretrained"])
+        assert app.requests == []
+
+
+async def test_speak_from_a_run_means_its_best(store: Store) -> None:
+    app = RunsApp(store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("enter")
+        await at(pilot, "hamlet@100")
+        await pilot.press("enter")
+        await until(pilot, lambda: app.spoken == ["hamlet@300", "hamlet@100"])
+        await at(pilot, "lear")
+        await pilot.press("enter")
+        await until(pilot, lambda: "lear has no checkpoint" in app.said)
+        assert len(app.spoken) == 2
+
+
+async def test_the_app_takes_a_checkpoint_to_the_generation_screen(store: Store) -> None:
+    app = SpeechApp(store=store, mode="checkpoints")
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        await app.speak_from("hamlet@300")
+        await until(pilot, lambda: app.current_mode == "generation" and app.generation.active.reference == "hamlet@300")
+    assert SpeakFrom("x").reference == "x"
+
+
+async def test_resume_goes_on_from_the_last(store: Store) -> None:
+    app = RunsApp(store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await at(pilot, "macbeth")
+        await pilot.press("r")
+        await at(pilot, "macbeth@100")
+        await pilot.press("r")
+        assert app.requests == [TrainingRequest(resume="macbeth@200"), TrainingRequest(resume="macbeth@100")]
+        await at(pilot, "lear")
+        await pilot.press("r")
+        await until(pilot, lambda: "no checkpoint here" in app.said)
+
+
+async def test_a_finished_run_is_asked_for_more_steps(store: Store) -> None:
+    app = RunsApp(store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(app.screen, PromptScreen))
+        field = app.screen.query_one(Input)
+        assert field.value == "1000"
+        field.value = "500"
+        await pilot.press("enter")
+        assert isinstance(app.screen, PromptScreen)
+        assert "above 500" in str(app.screen.query_one("#wrong", Static).render())
+        field.value = "800"
+        await pilot.press("enter")
+        await until(pilot, lambda: not isinstance(app.screen, PromptScreen))
+        assert app.requests == [TrainingRequest(resume="hamlet@500", changes={"steps": 800})]
+
+
+async def test_curves_of_one_run_and_of_the_marked_ones(store: Store) -> None:
+    app = RunsApp(store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, ChartScreen))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is app.runs)
+        await pilot.press("m")
+        await at(pilot, "macbeth@100")
+        await pilot.press("m", "c")
+        await until(pilot, lambda: isinstance(app.screen, ChartScreen))
+        assert [curve.name for curve in cast(Any, app.screen).curves] == ["hamlet", "macbeth"]
+
+
+async def test_rename(store: Store) -> None:
+    app = RunsApp(store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await at(pilot, "macbeth@100")
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, PromptScreen))
+        field = app.screen.query_one(Input)
+        for bad in ("", "a b", "../up"):
+            field.value = bad
+            await pilot.press("enter")
+            assert isinstance(app.screen, PromptScreen), bad
+        field.value = "cawdor"
+        await pilot.press("enter")
+        await until(pilot, lambda: "cawdor@200" in app.keys)
+        assert "macbeth" not in app.keys
+        assert store.run("cawdor").last() is not None
+
+
+async def test_a_name_that_is_taken_is_refused(store: Store) -> None:
+    app = RunsApp(store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, PromptScreen))
+        app.screen.query_one(Input).value = "lear"
+        await pilot.press("enter")
+        await until(pilot, lambda: "already" in app.said)
+        assert {run.name for run in store.runs()} == {"hamlet", "macbeth", "lear"}
+
+
+@pytest.mark.parametrize("no", ["n", "escape", "enter"])
+async def test_deleting_asks_first(store: Store, no: str) -> None:
+    app = RunsApp(store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await pilot.press(no)
+        await until(pilot, lambda: app.screen is app.runs)
+        await pilot.app.workers.wait_for_complete()
+        assert store.run("hamlet").last() is not None
+
+
+async def test_delete_a_checkpoint_then_its_run(store: Store) -> None:
+    app = RunsApp(store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await at(pilot, "hamlet@300")
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await pilot.press("y")
+        await until(pilot, lambda: "hamlet@300" not in app.keys)
+        assert [info.step for info in store.run("hamlet").checkpoints()] == [100, 500]
+        await pilot.press("home", "d")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await pilot.press("y")
+        await until(pilot, lambda: "hamlet" not in app.keys)
+        with pytest.raises(ShakegptError):
+            store.run("hamlet")
+
+
+async def test_a_run_in_training_is_neither_renamed_nor_deleted_nor_resumed(store: Store) -> None:
+    app = RunsApp(store)
+    with store.run("hamlet").hold():
+        async with app.run_test() as pilot:
+            await ready(pilot)
+            for key in ("n", "d", "r"):
+                await pilot.press(key)
+                await pilot.pause()
+                assert app.screen is app.runs
+            assert app.said.count("in training") == 3
+            assert app.requests == []
+
+
+async def test_a_run_that_begins_to_train_meanwhile_is_not_deleted(store: Store) -> None:
+    app = RunsApp(store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        with store.run("hamlet").hold():
+            await pilot.press("y")
+            await until(pilot, lambda: "hamlet" in app.said)
+        assert store.run("hamlet").last() is not None
+
+
+async def test_copy_the_path(store: Store) -> None:
+    app = RunsApp(store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await at(pilot, "hamlet@100")
+        await pilot.press("y")
+        await pilot.pause()
+        path = str(store.run("hamlet").checkpoint_path(100))
+        assert app.clipboard == path
+        assert path in app.said
+
+
+async def test_filter_as_one_types(store: Store) -> None:
+    app = RunsApp(store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("slash", *"macb")
+        await until(pilot, lambda: app.keys == ["macbeth", "macbeth@100", "macbeth@200"])
+        await pilot.press("enter")
+        assert app.focused is app.runs.query_one(RunTable)
+        assert app.keys == ["macbeth", "macbeth@100", "macbeth@200"]
+        await pilot.press("slash", *"eth?")
+        await until(pilot, lambda: app.keys == [])
+        assert "Nothing matches" in str(app.runs.query_one("#nothing", Static).render())
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: "hamlet" in app.keys)
+        assert not app.runs.has_class("-filtering")
+
+
+async def test_sort_and_reverse(store: Store) -> None:
+    app = RunsApp(store)
+
+    def runs() -> list[str]:
+        return [key for key in app.keys if "@" not in key and key != "pretrained"]
+
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        for keys, order in (
+            ("s", ["hamlet", "lear", "macbeth"]),
+            ("S", ["macbeth", "lear", "hamlet"]),
+            ("s", ["hamlet", "macbeth", "lear"]),
+        ):
+            await pilot.press(keys)
+            await pilot.pause()
+            assert runs() == order
+
+
+async def test_fold(store: Store) -> None:
+    app = RunsApp(store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await at(pilot, "macbeth@200")
+        await pilot.press("space")
+        await pilot.pause()
+        assert "macbeth" in app.keys
+        assert "macbeth@200" not in app.keys
+        await pilot.press("home", "space")
+        await pilot.pause()
+        assert "hamlet@100" not in app.keys
+        await pilot.press("space")
+        await pilot.pause()
+        assert "hamlet@100" in app.keys
+
+
+async def test_the_cursor_stays_on_its_row_when_the_store_changes(store: Store) -> None:
+    app = RunsApp(store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await at(pilot, "macbeth@200")
+        put_checkpoint(store.run("hamlet"), 400, 1.8)
+        await pilot.press("f5")
+        await until(pilot, lambda: "hamlet@400" in app.keys)
+        assert app.runs.current is not None
+        assert app.runs.current.key == "macbeth@200"
+
+
+async def test_a_save_in_training_shows_soon(
+    store: Store, snapshots: Callable[[str], Snapshot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen._SECONDS_PER_READ", 0.01)
+    app = RunsApp(store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        put_checkpoint(store.run("macbeth"), 240, 2.0)
+        app.runs.show(snapshots("training"))
+        await until(pilot, lambda: "macbeth@240" in app.keys)
+
+
+async def test_only_what_differs_is_drawn_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = RunsApp(store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        drawn: list[tuple[int, int]] = []
+        update = RunTable.update_cell_at
+
+        def note(table: RunTable, at: Any, cell: Any) -> None:
+            drawn.append(at)
+            update(table, at, cell)
+
+        monkeypatch.setattr(RunTable, "update_cell_at", note)
+        monkeypatch.setattr(RunTable, "clear", lambda *_, **__: pytest.fail("the whole table is drawn anew"))
+        await pilot.press("m")
+        await pilot.pause()
+        assert drawn == [(0, 0)]
+
+
+async def test_an_empty_store_says_how_to_begin(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_shelf", lambda store: [])
+    app = RunsApp(Store(home))
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        assert "No run yet" in str(app.runs.query_one("#nothing", Static).render())
+        for key in ("enter", "r", "c", "m", "n", "d", "y", "space", "s", "S"):
+            await pilot.press(key)
+        assert app.screen is app.runs
+
+
+async def test_a_store_that_cannot_be_read_is_a_sentence(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(store: Store) -> None:
+        raise ShakegptError("The store cannot be read: Permission denied.")
+
+    monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_shelf", fail)
+    app = RunsApp(Store(home))
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        assert "Permission denied" in str(app.runs.query_one("#nothing", Static).render())
+
+
+async def test_names_from_strangers_are_shown_harmless(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = [replace(run, name="[b]\x1b[2J", corpus="\x1b]52;c;\x07[/x]") for run in read_shelf(store)[:1]]
+    monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_shelf", lambda store: shelf)
+    app = RunsApp(store)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        drawn = "".join(segment.text for line in app.screen._compositor.render_strips() for segment in line)
+        assert "[b]\\x1b[2J" in drawn
+        assert "\x1b" not in drawn
+        for key in ("r", "n", "escape", "d", "escape", "y"):
+            await pilot.press(key)
+            await pilot.pause()
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+async def test_the_columns_fit(store: Store, width: int) -> None:
+    app = RunsApp(store)
+    async with app.run_test(size=(width, 24)) as pilot:
+        await ready(pilot)
+        table = app.runs.query_one(RunTable)
+        assert table.virtual_size.width <= width
+        assert table.max_scroll_x == 0

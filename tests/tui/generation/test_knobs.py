@@ -1,0 +1,75 @@
+"""What the knobs turn through, and where they end."""
+
+import pytest
+
+from shakegpt.config import SamplingConfig
+from shakegpt.tui.generation.knobs import KNOB, KNOBS, VOICES, next_voice, voice_of
+
+
+@pytest.mark.parametrize(
+    ("field", "start", "clicks", "expected"),
+    [
+        ("temperature", 0.8, 1, 0.85),
+        ("temperature", 0.8, -1, 0.75),
+        ("temperature", 0.83, 1, 0.85),
+        ("temperature", 0.0, -1, 0.0),
+        ("temperature", 2.0, 1, 2.0),
+        ("top_k", None, -1, 50),
+        ("top_k", 50, 1, None),
+        ("top_k", None, 1, None),
+        ("top_k", 1, -1, 1),
+        ("top_k", 11, -1, 10),
+        ("top_p", 1.0, -1, 0.98),
+        ("top_p", 0.98, 1, 1.0),
+        ("top_p", 0.01, -1, 0.01),
+        ("min_p", 0.0, 1, 0.01),
+        ("min_p", 0.0, -1, 0.0),
+        ("seed", 1337, 1, 1338),
+        ("seed", 0, -1, 0),
+        ("seed", 2**31 - 1, 1, 2**31 - 1),
+        ("length", 400, 1, 600),
+        ("length", 400, -2, 200),
+        ("length", 100_000, 1, 100_000),
+        ("length", 1, -1, 1),
+    ],
+)
+def test_a_click_goes_to_the_next_value_and_stops_at_the_end(
+    field: str, start: float | None, clicks: int, expected: float | None
+) -> None:
+    settings = SamplingConfig().but(**{field: start})
+    turned = KNOB[field].turned(settings, clicks)
+    assert getattr(turned, field) == expected
+    assert turned == settings.but(**{field: expected}), "the other knobs stay"
+
+
+@pytest.mark.parametrize("knob", KNOBS, ids=lambda knob: knob.field)
+def test_each_knob_turns_with_a_letter_of_its_name(knob: object) -> None:
+    assert isinstance(knob, type(KNOBS[0])) or knob in KNOBS
+    assert knob.key in knob.label  # type: ignore[attr-defined]
+    assert len({other.key for other in KNOBS}) == len(KNOBS)
+
+
+@pytest.mark.parametrize("clicks", [1, -1])
+@pytest.mark.parametrize("knob", KNOBS, ids=lambda knob: knob.field)
+def test_every_value_on_the_way_is_one_that_the_engine_takes(knob: object, clicks: int) -> None:
+    settings = SamplingConfig()
+    for _ in range(60):
+        settings = knob.turned(settings, clicks)  # type: ignore[attr-defined]
+        assert knob.show(settings)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", VOICES)
+def test_a_voice_is_known_by_its_settings(name: str) -> None:
+    settings = SamplingConfig(seed=7, length=99).but(**VOICES[name])
+    assert voice_of(settings) == name
+    assert voice_of(settings.but(temperature=1.99)) is None
+
+
+def test_voices_follow_each_other_around_a_ring() -> None:
+    settings, heard = SamplingConfig(temperature=0.33), []
+    for _ in range(5):
+        name = next_voice(settings)
+        settings = settings.but(**VOICES[name])
+        heard.append(name)
+    assert heard == ["balanced", "wild", "greedy", "careful", "balanced"]
+    assert next_voice(settings, -1) == "careful"

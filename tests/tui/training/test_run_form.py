@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import pytest
+
+from shakegpt.tui.training.run_form import DEFAULTS, problem, request_of, usable
+
+
+def form(**typed: str) -> dict[str, str]:
+    return {**DEFAULTS, **typed}
+
+
+def test_an_empty_form_is_the_preset() -> None:
+    request = request_of(form())
+    assert (request.preset, request.corpus, request.run_name, request.changes) == ("seed", "tiny-shakespeare", None, {})
+
+
+def test_everything_that_is_typed_is_in_the_request(tmp_path: Path) -> None:
+    request = request_of(
+        form(
+            preset="nano",
+            corpus="file",
+            file=f" {tmp_path} ",
+            run="macbeth",
+            steps="5,000",
+            learning_rate="1e-3",
+            device="cpu",
+            precision="fp32",
+        )
+    )
+    assert (request.preset, request.corpus, request.run_name) == ("nano", str(tmp_path), "macbeth")
+    assert request.changes == {"steps": 5000, "learning_rate": 1e-3, "device": "cpu", "precision": "fp32"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("steps", "abc", "This must be a whole number, not 'abc'."),
+        ("steps", "2.5", "This must be a whole number, not '2.5'."),
+        ("steps", "0", "The number of steps must be a whole number of at least 1"),
+        ("batch_size", "-1", "The batch size must be a whole number of at least 1"),
+        ("learning_rate", "fast", "This must be a number such as 1e-3, not 'fast'."),
+        ("learning_rate", "0", "The learning rate must be a number above 0"),
+        ("learning_rate", "nan", "The learning rate must be a number above 0"),
+        ("learning_rate", "inf", "The learning rate must be a number above 0"),
+        ("seed", "-3", "The seed must be a whole number of at least 0"),
+        ("run", "../up", "A run cannot be called '../up'"),
+    ],
+)
+def test_a_field_says_what_is_wrong_with_it(name: str, text: str, sentence: str) -> None:
+    assert problem(form(**{name: text}), name).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("steps", ""),
+        ("steps", " 12 "),
+        ("batch_size", "7"),
+        ("learning_rate", "1e-5"),
+        ("seed", "0"),
+        ("run", "lear-2"),
+    ],
+)
+def test_a_good_field_has_no_problem(name: str, text: str) -> None:
+    assert problem(form(**{name: text}), name) == ""
+
+
+def test_the_preset_has_a_say_in_what_is_wrong() -> None:
+    assert "multiple" in problem(form(preset="gpt2", batch_size="6"), "batch_size")
+    assert problem(form(preset="seed", batch_size="6"), "batch_size") == ""
+
+
+def test_a_file_must_be_there(tmp_path: Path) -> None:
+    text = tmp_path / "play.txt"
+    text.write_text("ROMEO:", encoding="utf-8")
+    assert problem(form(corpus="file", file=str(text)), "file") == ""
+    assert "is a folder" in problem(form(corpus="file", file=str(tmp_path)), "file")
+    assert "There is no file" in problem(form(corpus="file", file=str(tmp_path / "none")), "file")
+    assert "Choose a text file" in problem(form(corpus="file"), "file")
+    assert problem(form(corpus="demo", file="nowhere"), "file") == ""
+
+
+def test_remembered_fields_that_make_no_sense_are_the_defaults_again() -> None:
+    remembered = usable({"preset": "huge", "device": "abacus", "steps": "12", "unknown": "x"})
+    assert remembered == {**DEFAULTS, "steps": "12"}

@@ -1,0 +1,394 @@
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Sparkline
+
+from shakegpt.events import Failed, Sample, Step
+from shakegpt.events import Warning as Trouble
+from shakegpt.runs.snapshot import Snapshot, advance, replay
+from shakegpt.training.setup import TrainingRequest
+from shakegpt.tui.chart.chart_screen import ChartScreen
+from shakegpt.tui.messages import TrainingChanged
+from shakegpt.tui.training.memory import GpuUsage, process_memory
+from shakegpt.tui.training.metric_panel import Panel
+from shakegpt.tui.training.metric_value import Headline
+from shakegpt.tui.training.notice import Notice, notice_of
+from shakegpt.tui.training.run_details import facts
+from shakegpt.tui.training.run_line import RunLine
+from shakegpt.tui.training.sample_panel import SamplePanel
+from shakegpt.tui.training.welcome import Welcome
+from shakegpt.tui.widgets.diff_widget import Frugal, changed_span
+from shakegpt.tui.widgets.sparkline import Trend
+from tests.tui.stage import Stage
+
+Snapshots = Callable[[str], Snapshot]
+
+
+def text_of(widget: Frugal) -> str:
+    return "\n".join(widget.render_line(y).text.rstrip() for y in range(widget.size.height))
+
+
+def offered(pilot: Pilot[Any]) -> set[str]:
+    return {active.binding.action for active in pilot.app.screen.active_bindings.values() if active.enabled}
+
+
+async def settle(pilot: Pilot[Any]) -> None:
+    await pilot.app.workers.wait_for_complete()
+    await pilot.pause()
+
+
+async def test_an_empty_stage_invites(snapshots: Snapshots) -> None:
+    app = Stage()
+    async with app.run_test() as pilot:
+        assert app.training_screen.query_one(Welcome).display
+        assert {"new_run", "demo"} <= offered(pilot)
+        assert not {"pause", "save", "stop", "zoom", "generate"} & offered(pilot)
+        await pilot.press("d")
+        assert app.requests == [TrainingRequest(preset="nano", corpus="demo")]
+
+
+async def test_the_board_shows_the_figures_of_the_run(snapshots: Snapshots) -> None:
+    app = Stage(snapshots("training"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        screen = app.training_screen
+        assert not screen.query_one(Welcome).display
+        assert "TRAINING   macbeth  demo  nano  54.5 k weights" in text_of(screen.query_one(RunLine))
+        assert text_of(screen.query_one("ProgressFigures", Frugal)).split() == [
+            "240",
+            "/",
+            "500",
+            "48",
+            "%",
+            "5s",
+            "left",
+        ]
+        values = [text_of(headline).split() for headline in screen.query(Headline)]
+        assert values == [["1.812", "◆", "validation", "2.008"], ["6.120", "◆", "validation", "7.450"], ["1.73e-3"]]
+        figures = text_of(screen.query_one(".-figures", Frugal)).splitlines()
+        assert figures[:5] == ["2.008 at 200", "step 200, best", "51,200 tokens/s", "0.495", "612 MB"]
+
+
+@pytest.mark.parametrize(
+    ("state", "badge", "actions"),
+    [
+        ("loading", "LOADING", {"stop"}),
+        ("training", "TRAINING", {"pause", "save", "stop", "zoom", "generate"}),
+        ("paused", "PAUSED", {"resume", "save", "stop", "generate"}),
+        ("saving", "SAVING", {"pause", "save", "stop"}),
+        ("finished", "FINISHED", {"generate", "new_run"}),
+        ("stopped", "STOPPED", {"go_on", "generate", "new_run"}),
+        ("failed", "FAILED", {"go_on", "new_run"}),
+    ],
+)
+async def test_each_state_has_its_badge_and_its_keys(
+    snapshots: Snapshots, state: str, badge: str, actions: set[str]
+) -> None:
+    async with Stage(snapshots(state)).run_test() as pilot:
+        await pilot.pause()
+        assert text_of(pilot.app.screen.query_one(RunLine)).split()[0] == badge
+        commands = {"pause", "resume", "save", "stop", "go_on"}
+        assert offered(pilot) & commands == actions & commands
+        assert actions <= offered(pilot)
+
+
+@pytest.mark.parametrize(
+    ("state", "key", "told", "badge"),
+    [
+        ("training", "p", "pause", "PAUSING"),
+        ("training", "space", "pause", "PAUSING"),
+        ("paused", "p", "resume", "RESUMING"),
+        ("training", "s", "save", "SAVING"),
+        ("training", "x", "stop", "STOPPING"),
+    ],
+)
+async def test_a_key_tells_the_training_and_shows_at_once_that_it_was_heard(
+    fake_training: Callable[[str], Any], state: str, key: str, told: str, badge: str
+) -> None:
+    training = fake_training(state)
+    app = Stage(training=training)
+    async with app.run_test() as pilot:
+        await pilot.press(key)
+        assert training.told == [told]
+        assert text_of(app.screen.query_one(RunLine)).split()[0] == badge
+
+
+async def test_the_badge_says_paused_once_it_is(snapshots: Snapshots, fake_training: Callable[[str], Any]) -> None:
+    app = Stage(training=fake_training("training"))
+    async with app.run_test() as pilot:
+        await pilot.press("p")
+        app.training_screen.post_message(TrainingChanged(snapshots("paused")))
+        await pilot.pause()
+        assert text_of(app.screen.query_one(RunLine)).split()[0] == "PAUSED"
+
+
+async def test_a_run_that_takes_no_commands_offers_none(snapshots: Snapshots) -> None:
+    app = Stage(snapshots("training"), note="Watching macbeth, trained by process 4711.", read_only=True)
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        assert not {"pause", "resume", "save", "stop", "go_on"} & offered(pilot)
+        assert app.screen.query_one(Notice).text == "Watching macbeth, trained by process 4711."
+
+
+async def test_a_note_can_be_given_later(snapshots: Snapshots) -> None:
+    app = Stage(snapshots("training"))
+    async with app.run_test() as pilot:
+        app.training_screen.announce("Watching from afar.", read_only=True)
+        await pilot.pause()
+        assert app.screen.query_one(Notice).text == "Watching from afar."
+        assert "pause" not in offered(pilot)
+
+
+@pytest.mark.parametrize(("state", "spoken"), [("training", "live"), ("finished", "macbeth"), ("stopped", "macbeth")])
+async def test_g_speaks_from_the_live_weights_or_from_what_was_saved(
+    snapshots: Snapshots, fake_training: Callable[[str], Any], state: str, spoken: str
+) -> None:
+    training = fake_training(state)
+    training.copy_model = lambda: None
+    app = Stage(training=training)
+    async with app.run_test() as pilot:
+        await pilot.press("g")
+        assert app.spoken == [spoken]
+
+
+async def test_g_says_so_where_nothing_can_speak(snapshots: Snapshots, fake_training: Callable[[str], Any]) -> None:
+    app = Stage(training=fake_training("fresh"))  # another process's run: no weights to copy
+    async with app.run_test() as pilot:
+        await pilot.press("g")
+        assert app.spoken == []
+        assert any("saved nothing yet" in notification.message for notification in app._notifications)
+
+
+@pytest.mark.parametrize("state", ["stopped", "failed"])
+async def test_r_goes_on_from_the_last_checkpoint(snapshots: Snapshots, state: str) -> None:
+    app = Stage(snapshots(state))
+    async with app.run_test() as pilot:
+        await pilot.press("r")
+        assert [request.resume for request in app.requests] == ["macbeth@last"]
+
+
+async def test_n_says_what_to_do_while_a_run_is_in_training(snapshots: Snapshots) -> None:
+    app = Stage(snapshots("training"))
+    async with app.run_test() as pilot:
+        await pilot.press("n")
+        await settle(pilot)
+        assert app.screen is app.training_screen
+        assert any("x saves and stops it" in notification.message for notification in app._notifications)
+
+
+@pytest.mark.parametrize(("keys", "title"), [((), "Loss"), (("tab",), "Perplexity"), (("tab", "tab"), "Learning rate")])
+@pytest.mark.parametrize("zoom", ["enter", "z"])
+async def test_enter_zooms_into_the_panel_in_focus(
+    snapshots: Snapshots, keys: tuple[str, ...], title: str, zoom: str
+) -> None:
+    app = Stage(snapshots("training"))
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        await pilot.press(*keys, zoom)
+        await pilot.pause()
+        assert isinstance(app.screen, ChartScreen)
+        assert app.screen.quantity.title == title
+
+
+async def test_keys_step_through_the_samples(events: Callable[..., list[Any]]) -> None:
+    app = Stage(replay(events(upto=240)))
+    async with app.run_test() as pilot:
+        panel = app.training_screen.query_one(SamplePanel)
+        assert (panel.index, panel.note) == (3, "4 of 4 · step 200 · validation 2.008")
+        await pilot.press("left", "left")
+        assert (panel.index, panel.note) == (1, "2 of 4 · step 100 · validation 2.520")
+        await pilot.press("home", "left")
+        assert panel.index == 0
+        await pilot.press("right")
+        assert panel.index == 1
+        await pilot.press("end", "right")
+        assert panel.index == 3
+
+
+async def test_an_older_sample_stays_while_new_ones_come_and_the_newest_is_followed(
+    events: Callable[..., list[Any]],
+) -> None:
+    app = Stage(replay(events(upto=200)))
+    async with app.run_test() as pilot:
+        screen, panel = app.training_screen, app.training_screen.query_one(SamplePanel)
+        screen.show(replay(events(upto=250)))
+        screen._paint_if_stale()  # the clock ticks
+        assert panel.index == 4
+        await pilot.press("left")
+        screen.show(replay(events(upto=300)))
+        screen._paint_if_stale()
+        assert (panel.index, panel.note) == (3, "4 of 6 · step 200 · validation 2.008")
+
+
+async def test_what_the_model_writes_is_data(snapshots: Snapshots) -> None:
+    hostile = Sample(step=240, prompt="\n", text="[red]ROMEO[/b] \x1b[31m\n[@click=app.quit]x[/]")
+    app = Stage(advance(snapshots("training"), hostile))
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        lines = text_of(app.screen.query_one(SamplePanel)).splitlines()
+        assert lines[1:3] == ["[red]ROMEO[/b] \\x1b[31m", "[@click=app.quit]x[/]"]
+
+
+async def test_names_of_speakers_stand_out_and_long_lines_wrap(snapshots: Snapshots) -> None:
+    text = f"O me!\n\nNot me: him\n\nFIRST LORD:\n{'Ay, ' * 30}"
+    app = Stage(advance(snapshots("training"), Sample(step=240, prompt="ROMEO:\n", text=text)))
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        panel = app.screen.query_one(SamplePanel)
+        lines = [panel.render_line(y) for y in range(panel.size.height)]
+        bold = [strip.text.strip() for strip in lines if any(part.style and part.style.bold for part in strip)]
+        assert bold == ["ROMEO:", "FIRST LORD:"]
+        assert sum("Ay," in strip.text for strip in lines) == 3
+
+
+async def test_a_sample_longer_than_its_panel_scrolls(snapshots: Snapshots) -> None:
+    text = "\n".join(f"line {number}" for number in range(30))
+    app = Stage(advance(snapshots("training"), Sample(step=240, prompt="\n", text=text)))
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        panel = app.screen.query_one(SamplePanel)
+        panel.focus()
+        await pilot.press("up", "down", "down")
+        assert text_of(panel).splitlines()[1] == "line 2"
+        await pilot.press(*["down"] * 40)
+        assert text_of(panel).splitlines()[-1] == "line 29"
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+async def test_numbers_that_are_none_neither_crash_nor_reach_the_sparkline(snapshots: Snapshots, value: float) -> None:
+    snapshot = snapshots("training")
+    assert snapshot.step is not None
+    wild = replace(snapshot.step, step=241, loss=value, perplexity=value, grad_norm=value, learning_rate=value)
+    app = Stage(advance(snapshot, wild))
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        sparklines = list(app.screen.query(Sparkline))
+        assert len(sparklines) == 3
+        for sparkline in sparklines:
+            assert sparkline.data
+            assert all(math.isfinite(value) for value in sparkline.data)
+            assert len(sparkline.data) <= 2 * sparkline.size.width
+
+
+async def test_a_run_of_nothing_but_nan(events: Callable[..., list[Any]]) -> None:
+    broken = [replace(event, loss=math.nan) if isinstance(event, Step) else event for event in events(upto=40)]
+    app = Stage(replay(broken))
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        assert "not a number" in text_of(app.screen.query_one(Headline))
+
+
+@pytest.mark.parametrize("state", ["disk full", "diverged"])
+async def test_trouble_is_a_sentence_with_a_way_on_that_can_be_hidden(snapshots: Snapshots, state: str) -> None:
+    snapshot = snapshots(state)
+    app = Stage(snapshot)
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        notice = app.screen.query_one(Notice)
+        assert snapshot.warning is not None
+        assert notice.text.startswith(snapshot.warning.message)
+        assert notice.has_class("-warning")
+        await pilot.press("escape")
+        assert not notice.display
+        again = replace(snapshot, warning=Trouble(step=241, kind="save", message="Once more."))
+        app.training_screen.show(again)
+        assert notice.display
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The GPU ran out of memory, even with one sequence at a time.",
+        "There is no corpus lear.txt: no file of that path, and the names known here are demo.",
+        "[/b] is no markup \x1b[2J",
+    ],
+)
+async def test_a_failure_before_the_first_step_is_a_state_of_the_screen(sentence: str) -> None:
+    app = Stage(replay([Failed(step=0, message=sentence)]))
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        notice = app.screen.query_one(Notice)
+        assert notice.has_class("-error")
+        assert "n starts a new run" in notice.text
+        assert "\x1b" not in str(notice.render())
+        assert {"new_run"} <= offered(pilot)
+        assert "go_on" not in offered(pilot)
+
+
+def test_a_finished_run_is_praised(snapshots: Snapshots) -> None:
+    assert notice_of(snapshots("finished")) == (
+        "success",
+        "Finished in 10s, best validation loss 1.787.",
+        "g hears it, n starts another",
+    )
+
+
+def test_a_gpu_is_among_the_facts(snapshots: Snapshots) -> None:
+    lines = dict(facts(snapshots("training"), 10**9, GpuUsage(used=3_100_000_000, total=24_000_000_000, busy=0.87)))
+    assert lines["GPU"] == "3.1 GB of 24.0 GB, 87% busy"
+    assert "GPU" not in dict(facts(snapshots("training"), 10**9, None))
+
+
+def test_the_process_knows_its_memory() -> None:
+    memory = process_memory()
+    assert memory is not None
+    assert 1_000_000 < memory < 1e12
+
+
+async def test_only_what_changed_is_repainted(snapshots: Snapshots) -> None:
+    snapshot = snapshots("training")
+    app = Stage(snapshot)
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        trend = app.screen.query_one(Trend)
+        trend._exchange_repaint_regions()
+        app.screen.query_one(Panel).show(snapshot)
+        assert not trend._exchange_repaint_regions()
+        assert snapshot.step is not None
+        app.screen.query_one(Panel).show(advance(snapshot, replace(snapshot.step, step=241, loss=1.9)))
+        assert sum(region.area for region in trend._exchange_repaint_regions()) < trend.size.area / 4
+
+
+async def test_steps_wait_for_the_clock_and_trouble_does_not(events: Callable[..., list[Any]]) -> None:
+    app = Stage(replay(events(upto=240)))
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        screen, headline = app.training_screen, app.screen.query_one(Headline)
+        for clock in screen._clocks:
+            clock.pause()
+        before = text_of(headline)
+        screen.show(replay(events(upto=245)))
+        assert text_of(headline) == before
+        snapshot = replay([*events(upto=245), Trouble(step=245, kind="save", message="The disk is full.")])
+        screen.show(snapshot)
+        assert text_of(headline) == before
+        assert app.screen.query_one(Notice).display
+        screen.show(replace(snapshot, state="paused"))
+        assert text_of(headline) != before
+
+
+async def test_a_screen_under_another_one_rests_and_catches_up(events: Callable[..., list[Any]]) -> None:
+    app = Stage(replay(events(upto=200)))
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        await pilot.press("enter")
+        await pilot.pause()
+        headline = app.training_screen.query_one(Headline)
+        app.training_screen.show(replay(events(upto=250)))
+        assert "2.008" in text_of(headline)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "1.907" in text_of(headline)
+
+
+def test_a_changed_span_counts_cells() -> None:
+    from rich.segment import Segment
+    from textual.strip import Strip
+
+    old, new = Strip([Segment("劇 1.5 x")]), Strip([Segment("劇 1.6 x")])
+    assert changed_span(old, new) == (5, 6)
+    assert changed_span(old, old) is None
