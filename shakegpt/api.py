@@ -28,7 +28,7 @@ from shakegpt.training.setup import TrainingRequest, launch
 
 if TYPE_CHECKING:
     from shakegpt.evaluation.loss import Loss
-    from shakegpt.generation.stream import Speaker
+    from shakegpt.model.language_model import LanguageModel
 
 
 def load(reference: str | PathLike[str] = "pretrained") -> "Model":
@@ -41,7 +41,7 @@ def load(reference: str | PathLike[str] = "pretrained") -> "Model":
     Raises:
         ShakegptError: it names nothing, or the checkpoint is damaged.
     """
-    return Model(Store.default().speaker(fspath(reference)))
+    return Model(Store.default().language_model(fspath(reference)))
 
 
 def train(
@@ -80,23 +80,23 @@ def train(
 class Model:
     """A model that speaks. Made by ``load`` and ``Training.model``."""
 
-    def __init__(self, speaker: "Speaker") -> None:
-        self._speaker = speaker
+    def __init__(self, language_model: "LanguageModel") -> None:
+        self._language_model = language_model
 
     @property
     def name(self) -> str:
         """Where its weights come from, such as ``macbeth@500``."""
-        return self._speaker.name
+        return self._language_model.name
 
     @property
     def config(self) -> ModelConfig:
         """Its shape."""
-        return self._speaker.model.config
+        return self._language_model.model.config
 
     @property
     def characters(self) -> str:
         """The characters it knows, in the order of their token ids."""
-        return self._speaker.vocabulary.characters
+        return self._language_model.vocabulary.characters
 
     def generate(self, prompt: str = "\n", **settings: Any) -> str:
         """Return what the model writes after a prompt, without the prompt.
@@ -115,7 +115,7 @@ class Model:
         """Return the characters that ``generate`` returns at once, each as soon as it is drawn. Raises as that does."""
         from shakegpt.generation.stream import Stream
 
-        stream = Stream(self._speaker, prompt, _sampling(settings))
+        stream = Stream(self._language_model, prompt, _sampling(settings))
         return (character.text for character in stream)
 
     def evaluate(self, corpus: str | PathLike[str] = TINY_SHAKESPEARE, *, split: str = "validation") -> "Loss":
@@ -138,7 +138,7 @@ class Model:
             raise UsageError(f"The split must be validation or train, not {split!r}.")
         text = Corpus.load(fspath(corpus))
         text.require(self.config.block_size)
-        return evaluate(self._speaker.model, text.ids_for(self._speaker.vocabulary, split))
+        return evaluate(self._language_model.model, text.ids_for(self._language_model.vocabulary, split))
 
     def __repr__(self) -> str:
         return f"<shakegpt.Model {self.name}: {self.config.parameters:,} weights, {len(self.characters)} characters>"
@@ -178,7 +178,7 @@ class Training:
         """
         for _ in self:
             pass
-        return Model(self._store.speaker(self.run.name))
+        return Model(self._store.language_model(self.run.name))
 
 
 def _sampling(settings: dict[str, Any]) -> SamplingConfig:

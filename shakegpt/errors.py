@@ -2,7 +2,7 @@
 
 
 class ShakegptError(Exception):
-    """A mishap told in one sentence: what is wrong, and what to do. Exit code 1."""
+    """A fail told in one sentence: what is wrong, and what to do. Exit code 1."""
 
     exit_code = 1
 

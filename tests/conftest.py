@@ -19,8 +19,8 @@ from shakegpt.data.catalog import TINY_SHAKESPEARE, known_corpora
 from shakegpt.data.corpus import Corpus
 from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.events import Event
-from shakegpt.generation.stream import Speaker
 from shakegpt.model.gpt import GPT
+from shakegpt.model.language_model import LanguageModel
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
 from shakegpt.training.setup import TrainingRequest, launch
@@ -133,9 +133,9 @@ def tiny_model(tiny_config: ModelConfig) -> GPT:
 
 
 @pytest.fixture
-def tiny_speaker(tiny_model: GPT) -> Speaker:
+def tiny_speaker(tiny_model: GPT) -> LanguageModel:
     """The tiny model with thirteen characters to say."""
-    return Speaker(model=tiny_model, vocabulary=Vocabulary("\n abcdefghij:"), name="tiny", step=0)
+    return LanguageModel(model=tiny_model, vocabulary=Vocabulary("\n abcdefghij:"), name="tiny", step=0)
 
 
 # Runs

@@ -14,13 +14,14 @@ import torch
 
 from shakegpt.benchmark.fresh_processes import measure_distributed, measure_memory, measure_start
 from shakegpt.benchmark.timing import Rates, Task, Tell, Turn, measure_rate, take_turns
-from shakegpt.benchmark.transformers_baseline import start_peer
+from shakegpt.benchmark.transformers_baseline import start_baseline
 from shakegpt.config import PRESETS, ModelConfig, SamplingConfig, TrainingConfig
 from shakegpt.data.corpus import draw_batch
 from shakegpt.data.vocabulary import Vocabulary
-from shakegpt.generation.stream import Speaker, Stream, write_samples
+from shakegpt.generation.stream import Stream, write_samples
 from shakegpt.model.gpt import GPT
-from shakegpt.system.device import Placement, tf32_products
+from shakegpt.model.language_model import LanguageModel
+from shakegpt.system.device import DevicePlan, tf32_products
 from shakegpt.system.threads import Workers
 from shakegpt.training.compiling import Compiler
 from shakegpt.training.gradients import DTYPES, Gradients
@@ -35,7 +36,7 @@ _CHARACTERS = "\n !$&',-.3:;?" + "".join(chr(code) for code in (*range(65, 91), 
 
 
 def measure(
-    placement: Placement,
+    device_plan: DevicePlan,
     *,
     preset: str = "seed",
     against: str | None = None,
@@ -48,7 +49,7 @@ def measure(
     """Return the figures that ``shakegpt bench --json`` prints.
 
     Args:
-        placement: where, and in which precision.
+        device_plan: where, and in which precision.
         preset: the size of the model and the batch.
         against: ``transformers`` to measure the peer as well.
         rounds: how often each task has its turn.
@@ -60,9 +61,9 @@ def measure(
     Raises:
         ShakegptError: the peer is not installed, or a process that was to be measured has failed.
     """
-    bench = Bench(placement, preset)
+    bench = Bench(device_plan, preset)
     turns, peer_version = bench.turns(), None
-    peer_process = start_peer(bench.config, bench.training, device=placement.device, threads=placement.threads)
+    peer_process = start_baseline(bench.config, bench.training, device=device_plan.device, threads=device_plan.threads)
     with peer_process if against else nullcontext() as peer:
         if peer is not None:
             peer_version = peer.version
@@ -72,10 +73,10 @@ def measure(
     share = Rates(tuple(flops_per_character * rate for rate in rates["train"].rounds)).over(rates["matmul"])
     one = rates["generate"]
     figures: dict[str, Any] = {
-        "device": placement.device.type,
-        "device_name": placement.name,
-        "precision": placement.precision,
-        "threads": placement.threads,
+        "device": device_plan.device.type,
+        "device_name": device_plan.name,
+        "precision": device_plan.precision,
+        "threads": device_plan.threads,
         "preset": preset,
         "parameters": bench.config.parameters,
         "rounds": rounds,
@@ -101,12 +102,12 @@ def measure(
             "while_training_characters_per_second": round(rates["generate while training"].median, 1),
         },
     }
-    figures["start"] = measure_start(bench.speaker, starts)
+    figures["start"] = measure_start(bench.language_model, starts)
     tell("start-up")
     figures["memory"] = measure_memory(preset)
     tell("memory")
     figures["distributed"] = measure_distributed(
-        placement,
+        device_plan,
         preset,
         tokens_per_step=bench.training.batch_size * bench.config.block_size,
         tokens_per_second=rates["train"].median,
@@ -129,34 +130,34 @@ class Bench:
     """The models, and the tasks that are measured on them in this process.
 
     Args:
-        placement: where, and in which precision.
+        device_plan: where, and in which precision.
         preset: the size of the model and the batch.
     """
 
-    def __init__(self, placement: Placement, preset: str) -> None:
+    def __init__(self, device_plan: DevicePlan, preset: str) -> None:
         self.vocabulary = Vocabulary(_CHARACTERS)
         self.config: ModelConfig = PRESETS[preset].model_config(len(self.vocabulary))
         self.training: TrainingConfig = PRESETS[preset].training_config()
-        self.model = GPT(self.config, seed=0).to(placement.device)
-        self._placement, self._device = placement, placement.device
-        self._workers = Workers(placement.threads)
+        self.model = GPT(self.config, seed=0).to(device_plan.device)
+        self._placement, self._device = device_plan, device_plan.device
+        self._workers = Workers(device_plan.threads)
         self._settings = SamplingConfig(length=4 * self.config.block_size, seed=0)
-        speaking = GPT(self.config, seed=1).to(placement.device)  # its weights rest while the other model trains
-        self.speaker = Speaker(model=speaking, vocabulary=self.vocabulary, name="bench")
+        speaking = GPT(self.config, seed=1).to(device_plan.device)  # its weights rest while the other model trains
+        self.language_model = LanguageModel(model=speaking, vocabulary=self.vocabulary, name="bench")
         generator = torch.Generator().manual_seed(0)
-        self._ids = torch.randint(self.config.vocab_size, (100_000,), generator=generator).to(placement.device)
+        self._ids = torch.randint(self.config.vocab_size, (100_000,), generator=generator).to(device_plan.device)
         self._step = 0
-        self._optimizer = Optimizer(self.model, self.training, precision=placement.precision)
+        self._optimizer = Optimizer(self.model, self.training, precision=device_plan.precision)
         self._gradients = Gradients(
             self.model,
-            precision=placement.precision,
+            precision=device_plan.precision,
             seed=0,
             workers=self._workers,
-            compiler=Compiler(placement.device, self.training.steps),  # as for the preset's whole run
+            compiler=Compiler(device_plan.device, self.training.steps),  # as for the preset's whole run
         )
-        dtype = DTYPES[placement.precision]
-        self._matrix = torch.ones((_MATRIX, _MATRIX), dtype=dtype, device=placement.device)
-        self._floats = torch.zeros(_COPIED_FLOATS, device=placement.device)
+        dtype = DTYPES[device_plan.precision]
+        self._matrix = torch.ones((_MATRIX, _MATRIX), dtype=dtype, device=device_plan.device)
+        self._floats = torch.zeros(_COPIED_FLOATS, device=device_plan.device)
         self._copied = torch.zeros_like(self._floats)
 
     def turns(self) -> dict[str, Turn]:
@@ -243,13 +244,13 @@ class Bench:
 
     def generate(self) -> float:
         """One stream on one core, four windows long, three of them past the context; in characters."""
-        return sum(1 for _ in Stream(self.speaker, "\n", self._settings))
+        return sum(1 for _ in Stream(self.language_model, "\n", self._settings))
 
     @torch.inference_mode()
     def generate_uncached(self) -> float:
         """What one character costs, on one core too, when the whole window is computed for it; in characters."""
         window = self._ids[None, : self.config.block_size]
-        logits = self.speaker.model(window)[:, -1]
+        logits = self.language_model.model(window)[:, -1]
         torch.multinomial(logits.float().softmax(dim=-1), 1)
         return 1
 
@@ -269,5 +270,5 @@ class Bench:
 
     def _write_samples(self, prompt: str, length: int) -> float:
         settings = self._settings.but(length=length)
-        written = write_samples(self.speaker, prompt, settings, _SAMPLES, workers=self._workers)
+        written = write_samples(self.language_model, prompt, settings, _SAMPLES, workers=self._workers)
         return sum(len(sample.text) for sample in written)

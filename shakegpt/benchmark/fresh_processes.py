@@ -23,9 +23,9 @@ from torch import distributed
 from shakegpt.benchmark.timing import Rates
 from shakegpt.data.catalog import find_corpus
 from shakegpt.errors import ShakegptError
-from shakegpt.generation.stream import Speaker
-from shakegpt.runs.checkpoint import Contents, write_checkpoint
-from shakegpt.system.device import Placement
+from shakegpt.model.language_model import LanguageModel
+from shakegpt.runs.checkpoint import CheckpointData, write_checkpoint
+from shakegpt.system.device import DevicePlan
 
 _FIRST_CHARACTER = """
 import sys, time
@@ -73,11 +73,11 @@ _TINY_SHAKESPEARE = 1_115_394
 # Start-up
 
 
-def measure_start(speaker: Speaker, repeats: int) -> dict[str, float | None]:
+def measure_start(language_model: LanguageModel, repeats: int) -> dict[str, float | None]:
     """Return how long shakegpt takes to begin, in seconds; medians.
 
     Args:
-        speaker: what ``shakegpt generate`` is to load.
+        language_model: what ``shakegpt generate`` is to load.
         repeats: how often each start is timed.
 
     Returns:
@@ -90,8 +90,10 @@ def measure_start(speaker: Speaker, repeats: int) -> dict[str, float | None]:
     """
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder) / "checkpoint"
-        weights = speaker.model.state_dict()
-        contents = Contents(config=speaker.model.config, vocabulary=speaker.vocabulary, weights=weights, step=0)
+        weights = language_model.model.state_dict()
+        contents = CheckpointData(
+            config=language_model.model.config, vocabulary=language_model.vocabulary, weights=weights, step=0
+        )
         write_checkpoint(checkpoint, contents)
         return {
             "help_seconds": _median(lambda: _wall_seconds("-m", "shakegpt", "--help"), repeats),
@@ -189,14 +191,14 @@ def measure_memory(preset: str, characters: int = _TINY_SHAKESPEARE) -> dict[str
 
 
 def measure_distributed(
-    placement: Placement, preset: str, *, tokens_per_step: int, tokens_per_second: float, repeats: int
+    device_plan: DevicePlan, preset: str, *, tokens_per_step: int, tokens_per_second: float, repeats: int
 ) -> dict[str, Any] | None:
     """Return the speed of a training over two processes, and how it compares with threads in one.
 
     The same short training on the demo text runs under ``torchrun`` and plain, in turn, on the same cores.
 
     Args:
-        placement: where, and in which precision.
+        device_plan: where, and in which precision.
         preset: what to train.
         tokens_per_step: characters that an optimizer step learns from.
         tokens_per_second: what to expect; a training takes as many steps as fit into some seconds.
@@ -210,15 +212,15 @@ def measure_distributed(
     Raises:
         ShakegptError: the training in one process has failed.
     """
-    cores = placement.threads
+    cores = device_plan.threads
     can_talk = distributed.is_available() and distributed.is_gloo_available()
-    if placement.device.type != "cpu" or cores < _PROCESSES or not can_talk:
+    if device_plan.device.type != "cpu" or cores < _PROCESSES or not can_talk:
         return None
     steps = round(_TRAINING_SECONDS * tokens_per_second / tokens_per_step)
     steps = min(max(steps, _FEWEST_STEPS), _MOST_STEPS)
     training = [
         *("shakegpt", "train", "--preset", preset, "--corpus", "demo", "--steps", str(steps)),
-        *("--eval-every", str(steps), "--device", "cpu", "--precision", placement.precision, "--json"),
+        *("--eval-every", str(steps), "--device", "cpu", "--precision", device_plan.precision, "--json"),
     ]
     together = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={_PROCESSES}", "-m", "--", *training]
     two, one = [], []

@@ -31,8 +31,8 @@ from shakegpt.errors import ShakegptError
 # The side that asks
 
 
-class Peer:
-    """Speaks with the peer's process; ``start_peer`` makes one.
+class TransformersBaseline:
+    """Speaks with the peer's process; ``start_baseline`` makes one.
 
     Args:
         process: with unbuffered pipes to its standard input and output.
@@ -73,7 +73,9 @@ class Peer:
 
 
 @contextmanager
-def start_peer(config: ModelConfig, training: TrainingConfig, *, device: torch.device, threads: int) -> Iterator[Peer]:
+def start_baseline(
+    config: ModelConfig, training: TrainingConfig, *, device: torch.device, threads: int
+) -> Iterator[TransformersBaseline]:
     """Start the peer's process, and end it on leaving.
 
     Args:
@@ -97,7 +99,7 @@ def start_peer(config: ModelConfig, training: TrainingConfig, *, device: torch.d
         ) as process,
     ):
         try:
-            yield Peer(process, errors, settings)
+            yield TransformersBaseline(process, errors, settings)
         finally:
             process.kill()  # it has nothing to lose
 

@@ -9,7 +9,7 @@ from shakegpt.cli.options import Json, complete_presets
 from shakegpt.cli.output import note, reports_errors, say, say_json
 from shakegpt.config import DEFAULT_PRESET, PRESETS
 from shakegpt.errors import UsageError
-from shakegpt.system.text import harmless
+from shakegpt.system.text import escape_control_characters
 
 
 @reports_errors
@@ -32,15 +32,15 @@ def bench(
     if preset not in PRESETS:
         raise UsageError(f"There is no preset {preset!r}; the presets are {', '.join(PRESETS)}.")
     from shakegpt.benchmark import benchmark
-    from shakegpt.system.device import choose_placement
+    from shakegpt.system.device import choose_device_plan
 
-    placement = choose_placement(device, precision)
+    device_plan = choose_device_plan(device, precision)
     if quick:
         figures = benchmark.measure(
-            placement, preset="nano", against=against, rounds=1, seconds=0.1, starts=1, trainings=1, tell=_tell
+            device_plan, preset="nano", against=against, rounds=1, seconds=0.1, starts=1, trainings=1, tell=_tell
         )
     else:
-        figures = benchmark.measure(placement, preset=preset, against=against, rounds=rounds, tell=_tell)
+        figures = benchmark.measure(device_plan, preset=preset, against=against, rounds=rounds, tell=_tell)
     if json:
         say_json(figures)
     else:
@@ -96,7 +96,7 @@ def _print(figures: dict[str, Any]) -> None:
 def _print_distributed(figures: dict[str, Any]) -> None:
     name = f"{figures['processes']} processes"
     if "failure" in figures:
-        say(f"  {name:<14}could not train as one: {harmless(figures['failure'], one_line=True)}")
+        say(f"  {name:<14}could not train as one: {escape_control_characters(figures['failure'], one_line=True)}")
         return
     say(
         f"  {name:<14}{figures['tokens_per_second']:>9,.0f} characters/s of training under torchrun, "

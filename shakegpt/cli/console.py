@@ -7,7 +7,7 @@ import sys
 from shakegpt.cli.output import note, say, say_json
 from shakegpt.events import Evaluation, Event, Failed, Finished, Sample, Saved, Started, Step, Warning
 from shakegpt.runs.snapshot import Snapshot
-from shakegpt.system.text import harmless
+from shakegpt.system.text import escape_control_characters
 
 _LINES_PER_EVALUATION = 5
 
@@ -51,7 +51,9 @@ def describe(event: Event, snapshot: Snapshot) -> str:
                 + ("  best so far" if event.best else "")
             )
         case Sample():
-            return "\n".join(f"    {line}" for line in harmless(event.prompt + event.text).strip("\n").split("\n"))
+            return "\n".join(
+                f"    {line}" for line in escape_control_characters(event.prompt + event.text).strip("\n").split("\n")
+            )
         case Saved():
             return f"step {event.step}  saved {event.path}"
         case Warning():
@@ -170,4 +172,4 @@ class LiveConsole(Console):
                 self._print(describe(event, snapshot))
 
     def _print(self, text: str) -> None:
-        self._console.print(harmless(text), style=None, soft_wrap=True)
+        self._console.print(escape_control_characters(text), style=None, soft_wrap=True)

@@ -92,11 +92,12 @@ def _measure_copying(opened: "Checkpoint", text: "Corpus", characters: int) -> d
     """Write as the model itself would (temperature 1, nothing cut) and compare with the training split."""
     from shakegpt.config import SamplingConfig
     from shakegpt.evaluation.memorization import WINDOW, find_copying
-    from shakegpt.generation.stream import Speaker, Stream
+    from shakegpt.generation.stream import Stream
+    from shakegpt.model.language_model import LanguageModel
 
-    speaker = Speaker(model=opened.model(), vocabulary=opened.vocabulary, name="")
+    language_model = LanguageModel(model=opened.model(), vocabulary=opened.vocabulary, name="")
     settings = SamplingConfig(temperature=1.0, length=characters)
-    written = "".join(character.text for character in Stream(speaker, "\n", settings))
+    written = "".join(character.text for character in Stream(language_model, "\n", settings))
     found = find_copying(written, text.training_text)
     return {
         "characters": found.characters,
@@ -114,17 +115,17 @@ def doctor(json: Json = False) -> None:
 
     from shakegpt.data import catalog as library
     from shakegpt.runs.store import Store
-    from shakegpt.system.device import choose_placement
+    from shakegpt.system.device import choose_device_plan
     from shakegpt.version import versions
 
-    placement = choose_placement()
+    device_plan = choose_device_plan()
     store = Store.default()
     facts: dict[str, Any] = {
-        "device": placement.device.type,
-        "device_name": placement.name,
-        "precision": placement.precision,
-        "reason": placement.reason,
-        "threads": placement.threads,
+        "device": device_plan.device.type,
+        "device_name": device_plan.name,
+        "precision": device_plan.precision,
+        "reason": device_plan.reason,
+        "threads": device_plan.threads,
         "versions": versions() | {"cuda": torch.version.cuda or "none"},
         "paths": {
             "home": str(store.home),
@@ -150,7 +151,7 @@ def doctor(json: Json = False) -> None:
         f"{terminal['encoding']}, {'a terminal' if terminal['interactive'] else 'not a terminal'}"
         + (", NO_COLOR" if terminal["no_color"] else "")
     )
-    if placement.device.type == "cpu" and torch.version.cuda is None and shutil.which("nvidia-smi"):
+    if device_plan.device.type == "cpu" and torch.version.cuda is None and shutil.which("nvidia-smi"):
         note(
             "An NVIDIA driver is here, but this torch was built without CUDA; install a CUDA build of torch to use it."
         )

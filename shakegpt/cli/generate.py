@@ -10,10 +10,10 @@ from shakegpt.cli.options import CHECKPOINT_HELP, Json, complete_checkpoints
 from shakegpt.cli.output import note, reports_errors, say, say_json
 from shakegpt.config import SamplingConfig
 from shakegpt.errors import UsageError
-from shakegpt.system.text import harmless
+from shakegpt.system.text import escape_control_characters
 
 if TYPE_CHECKING:
-    from shakegpt.generation.stream import Speaker
+    from shakegpt.model.language_model import LanguageModel
     from shakegpt.system.threads import Workers
 
 _DEFAULTS = SamplingConfig()
@@ -76,16 +76,16 @@ def generate(
 
     store = Store.default()
     reference = checkpoint or store.default_reference()
-    speaker = store.speaker(reference, warn=note)
+    language_model = store.language_model(reference, warn=note)
     from shakegpt.generation.stream import encode_prompt
 
-    encode_prompt(speaker.vocabulary, beginning)  # an unknown character is told before anything is printed
+    encode_prompt(language_model.vocabulary, beginning)  # an unknown character is told before anything is printed
     if samples > 1:
-        _write_many(speaker, beginning, settings, samples, workers, json=json)
+        _write_many(language_model, beginning, settings, samples, workers, json=json)
     elif json:
-        _write_object(speaker, beginning, settings)
+        _write_object(language_model, beginning, settings)
     else:
-        _write_stream(speaker, beginning, settings)
+        _write_stream(language_model, beginning, settings)
 
 
 def _read_prompt(prompt: str | None) -> str:
@@ -98,14 +98,14 @@ def _read_prompt(prompt: str | None) -> str:
     return _FIRST_WORDS if prompt is None else prompt
 
 
-def _write_stream(speaker: "Speaker", prompt: str, settings: SamplingConfig) -> None:
+def _write_stream(language_model: "LanguageModel", prompt: str, settings: SamplingConfig) -> None:
     from shakegpt.generation.stream import Stream
 
-    _put(harmless(prompt.lstrip("\n")))
+    _put(escape_control_characters(prompt.lstrip("\n")))
     last = prompt[-1:]
-    for character in Stream(speaker, prompt, settings):
+    for character in Stream(language_model, prompt, settings):
         last = character.text
-        _put(harmless(last))
+        _put(escape_control_characters(last))
     if last != "\n":
         _put("\n")
 
@@ -115,36 +115,46 @@ def _put(text: str) -> None:
     sys.stdout.flush()
 
 
-def _write_object(speaker: "Speaker", prompt: str, settings: SamplingConfig) -> None:
+def _write_object(language_model: "LanguageModel", prompt: str, settings: SamplingConfig) -> None:
     from shakegpt.generation.stream import Stream
 
     began = time.perf_counter()
-    stream = Stream(speaker, prompt, settings)
+    stream = Stream(language_model, prompt, settings)
     text = "".join(character.text for character in stream)
     seconds = time.perf_counter() - began
-    say_json(_facts(speaker, prompt, settings) | _outcome(text, stream.finish or "length") | _speed(len(text), seconds))
+    say_json(
+        _facts(language_model, prompt, settings)
+        | _outcome(text, stream.finish or "length")
+        | _speed(len(text), seconds)
+    )
 
 
 def _write_many(
-    speaker: "Speaker", prompt: str, settings: SamplingConfig, samples: int, workers: "Workers", *, json: bool
+    language_model: "LanguageModel",
+    prompt: str,
+    settings: SamplingConfig,
+    samples: int,
+    workers: "Workers",
+    *,
+    json: bool,
 ) -> None:
     from shakegpt.generation.stream import write_samples
 
     began = time.perf_counter()
-    written = write_samples(speaker, prompt, settings, samples, workers=workers)
+    written = write_samples(language_model, prompt, settings, samples, workers=workers)
     seconds = time.perf_counter() - began
     characters = sum(len(sample.text) for sample in written)
     if json:
         each = [{"sample": number, **_outcome(sample.text, sample.finish)} for number, sample in enumerate(written)]
-        say_json(_facts(speaker, prompt, settings) | {"samples": each} | _speed(characters, seconds))
+        say_json(_facts(language_model, prompt, settings) | {"samples": each} | _speed(characters, seconds))
         return
     for number, sample in enumerate(written, start=1):
         note(f"sample {number} of {samples}")
-        say(harmless((prompt + sample.text).strip("\n")) + "\n")
+        say(escape_control_characters((prompt + sample.text).strip("\n")) + "\n")
 
 
-def _facts(speaker: "Speaker", prompt: str, settings: SamplingConfig) -> dict[str, Any]:
-    return {"checkpoint": speaker.name, "prompt": prompt, "seed": settings.seed}
+def _facts(language_model: "LanguageModel", prompt: str, settings: SamplingConfig) -> dict[str, Any]:
+    return {"checkpoint": language_model.name, "prompt": prompt, "seed": settings.seed}
 
 
 def _outcome(text: str, finish: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 import typer
 
 from shakegpt.errors import ShakegptError
-from shakegpt.system.text import harmless
+from shakegpt.system.text import escape_control_characters
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
@@ -35,10 +35,10 @@ def say_json(value: Any) -> None:
 def note(text: str) -> None:
     """Print one line that is no result."""
     with suppress(OSError):
-        print(harmless(text), file=sys.stderr, flush=True)
+        print(escape_control_characters(text), file=sys.stderr, flush=True)
 
 
-def mishap(error: Exception) -> NoReturn:
+def fail(error: Exception) -> NoReturn:
     """Tell of an error in one sentence and end; ``SHAKEGPT_DEBUG=1`` shows where it came from."""
     if os.environ.get("SHAKEGPT_DEBUG") == "1":
         raise error
@@ -54,18 +54,18 @@ def reports_errors(command: Callable[Parameters, Result]) -> Callable[Parameters
         try:
             return command(*args, **kwargs)
         except ShakegptError as error:
-            mishap(error)
+            fail(error)
         except BrokenPipeError:
             leave_quietly()
         except KeyboardInterrupt:
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except OSError as error:
             name = f" {error.filename}:" if error.filename else ""
-            mishap(ShakegptError(f"The system says:{name} {error.strerror or error}."))
+            fail(ShakegptError(f"The system says:{name} {error.strerror or error}."))
         except (typer.Exit, typer.Abort):
             raise
         except Exception as error:  # a fault of ours: still no traceback for someone who cannot mend it
-            mishap(
+            fail(
                 ShakegptError(
                     f"Something unexpected went wrong ({type(error).__name__}: {error}); nothing saved is lost, and "
                     "SHAKEGPT_DEBUG=1 shows where it happened."

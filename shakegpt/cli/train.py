@@ -117,12 +117,12 @@ def train(
 
 def _join(device: DeviceName) -> None:
     """Join the processes that ``torchrun`` started; all but the first, which goes on, work here to the end."""
-    from shakegpt.system.device import choose_placement
+    from shakegpt.system.device import choose_device_plan
     from shakegpt.training.distributed import join, serve
 
-    placement = choose_placement(device, "fp32")
-    if join(placement.device) > 0:
-        raise typer.Exit(serve(placement.threads))
+    device_plan = choose_device_plan(device, "fp32")
+    if join(device_plan.device) > 0:
+        raise typer.Exit(serve(device_plan.threads))
 
 
 def _write_curves(thread: "TrainingThread", folder: Path | None) -> "TensorBoardLog | None":
@@ -148,7 +148,7 @@ def _training_options() -> list[str]:
 def _follow(thread: "TrainingThread", *, json: bool, eval_every: int, on_hangup: str) -> int:
     """Show a training until it ends, and return the exit code. The training never waits for the terminal."""
     from shakegpt.cli.console import choose_console
-    from shakegpt.system.signals import Endings
+    from shakegpt.system.signals import ShutdownHandler
 
     console = choose_console(json=json, eval_every=eval_every)
     arrived: SimpleQueue[tuple[Event, Snapshot]] = SimpleQueue()
@@ -159,7 +159,7 @@ def _follow(thread: "TrainingThread", *, json: bool, eval_every: int, on_hangup:
             arrived.put((event, snapshot))
 
     thread.subscribe(hear)
-    endings = Endings(
+    endings = ShutdownHandler(
         stop=thread.stop,
         ended=thread.await_end,
         on_hangup=on_hangup,

@@ -24,12 +24,12 @@ from shakegpt.errors import CheckpointError, ShakegptError
 from shakegpt.events import Finished
 from shakegpt.export.bundle import foreign_names
 from shakegpt.model.gpt import GPT
-from shakegpt.runs.checkpoint import Checkpoint, Contents, read_checkpoint, write_checkpoint
+from shakegpt.runs.checkpoint import Checkpoint, CheckpointData, read_checkpoint, write_checkpoint
 from shakegpt.runs.run import Run, RunRecord, this_moment
 from shakegpt.runs.store import Store
 from shakegpt.system.files import read_bounded
 from shakegpt.system.json_records import parse_json
-from shakegpt.system.text import harmless
+from shakegpt.system.text import escape_control_characters
 from shakegpt.version import versions
 
 CONFIG_FILE = "config.json"
@@ -201,7 +201,7 @@ def read_directory(folder: Path) -> Imported:
         weights = _weights(_read(folder, WEIGHTS_FILE, _LARGEST_WEIGHTS), config)
     except ValueError as error:
         raise CheckpointError(
-            f"{_where(folder)} cannot be imported: {harmless(str(error), one_line=True)[:300]}"
+            f"{_where(folder)} cannot be imported: {escape_control_characters(str(error), one_line=True)[:300]}"
         ) from None
     return Imported(config, vocabulary, weights, _origin(values.get("shakegpt")))
 
@@ -239,7 +239,9 @@ def import_run(store: Store, folder: Path, name: str | None = None) -> Run:
     with run.hold():
         try:
             path = run.checkpoint_path(step)
-            contents = Contents(config=model.config, vocabulary=model.vocabulary, weights=model.weights, step=step)
+            contents = CheckpointData(
+                config=model.config, vocabulary=model.vocabulary, weights=model.weights, step=step
+            )
             write_checkpoint(path, contents)
             read_checkpoint(path)
             run.log.append(Finished(step=step, outcome="finished", best_val_loss=None, best_step=None, seconds=0.0))
@@ -354,7 +356,7 @@ def _read_json(folder: Path, name: str, most: int) -> dict[str, Any]:
         values = parse_json(_read(folder, name, most))
     except ValueError as error:
         raise CheckpointError(
-            f"{name} of {_where(folder)} is damaged: {harmless(str(error), one_line=True)[:200]}."
+            f"{name} of {_where(folder)} is damaged: {escape_control_characters(str(error), one_line=True)[:200]}."
         ) from None
     if not isinstance(values, dict):
         raise CheckpointError(f"{name} of {_where(folder)} is damaged: it is no JSON object.")
@@ -362,4 +364,4 @@ def _read_json(folder: Path, name: str, most: int) -> dict[str, Any]:
 
 
 def _where(folder: Path) -> str:
-    return harmless(str(folder), one_line=True)
+    return escape_control_characters(str(folder), one_line=True)

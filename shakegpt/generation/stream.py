@@ -17,23 +17,11 @@ from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.errors import UsageError
 from shakegpt.generation.decoder import Decoder
 from shakegpt.generation.filters import Logits, apply_filters, probabilities
-from shakegpt.model.gpt import GPT
+from shakegpt.model.language_model import LanguageModel
 from shakegpt.system.seeds import derive_seed
 from shakegpt.system.threads import Workers
 
 Finish = Literal["length", "stop"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Speaker:
-    """A model ready to speak: its weights, its characters, and where it comes from."""
-
-    model: GPT
-    vocabulary: Vocabulary
-    name: str
-    """Such as ``pretrained``, ``macbeth@500`` or ``macbeth (live)``."""
-    step: int = 0
-    val_loss: float | None = None
 
 
 class Choice(NamedTuple):
@@ -131,7 +119,7 @@ class Stream:
     Characters that may be the beginning of a stop text are held back until that is decided.
 
     Args:
-        speaker: the model and its vocabulary.
+        language_model: the model and its vocabulary.
         prompt: what it continues. An empty prompt starts after a newline, as a speech of a play does.
         settings: how it draws, or a function that says so each time.
         sample: which of several samples of one seed this is.
@@ -142,16 +130,16 @@ class Stream:
 
     def __init__(
         self,
-        speaker: Speaker,
+        language_model: LanguageModel,
         prompt: str,
         settings: SamplingConfig | Callable[[], SamplingConfig],
         *,
         sample: int = 0,
     ) -> None:
         self._settings = settings if callable(settings) else lambda: settings
-        self._vocabulary = speaker.vocabulary
-        self._decoder = Decoder(speaker.model)
-        self._context = deque(encode_prompt(speaker.vocabulary, prompt), maxlen=self._decoder.block_size)
+        self._vocabulary = language_model.vocabulary
+        self._decoder = Decoder(language_model.model)
+        self._context = deque(encode_prompt(language_model.vocabulary, prompt), maxlen=self._decoder.block_size)
         self._unread: list[int] = list(self._context)
         self._random = random.Random(_sample_seed(self._settings().seed, sample))
         self._logits: Logits | None = None
@@ -268,7 +256,7 @@ class Written:
 
 
 def write_samples(
-    speaker: Speaker, prompt: str, settings: SamplingConfig, count: int, *, workers: Workers | None = None
+    language_model: LanguageModel, prompt: str, settings: SamplingConfig, count: int, *, workers: Workers | None = None
 ) -> list[Written]:
     """Write several samples in step: sample i has the draws of ``Stream(..., sample=i)``.
 
@@ -276,7 +264,7 @@ def write_samples(
     border between two characters: matrices of another height are summed in another order.
 
     Args:
-        speaker: the model.
+        language_model: the model.
         prompt: what all of them continue.
         settings: how they draw.
         count: how many.
@@ -287,18 +275,20 @@ def write_samples(
     """
     if count < 1:
         raise UsageError(f"The number of samples must be at least 1, not {count}.")
-    prompt_ids = encode_prompt(speaker.vocabulary, prompt)
-    on_cpu = speaker.model.token_embedding.weight.device.type == "cpu"
+    prompt_ids = encode_prompt(language_model.vocabulary, prompt)
+    on_cpu = language_model.model.token_embedding.weight.device.type == "cpu"
     shares = workers.share(count) if workers is not None and on_cpu else [range(count)]
 
     def write(share: range) -> list[Written]:
-        return _write_share(speaker, prompt_ids, settings, share)
+        return _write_share(language_model, prompt_ids, settings, share)
 
     return [written for part in (workers or Workers()).map(write, shares) for written in part]
 
 
-def _write_share(speaker: Speaker, prompt_ids: list[int], settings: SamplingConfig, samples: range) -> list[Written]:
-    decoder = Decoder(speaker.model, batch_size=len(samples))
+def _write_share(
+    language_model: LanguageModel, prompt_ids: list[int], settings: SamplingConfig, samples: range
+) -> list[Written]:
+    decoder = Decoder(language_model.model, batch_size=len(samples))
     generators = [random.Random(_sample_seed(settings.seed, sample)) for sample in samples]
     ids = np.array([prompt_ids] * len(samples))  # (B, T)
     context = ids
@@ -316,7 +306,7 @@ def _write_share(speaker: Speaker, prompt_ids: list[int], settings: SamplingConf
         for row, index in enumerate(ids[:, 0].tolist()):
             if row in finished:
                 continue
-            texts[row] += speaker.vocabulary.itos[index]
+            texts[row] += language_model.vocabulary.itos[index]
             ends = [texts[row].find(stop) for stop in settings.stop if texts[row].endswith(stop)]
             if ends:
                 finished[row] = Written(texts[row][: min(ends)], "stop")

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from shakegpt.model.dropout import RowNoise
+from shakegpt.model.dropout import SequenceDropoutMasks
 
 _BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
@@ -25,7 +25,7 @@ def causal_mask(size: int, device: torch.device, dtype: torch.dtype = torch.floa
         return torch.full((size, size), -math.inf, device=device, dtype=dtype).triu(diagonal=1)
 
 
-def attend(projected: Tensor, n_head: int, noise: RowNoise | None = None, dropout: float = 0.0) -> Tensor:
+def attend(projected: Tensor, n_head: int, masks: SequenceDropoutMasks | None = None, dropout: float = 0.0) -> Tensor:
     """Return dropout(softmax(Q Kᵀ / sqrt(D) + mask)) V for each head, side by side.
 
     The queries go in two halves, since no query of the first half looks at a key of the second: a quarter of the
@@ -34,20 +34,20 @@ def attend(projected: Tensor, n_head: int, noise: RowNoise | None = None, dropou
     Args:
         projected: queries, keys and values of all heads, (B, T, 3·C), on a CPU.
         n_head: H; a head is D = C / H wide.
-        noise: where dropout comes from; ``None`` drops nothing.
+        masks: where dropout comes from; ``None`` drops nothing.
         dropout: the probability of dropping a weight.
 
     Returns:
         (B, T, C).
     """
-    noise = noise if dropout else None  # or masks would be drawn that drop nothing
-    mixed: Tensor = _Attention.apply(projected, n_head, noise, dropout)  # type: ignore[no-untyped-call]
+    masks = masks if dropout else None  # or masks would be drawn that drop nothing
+    mixed: Tensor = _Attention.apply(projected, n_head, masks, dropout)  # type: ignore[no-untyped-call]
     return mixed
 
 
 class _Attention(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, projected: Tensor, n_head: int, noise: RowNoise | None, dropout: float) -> Tensor:
+    def forward(ctx: Any, projected: Tensor, n_head: int, masks: SequenceDropoutMasks | None, dropout: float) -> Tensor:
         B, T, C = projected.shape[0], projected.shape[1], projected.shape[2] // 3  # noqa: N806
         H, D = n_head, C // n_head  # noqa: N806
         heads = projected.view(B, T, 3, H, D).permute(2, 0, 3, 1, 4).reshape(3, B * H, T, D)
@@ -60,11 +60,11 @@ class _Attention(torch.autograd.Function):
                 mask[start:end, :end], query[:, start:end], key[:, :end].mT, alpha=1 / math.sqrt(D)
             )
             weights = torch.softmax(scores, dim=-1)
-            kept = noise.keep(weights.shape, dropout, bits) if noise is not None else None
+            kept = masks.keep(weights.shape, dropout, bits) if masks is not None else None
             mixed[:, start:end] = torch.bmm(_masked(weights, kept), value[:, :end])
             saved += [weights, kept]
-        ctx.scale = 1.0 if noise is None else noise.scale(dropout)
-        if noise is not None:
+        ctx.scale = 1.0 if masks is None else masks.scale(dropout)
+        if masks is not None:
             mixed *= ctx.scale
         ctx.shape = (B, H, T, D)
         ctx.save_for_backward(heads, *saved)

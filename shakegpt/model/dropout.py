@@ -11,7 +11,7 @@ from shakegpt.system.seeds import derive_seed
 _LEVELS = 256
 
 
-class Noise(Protocol):
+class DropoutMasks(Protocol):
     """The dropout masks of one forward pass (Srivastava et al. 2014, JMLR 15)."""
 
     def drop(self, x: Tensor, probability: float) -> Tensor:
@@ -24,7 +24,7 @@ class Noise(Protocol):
         ...
 
 
-def make_noise(seed: int, step: int, rows: range, device: torch.device) -> Noise:
+def make_dropout_masks(seed: int, step: int, rows: range, device: torch.device) -> DropoutMasks:
     """Return the masks of a forward pass, of the kind that suits the device.
 
     Args:
@@ -33,10 +33,12 @@ def make_noise(seed: int, step: int, rows: range, device: torch.device) -> Noise
         rows: the sequences of the batch that go through the model now.
         device: where the activations are.
     """
-    return RowNoise(seed, step, rows) if device.type == "cpu" else DeviceNoise(seed, step, rows, device)
+    return (
+        SequenceDropoutMasks(seed, step, rows) if device.type == "cpu" else DeviceDropoutMasks(seed, step, rows, device)
+    )
 
 
-class DeviceNoise:
+class DeviceDropoutMasks:
     """Masks from a GPU's own generator, seeded once for the pass and named by its first sequence.
 
     Torch's own dropout, which compiles and needs no kernel of its own; the fused attention draws from the same
@@ -47,11 +49,11 @@ class DeviceNoise:
         torch.get_device_module(device).manual_seed(derive_seed(seed, "dropout", step, rows.start))
 
     def drop(self, x: Tensor, probability: float) -> Tensor:
-        """See ``Noise.drop``."""
+        """See ``DropoutMasks.drop``."""
         return functional.dropout(x, probability)
 
 
-class RowNoise:
+class SequenceDropoutMasks:
     """Masks on a CPU: every sequence of the batch has its own.
 
     They are named by its place in the batch, so they are the same however the batch is cut into pieces, over threads
@@ -71,7 +73,7 @@ class RowNoise:
         self._generators = [torch.Generator().manual_seed(derive_seed(seed, "dropout", step, row)) for row in rows]
 
     def drop(self, x: Tensor, probability: float) -> Tensor:
-        """See ``Noise.drop``."""
+        """See ``DropoutMasks.drop``."""
         if _threshold(probability) == 0:
             return x
         kept = self._compare(x.shape, probability, x.dtype)

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from shakegpt.config import ModelConfig
 from shakegpt.model.attention import attend
-from shakegpt.model.dropout import Noise, RowNoise
+from shakegpt.model.dropout import DropoutMasks, SequenceDropoutMasks
 
 INITIAL_STD = 0.02
 
@@ -30,20 +30,20 @@ class CausalSelfAttention(nn.Module):
         self.query_key_value = nn.Linear(config.d_model, 3 * config.d_model)  # Q, K and V in one multiplication
         self.projection = nn.Linear(config.d_model, config.d_model)
 
-    def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+    def forward(self, x: Tensor, masks: DropoutMasks | None = None) -> Tensor:
         """Mix each character with those before it. (B, T, C) -> (B, T, C)."""
         B, T, C = x.shape  # noqa: N806
         H, D = self.n_head, C // self.n_head  # noqa: N806
         projected = self.query_key_value(x)  # (B, T, 3·C)
-        if x.device.type == "cpu" and (noise is None or isinstance(noise, RowNoise)):
-            mixed = attend(projected, H, noise, self.dropout)
+        if x.device.type == "cpu" and (masks is None or isinstance(masks, SequenceDropoutMasks)):
+            mixed = attend(projected, H, masks, self.dropout)
         else:
             query, key, value = projected.view(B, T, 3, H, D).permute(2, 0, 3, 1, 4).unbind()  # (B, H, T, D) each
-            share = self.dropout if noise is not None else 0.0
+            share = self.dropout if masks is not None else 0.0
             mixed = functional.scaled_dot_product_attention(query, key, value, dropout_p=share, is_causal=True)
             mixed = mixed.transpose(1, 2).reshape(B, T, C)
         mixed = self.projection(mixed)
-        return mixed if noise is None else noise.drop(mixed, self.dropout)
+        return mixed if masks is None else masks.drop(mixed, self.dropout)
 
 
 class MLP(nn.Module):
@@ -55,10 +55,10 @@ class MLP(nn.Module):
         self.expansion = nn.Linear(config.d_model, config.d_ff)
         self.projection = nn.Linear(config.d_ff, config.d_model)
 
-    def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+    def forward(self, x: Tensor, masks: DropoutMasks | None = None) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
         x = self.projection(functional.gelu(self.expansion(x)))
-        return x if noise is None else noise.drop(x, self.dropout)
+        return x if masks is None else masks.drop(x, self.dropout)
 
 
 class Block(nn.Module):
@@ -71,14 +71,14 @@ class Block(nn.Module):
         self.mlp_norm = nn.LayerNorm(config.d_model)
         self.mlp = MLP(config)
 
-    def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+    def forward(self, x: Tensor, masks: DropoutMasks | None = None) -> Tensor:
         """(B, T, C) -> (B, T, C).
 
         The stream and the norms stay in fp32; the linear layers may have weights in a shorter format.
         """
         dtype = self.mlp.expansion.weight.dtype
-        x = x + self.attention(self.attention_norm(x).to(dtype), noise)
-        mixed: Tensor = self.mlp(self.mlp_norm(x).to(dtype), noise)
+        x = x + self.attention(self.attention_norm(x).to(dtype), masks)
+        mixed: Tensor = self.mlp(self.mlp_norm(x).to(dtype), masks)
         return x + mixed
 
 
@@ -99,22 +99,22 @@ class GPT(nn.Module):
         self.final_norm = nn.LayerNorm(config.d_model)
         self._initialise(None if seed is None else torch.Generator().manual_seed(seed))
 
-    def forward(self, ids: Tensor, noise: Noise | None = None) -> Tensor:
+    def forward(self, ids: Tensor, masks: DropoutMasks | None = None) -> Tensor:
         """Return the logits of the character after each one.
 
         Args:
             ids: token ids, (B, T) int64 with T at most ``block_size``.
-            noise: where dropout comes from in training; ``None`` drops nothing.
+            masks: where dropout comes from in training; ``None`` drops nothing.
 
         Returns:
             Logits, (B, T, V).
         """
         positions = torch.arange(ids.shape[1], device=ids.device)
         x = self.token_embedding(ids) + self.position_embedding(positions)  # (B, T, C)
-        if noise is not None:
-            x = noise.drop(x, self.config.dropout)
+        if masks is not None:
+            x = masks.drop(x, self.config.dropout)
         for block in self.blocks:
-            x = block(x, noise)
+            x = block(x, masks)
         return functional.linear(self.final_norm(x), self.token_embedding.weight)  # the tied head: (B, T, V)
 
     @staticmethod

@@ -34,7 +34,7 @@ from shakegpt.runs.manifest import (
 )
 from shakegpt.system.files import FOLDER_MODE, make_folder, remove_folder, sha256, sync_folder, write_synced
 from shakegpt.system.json_records import parse_json, parse_record
-from shakegpt.system.text import harmless
+from shakegpt.system.text import escape_control_characters
 
 # The one metadata key: safetensors writes several in an order that differs between processes, and equal states must
 # give equal bytes.
@@ -92,7 +92,7 @@ class TrainingRecord:
 
 
 @dataclass(frozen=True)
-class TrainingState:
+class ResumeData:
     """A record and the tensors that go with it: optimizer moments and the gradient scaler."""
 
     record: TrainingRecord
@@ -100,7 +100,7 @@ class TrainingState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contents:
+class CheckpointData:
     """What a checkpoint is made of."""
 
     config: ModelConfig
@@ -111,12 +111,12 @@ class Contents:
     """In nats per character, where the step was evaluated."""
     seconds: float = 0.0
     """Time spent training."""
-    state: TrainingState | None = None
+    state: ResumeData | None = None
     """What resuming needs; without it, a checkpoint can only speak."""
 
 
 @dataclass(frozen=True)
-class Sealed:
+class EncodedCheckpoint:
     """The bytes of a checkpoint's files, and the manifest that vouches for them."""
 
     manifest: Manifest
@@ -137,7 +137,7 @@ class Checkpoint:
         """Return the model, in evaluation mode on the CPU."""
         return build_model(self.config, self.weights).eval()
 
-    def training_state(self) -> TrainingState:
+    def training_state(self) -> ResumeData:
         """Read what resuming needs.
 
         Raises:
@@ -160,7 +160,7 @@ class Checkpoint:
         tensors = _load_finite(data, self.path / TRAINING_FILE)
         if any(bool((tensor < 0).any()) for name, tensor in tensors.items() if not name.startswith(_SIGNED)):
             raise _damaged(self.path / TRAINING_FILE, "a mean of squares or a count is negative")
-        return TrainingState(record, tensors)
+        return ResumeData(record, tensors)
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class Resume:
     """A checkpoint to go on from, and what to say about it."""
 
     checkpoint: Checkpoint
-    state: TrainingState
+    state: ResumeData
     reference: str
     warnings: tuple[str, ...] = ()
 
@@ -180,7 +180,7 @@ def build_model(config: ModelConfig, weights: Mapping[str, Tensor]) -> GPT:
     return model
 
 
-def write_checkpoint(folder: Path, contents: Contents) -> Manifest:
+def write_checkpoint(folder: Path, contents: CheckpointData) -> Manifest:
     """Write a checkpoint to a new folder. Whatever happens, it is afterwards absent or whole.
 
     Raises:
@@ -189,12 +189,12 @@ def write_checkpoint(folder: Path, contents: Contents) -> Manifest:
     """
     if folder.exists():
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder))
-    sealed = seal_checkpoint(contents)
-    write_sealed(folder, sealed)
-    return sealed.manifest
+    encoded = encode_checkpoint(contents)
+    write_encoded(folder, encoded)
+    return encoded.manifest
 
 
-def seal_checkpoint(contents: Contents) -> Sealed:
+def encode_checkpoint(contents: CheckpointData) -> EncodedCheckpoint:
     """Return the bytes of a checkpoint. The same state gives the same, but for the ``seconds`` of the manifest."""
     record = ModelRecord(schema=SCHEMA, model=contents.config, vocabulary=contents.vocabulary.characters)
     files = {}
@@ -209,10 +209,10 @@ def seal_checkpoint(contents: Contents) -> Sealed:
         parameters=contents.config.parameters,
         files={name: FileEntry(size=len(data), sha256=sha256(data)) for name, data in files.items()},
     )
-    return Sealed(manifest, files)
+    return EncodedCheckpoint(manifest, files)
 
 
-def write_sealed(folder: Path, sealed: Sealed) -> None:
+def write_encoded(folder: Path, encoded: EncodedCheckpoint) -> None:
     """Write a checkpoint's bytes: built beside the folder, synced, and renamed into place of what was there.
 
     Raises:
@@ -223,9 +223,9 @@ def write_sealed(folder: Path, sealed: Sealed) -> None:
     try:
         make_folder(folder.parent)
         partial.mkdir(mode=FOLDER_MODE)
-        for name, data in sealed.files.items():
+        for name, data in encoded.files.items():
             write_synced(partial / name, data)
-        write_synced(partial / MANIFEST_FILE, sealed.manifest.to_json())
+        write_synced(partial / MANIFEST_FILE, encoded.manifest.to_json())
         sync_folder(partial)
         if folder.exists():
             remove_folder(folder)  # only now that nothing but two renames is left to do
@@ -236,12 +236,12 @@ def write_sealed(folder: Path, sealed: Sealed) -> None:
         raise
 
 
-def holds(folder: Path, sealed: Sealed) -> bool:
+def matches_disk(folder: Path, encoded: EncodedCheckpoint) -> bool:
     """Say whether a folder has these very bytes, its manifest aside."""
     try:
         manifest = read_manifest(folder)
-        return manifest.files == sealed.manifest.files and all(
-            read_verified(folder, manifest, name, _LARGEST_FILE) == data for name, data in sealed.files.items()
+        return manifest.files == encoded.manifest.files and all(
+            read_verified(folder, manifest, name, _LARGEST_FILE) == data for name, data in encoded.files.items()
         )
     except CheckpointError:
         return False
@@ -353,5 +353,7 @@ def _load_finite(data: bytes, path: Path) -> dict[str, Tensor]:
 
 
 def _damaged(path: Path, reason: object) -> CheckpointError:
-    where = harmless(f"{path.parent.name}/{path.name}", one_line=True)
-    return CheckpointError(f"The checkpoint file {where} is damaged: {harmless(str(reason), one_line=True)[:200]}.")
+    where = escape_control_characters(f"{path.parent.name}/{path.name}", one_line=True)
+    return CheckpointError(
+        f"The checkpoint file {where} is damaged: {escape_control_characters(str(reason), one_line=True)[:200]}."
+    )

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from shakegpt.errors import RunBusyError, ShakegptError
 from shakegpt.system.files import FILE_MODE, read_bounded
 from shakegpt.system.json_records import parse_record
-from shakegpt.system.text import harmless
+from shakegpt.system.text import escape_control_characters
 
 _PATIENCE_SECONDS = 0.5  # a reader that asks whether the run is held has the lock for some microseconds
 _POLL_SECONDS = 0.02
@@ -25,7 +25,7 @@ _TEXT_BYTES = 512  # always as many, so that naming the next holder is one write
 
 
 @dataclass(frozen=True, kw_only=True)
-class Owner:
+class LockOwner:
     """The process that holds a run."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
@@ -41,10 +41,10 @@ class Owner:
     def __str__(self) -> str:
         if not self.pid:
             return "another process"
-        return f"process {self.pid} on {harmless(self.host, one_line=True)}"
+        return f"process {self.pid} on {escape_control_characters(self.host, one_line=True)}"
 
 
-class Hold:
+class RunLock:
     """The right to write a run, until closed or the process ends.
 
     Args:
@@ -84,7 +84,7 @@ class Hold:
             time.sleep(_POLL_SECONDS)
         if not _is_open_file(path, self._descriptor):
             raise ShakegptError(f"The run {run} was just removed or renamed by another process.")
-        text = json.dumps(asdict(Owner(pid=os.getpid(), host=socket.gethostname())))
+        text = json.dumps(asdict(LockOwner(pid=os.getpid(), host=socket.gethostname())))
         with suppress(OSError):  # who holds it is a courtesy; a full disk must not keep a run from going on
             os.pwrite(self._descriptor, text.encode().ljust(_TEXT_BYTES), 0)
 
@@ -94,7 +94,7 @@ class Hold:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def __enter__(self) -> "Hold":
+    def __enter__(self) -> "RunLock":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -116,17 +116,17 @@ def is_held(path: Path) -> bool:
     return False
 
 
-def owner_of(path: Path) -> Owner | None:
+def owner_of(path: Path) -> LockOwner | None:
     """Return the process that holds this lock, if one does; process 0 where it has not said who it is."""
     if not is_held(path):
         return None
     try:
-        return parse_record(read_bounded(path, _TEXT_BYTES), Owner)
+        return parse_record(read_bounded(path, _TEXT_BYTES), LockOwner)
     except (OSError, ValueError):
-        return Owner(pid=0, host="")
+        return LockOwner(pid=0, host="")
 
 
-def busy(run: str, owner: Owner | None) -> RunBusyError:
+def busy(run: str, owner: LockOwner | None) -> RunBusyError:
     """Return the error that says who holds a run, and what to do about it."""
     return RunBusyError(
         f"The run {run} is being trained by {owner or 'another process'}; stop it with `shakegpt stop {run}`, watch it "

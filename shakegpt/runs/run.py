@@ -17,12 +17,12 @@ from shakegpt.config import ModelConfig, TrainingConfig
 from shakegpt.errors import CheckpointError, ShakegptError, UsageError
 from shakegpt.events import Failed, Finished
 from shakegpt.runs.event_log import EventLog
-from shakegpt.runs.lock import Hold, Owner, is_held, owner_of
+from shakegpt.runs.lock import LockOwner, RunLock, is_held, owner_of
 from shakegpt.runs.manifest import MANIFEST_FILE, Manifest, read_manifest
 from shakegpt.runs.snapshot import Snapshot, replay
 from shakegpt.system.files import make_folder, read_bounded, remove_folder, replace_file, sync_folder, write_synced
 from shakegpt.system.json_records import parse_record
-from shakegpt.system.text import harmless
+from shakegpt.system.text import escape_control_characters
 
 RUN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 Status = Literal["training", "finished", "stopped", "failed", "killed"]
@@ -124,7 +124,7 @@ class Run:
         try:
             return parse_record(read_bounded(self.path / _RECORD_FILE, _LARGEST_RECORD), RunRecord)
         except (OSError, ValueError) as error:
-            reason = harmless(str(error), one_line=True)
+            reason = escape_control_characters(str(error), one_line=True)
             raise ShakegptError(
                 f"The run {self.name} is damaged: its {_RECORD_FILE} cannot be read ({reason})."
             ) from None
@@ -223,19 +223,19 @@ class Run:
 
     # One writer
 
-    def hold(self) -> Hold:
+    def hold(self) -> RunLock:
         """Take the run for writing, until the hold is closed.
 
         Raises:
             RunBusyError: another process holds it; the message says which, on which host.
         """
-        return Hold(self.path / _LOCK_FILE, self.name)
+        return RunLock(self.path / _LOCK_FILE, self.name)
 
     def is_held(self) -> bool:
         """Say whether a living process holds the run, without disturbing it."""
         return is_held(self.path / _LOCK_FILE)
 
-    def owner(self) -> Owner | None:
+    def owner(self) -> LockOwner | None:
         """Return the process that holds the run, if one does."""
         return owner_of(self.path / _LOCK_FILE)
 
@@ -307,8 +307,8 @@ def check_run_name(name: str) -> None:
     """Raise ``UsageError`` where a name could not be a run's."""
     if not RUN_NAME.fullmatch(name):
         raise UsageError(
-            f"A run cannot be called '{harmless(name, one_line=True)}': a name is 1 to 64 letters, digits, dots, "
-            "dashes or underscores, and does not begin with a dot."
+            f"A run cannot be called '{escape_control_characters(name, one_line=True)}': a name is 1 to 64 letters, "
+            "digits, dots, dashes or underscores, and does not begin with a dot."
         )
 
 

@@ -25,10 +25,10 @@ from shakegpt.runs.run import (
 )
 from shakegpt.system.files import make_folder
 from shakegpt.system.paths import asset_path
-from shakegpt.system.text import harmless
+from shakegpt.system.text import escape_control_characters
 
 if TYPE_CHECKING:
-    from shakegpt.generation.stream import Speaker
+    from shakegpt.model.language_model import LanguageModel
     from shakegpt.runs.checkpoint import Checkpoint
 
 Warn = Callable[[str], None]
@@ -204,7 +204,8 @@ class Store:
         if found is None:
             steps = ", ".join(str(info.step) for info in checkpoints)
             raise CheckpointError(
-                f"The run {name} has no checkpoint {harmless(which, one_line=True)}; it has best, last and {steps}."
+                f"The run {name} has no checkpoint {escape_control_characters(which, one_line=True)}; "
+                f"it has best, last and {steps}."
             )
         return found
 
@@ -284,7 +285,9 @@ class Store:
                 if warn is None or path is None:
                     break
                 warn(f"{error} Going back to the checkpoint before it.")
-        raise trouble or CheckpointError(f"There is no checkpoint {harmless(reference, one_line=True)} any more.")
+        raise trouble or CheckpointError(
+            f"There is no checkpoint {escape_control_characters(reference, one_line=True)} any more."
+        )
 
     def _locate(self, reference: str, tried: set[Path], *, to_resume: bool) -> tuple[Path | None, str | None]:
         """Return the folder that a reference names, apart from those tried already, and its run."""
@@ -300,12 +303,12 @@ class Store:
         info = self.find(reference)
         return (None if info.path in tried else info.path), info.run
 
-    def speaker(self, reference: str, *, warn: Warn | None = None) -> "Speaker":
+    def language_model(self, reference: str, *, warn: Warn | None = None) -> "LanguageModel":
         """Return a model ready to speak. Arguments and errors as for ``open``."""
-        from shakegpt.generation.stream import Speaker
+        from shakegpt.model.language_model import LanguageModel
 
         info, checkpoint = self.read(reference, warn=warn)
-        return Speaker(
+        return LanguageModel(
             model=checkpoint.model(),
             vocabulary=checkpoint.vocabulary,
             name=info.reference,

@@ -19,7 +19,7 @@ _WORTH_IT = 1.2  # bf16 has to win by this much over fp32 before its rounding is
 
 
 @dataclass(frozen=True, kw_only=True)
-class Placement:
+class DevicePlan:
     """Where and how to train."""
 
     device: torch.device
@@ -32,7 +32,7 @@ class Placement:
     """Threads that share the work on a CPU; 1 on a GPU."""
 
 
-def choose_placement(device: DeviceName = "auto", precision: PrecisionName = "auto") -> Placement:
+def choose_device_plan(device: DeviceName = "auto", precision: PrecisionName = "auto") -> DevicePlan:
     """Return the device and the precision that a choice comes to on this machine.
 
     Raises:
@@ -46,7 +46,7 @@ def choose_placement(device: DeviceName = "auto", precision: PrecisionName = "au
         _check_precision(chosen, precision)
         if chosen.type == "cuda" and precision == "fp32":
             because += ", its products in TF32"
-    return Placement(
+    return DevicePlan(
         device=chosen,
         name=device_name(chosen),
         precision=settled,

@@ -17,7 +17,7 @@ _GRACE_SECONDS = 1.0
 _STANDARD = (0, 1, 2)
 
 
-class Endings:
+class ShutdownHandler:
     """Turns SIGINT, SIGTERM and SIGHUP into a saved run and the right exit code.
 
     The first SIGINT or SIGTERM asks the training to stop, which saves; a second ends the process at once, leaving

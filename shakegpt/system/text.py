@@ -13,7 +13,7 @@ def is_safe(character: str) -> bool:
     return character in _LAYOUT or unicodedata.category(character) not in _UNSAFE_CATEGORIES
 
 
-def harmless(text: str, *, one_line: bool = False) -> str:
+def escape_control_characters(text: str, *, one_line: bool = False) -> str:
     r"""Return ``text`` with every unsafe character spelled out, such as ``\x1b``.
 
     Args:
@@ -32,4 +32,4 @@ def _spell(character: str) -> str:
 
 def name_character(character: str) -> str:
     """Name a character for an error message: the mark in quotes and its code point."""
-    return f"'{harmless(character, one_line=True)}' (U+{ord(character):04X})"
+    return f"'{escape_control_characters(character, one_line=True)}' (U+{ord(character):04X})"

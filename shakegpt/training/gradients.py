@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from shakegpt.config import Precision
-from shakegpt.model.dropout import Noise, make_noise
+from shakegpt.model.dropout import DropoutMasks, make_dropout_masks
 from shakegpt.model.gpt import GPT
 from shakegpt.system.device import tf32_products
 from shakegpt.system.threads import Workers, keep_freed_memory
@@ -147,9 +147,11 @@ class Gradients:
         rows = slice(piece.start, piece.stop)
         parameters = list(replica.parameters())
 
-        def differentiate(forward: Callable[[GPT, Tensor, Tensor, Noise], Tensor]) -> tuple[Tensor, list[Tensor]]:
-            noise = make_noise(self._seed, step, piece, self._device)
-            loss = forward(replica, inputs[rows], targets[rows], noise)
+        def differentiate(
+            forward: Callable[[GPT, Tensor, Tensor, DropoutMasks], Tensor],
+        ) -> tuple[Tensor, list[Tensor]]:
+            masks = make_dropout_masks(self._seed, step, piece, self._device)
+            loss = forward(replica, inputs[rows], targets[rows], masks)
             return loss.detach(), list(torch.autograd.grad(loss * scale, parameters))
 
         loss, gradients = self._compiler.run(differentiate, summed_loss)
@@ -157,16 +159,16 @@ class Gradients:
         return loss
 
 
-def summed_loss(model: GPT, inputs: Tensor, targets: Tensor, noise: Noise) -> Tensor:
+def summed_loss(model: GPT, inputs: Tensor, targets: Tensor, masks: DropoutMasks) -> Tensor:
     """Return the cross-entropy of a forward pass, in nats, summed over its characters: a scalar in fp32.
 
     Args:
         model: what to pass through.
         inputs: token ids, (B, T) int64.
         targets: the characters that follow, (B, T) int64.
-        noise: the dropout masks.
+        masks: the dropout masks.
     """
-    logits = model(inputs, noise)  # (B, T, V)
+    logits = model(inputs, masks)  # (B, T, V)
     return functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="sum")
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 
 from shakegpt.errors import CheckpointError, ShakegptError
-from shakegpt.runs.checkpoint import Checkpoint, TrainingRecord, TrainingState, read_checkpoint
+from shakegpt.runs.checkpoint import Checkpoint, ResumeData, TrainingRecord, read_checkpoint
 from shakegpt.runs.run import Run
 from shakegpt.system.files import remove_folder
 
@@ -51,7 +51,7 @@ class Recovery:
             return "skip"
         return "go back" if self.rollbacks < MOST_ROLLBACKS else "give up"
 
-    def go_back(self) -> tuple[Checkpoint, TrainingState] | None:
+    def go_back(self) -> tuple[Checkpoint, ResumeData] | None:
         """Return the newest good checkpoint, removing those after it, whose steps will be taken anew.
 
         Not good are those that cannot be read, those written amid non-finite steps, and one that was never evaluated

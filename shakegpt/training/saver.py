@@ -9,7 +9,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from shakegpt.errors import CheckpointError, ShakegptError
-from shakegpt.runs.checkpoint import Contents, holds, seal_checkpoint, write_sealed
+from shakegpt.runs.checkpoint import CheckpointData, encode_checkpoint, matches_disk, write_encoded
 from shakegpt.runs.manifest import MANIFEST_FILE, read_manifest
 from shakegpt.runs.run import CheckpointInfo, Run, describe_checkpoint
 from shakegpt.system.files import replace_file
@@ -57,7 +57,7 @@ class Saver:
         hurry.wait(max(0.0, self._retry_at - time.monotonic()))
         self._retry_at = 0.0
 
-    def save(self, contents: Contents) -> CheckpointInfo:
+    def save(self, contents: CheckpointData) -> CheckpointInfo:
         """Write a checkpoint and remove those no longer kept.
 
         One that is already there, of this step and of the same bytes, only learns its validation loss.
@@ -68,11 +68,11 @@ class Saver:
         step, val_loss = contents.step, contents.val_loss
         folder = self._run.checkpoint_path(step)
         try:
-            sealed = seal_checkpoint(contents)
-            if holds(folder, sealed):
+            encoded = encode_checkpoint(contents)
+            if matches_disk(folder, encoded):
                 _note_val_loss(folder, val_loss)
             else:
-                write_sealed(folder, sealed)
+                write_encoded(folder, encoded)
             info = describe_checkpoint(folder, run=self._run.name)
         except (OSError, SafetensorError, CheckpointError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from shakegpt.config import ModelConfig, SamplingConfig, TrainingConfig
 from shakegpt.data.corpus import Corpus
 from shakegpt.events import Sample, Started
-from shakegpt.generation.stream import Speaker, Stream
+from shakegpt.generation.stream import Stream
 from shakegpt.model.gpt import GPT
+from shakegpt.model.language_model import LanguageModel
 from shakegpt.runs.checkpoint import TrainingRecord
 from shakegpt.runs.manifest import SCHEMA
-from shakegpt.system.device import Placement
+from shakegpt.system.device import DevicePlan
 from shakegpt.training.recovery import Recovery
 from shakegpt.training.standing import Standing
 from shakegpt.version import versions
@@ -26,7 +27,7 @@ class Session:
     config: TrainingConfig
     corpus: Corpus
     model_config: ModelConfig
-    placement: Placement
+    device_plan: DevicePlan
     preset: str
     compiling: str
     """Why passes are compiled or not; empty where nobody asks."""
@@ -42,10 +43,10 @@ class Session:
             parameters=self.model_config.parameters,
             vocab_size=self.model_config.vocab_size,
             corpus=self.corpus.name,
-            device=self.placement.name,
-            precision=self.placement.precision,
-            reason="; ".join(filter(None, (self.placement.reason, self.compiling))),
-            threads=self.placement.threads,
+            device=self.device_plan.name,
+            precision=self.device_plan.precision,
+            reason="; ".join(filter(None, (self.device_plan.reason, self.compiling))),
+            threads=self.device_plan.threads,
             batch_size=self.config.batch_size,
             block_size=self.model_config.block_size,
             preset=self.preset,
@@ -57,7 +58,7 @@ class Session:
         known = set(self.config.sample_prompt) <= set(self.corpus.vocabulary.characters)
         prompt = self.config.sample_prompt if known else ""
         settings = _SAMPLE_SETTINGS.but(seed=self.config.seed, length=self.config.sample_length)
-        live = Speaker(model=model, vocabulary=self.corpus.vocabulary, name=self.run)
+        live = LanguageModel(model=model, vocabulary=self.corpus.vocabulary, name=self.run)
         text = "".join(character.text for character in Stream(live, prompt, settings))
         return Sample(step=step, prompt=prompt, text=text)
 
@@ -82,9 +83,9 @@ class Session:
             preset=self.preset,
             corpus=self.corpus.name,
             corpus_sha256=self.corpus.sha256,
-            precision=self.placement.precision,
-            device=self.placement.device.type,
-            threads=self.placement.threads,
+            precision=self.device_plan.precision,
+            device=self.device_plan.device.type,
+            threads=self.device_plan.threads,
             versions=versions(),
             best_step=standing.best_step,
             best_val_loss=standing.best_val_loss,

@@ -14,8 +14,8 @@ from shakegpt.runs.store import Store
 
 if TYPE_CHECKING:
     from shakegpt.data.corpus import Corpus
-    from shakegpt.runs.checkpoint import TrainingState
-    from shakegpt.system.device import Placement
+    from shakegpt.runs.checkpoint import ResumeData
+    from shakegpt.system.device import DevicePlan
     from shakegpt.training.trainer import Trainer
 
 # Where a run computes and how often it looks up may change from session to session; anything else makes it another run.
@@ -67,11 +67,11 @@ def _begin(store: Store, request: TrainingRequest, on_progress: OnProgress | Non
         store.check_free(request.run_name)
 
     from shakegpt.data.corpus import Corpus
-    from shakegpt.system.device import choose_placement
+    from shakegpt.system.device import choose_device_plan
     from shakegpt.training.trainer import Trainer
     from shakegpt.version import versions
 
-    placement = choose_placement(config.device, config.precision)
+    device_plan = choose_device_plan(config.device, config.precision)
     corpus = Corpus.load(request.corpus or TINY_SHAKESPEARE, encoding=request.encoding, on_progress=on_progress)
     model_config = preset.model_config(len(corpus.vocabulary), dropout=dropout)
     corpus.require(model_config.block_size)
@@ -87,7 +87,7 @@ def _begin(store: Store, request: TrainingRequest, on_progress: OnProgress | Non
         encoding=request.encoding,
     )
     run = store.create(record, request.run_name)
-    return Trainer(run, config, corpus, model_config=model_config, placement=placement, preset=request.preset)
+    return Trainer(run, config, corpus, model_config=model_config, device_plan=device_plan, preset=request.preset)
 
 
 def _go_on(store: Store, request: TrainingRequest, reference: str, on_progress: OnProgress | None) -> "Trainer":
@@ -114,14 +114,14 @@ def _go_on(store: Store, request: TrainingRequest, reference: str, on_progress: 
             "train on."
         )
     run = _run_to_go_on_with(store, request, info, set(changes))
-    placement = _placement_like(state, config)
+    device_plan = _device_plan_like(state, config)
     corpus = _same_corpus(state, request, on_progress)
     if checkpoint.vocabulary != corpus.vocabulary:
         raise CorpusError(
             f"{info.reference} knows {checkpoint.vocabulary.describe()}; the corpus {corpus.name} read as "
             f"{request.encoding} has {corpus.vocabulary.describe()}."
         )
-    warnings += _inexact(state, placement)
+    warnings += _inexact(state, device_plan)
     told = "; ".join(f"{name} {before} -> {after}" for name, (before, after) in changes.items())
     if run is not None:
         warnings += [f"From here on: {told}."] if told else []
@@ -147,7 +147,7 @@ def _go_on(store: Store, request: TrainingRequest, reference: str, on_progress: 
         config,
         corpus,
         model_config=model_config,
-        placement=placement,
+        device_plan=device_plan,
         preset=state.record.preset,
         resume=Resume(replace(checkpoint, config=model_config), state, info.reference, tuple(warnings)),
     )
@@ -168,7 +168,7 @@ def _file_of(corpus: str | None) -> str | None:
     return str(Path(corpus).expanduser().absolute())
 
 
-def _same_corpus(state: "TrainingState", request: TrainingRequest, on_progress: OnProgress | None) -> "Corpus":
+def _same_corpus(state: "ResumeData", request: TrainingRequest, on_progress: OnProgress | None) -> "Corpus":
     from shakegpt.data.corpus import Corpus
 
     corpus = Corpus.load(request.corpus or state.record.corpus, encoding=request.encoding, on_progress=on_progress)
@@ -180,25 +180,25 @@ def _same_corpus(state: "TrainingState", request: TrainingRequest, on_progress: 
     return corpus
 
 
-def _placement_like(state: "TrainingState", config: TrainingConfig) -> "Placement":
+def _device_plan_like(state: "ResumeData", config: TrainingConfig) -> "DevicePlan":
     """Where and how to go on: as before, where the precision was left to shakegpt and the device is the same kind."""
-    from shakegpt.system.device import choose_placement
+    from shakegpt.system.device import choose_device_plan
 
-    placement = choose_placement(config.device, config.precision)
-    if config.precision == "auto" and placement.device.type == state.record.device:
-        return choose_placement(config.device, state.record.precision)  # type: ignore[arg-type]
-    return placement
+    device_plan = choose_device_plan(config.device, config.precision)
+    if config.precision == "auto" and device_plan.device.type == state.record.device:
+        return choose_device_plan(config.device, state.record.precision)  # type: ignore[arg-type]
+    return device_plan
 
 
-def _inexact(state: "TrainingState", placement: "Placement") -> list[str]:
+def _inexact(state: "ResumeData", device_plan: "DevicePlan") -> list[str]:
     """Say in one sentence what differs from the session before so that the numbers will not be the same to the bit."""
     from shakegpt.version import versions
 
     record = state.record
     pairs = {
-        "device": (record.device, placement.device.type),
-        "precision": (record.precision, placement.precision),
-        "threads": (record.threads, placement.threads),
+        "device": (record.device, device_plan.device.type),
+        "precision": (record.precision, device_plan.precision),
+        "threads": (record.threads, device_plan.threads),
         **{name: (record.versions.get(name), version) for name, version in versions().items() if name != "python"},
     }
     told = ", ".join(f"{name} {before} -> {after}" for name, (before, after) in pairs.items() if before != after)

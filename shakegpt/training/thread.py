@@ -15,7 +15,7 @@ from shakegpt.runs.run import Run
 from shakegpt.runs.snapshot import ENDED, Snapshot, State, advance
 
 if TYPE_CHECKING:
-    from shakegpt.generation.stream import Speaker
+    from shakegpt.model.language_model import LanguageModel
 
 Subscriber = Callable[[Event | None, Snapshot], None]
 """Called on the training's thread after each event, and with ``None`` when only the state changed. Must be quick."""
@@ -30,7 +30,7 @@ class EventSource(Protocol):
     def __iter__(self) -> Generator[Event, None, None]: ...
     def stop(self) -> None: ...  # noqa: D102
     def save(self) -> None: ...  # noqa: D102
-    def speaker(self) -> "Speaker": ...  # noqa: D102
+    def language_model(self) -> "LanguageModel": ...  # noqa: D102
 
 
 class TrainingThread(threading.Thread):
@@ -50,7 +50,7 @@ class TrainingThread(threading.Thread):
         self._subscribers: list[Subscriber] = []
         self._commands = threading.Condition()
         self._paused = self._stopping = self._saving = False
-        self._model_requests: deque[Future[Speaker]] = deque()
+        self._model_requests: deque[Future[LanguageModel]] = deque()
         self.exit_code = 1
         """What a process that did nothing else should end with where the run failed: 2 where the request was wrong."""
 
@@ -82,7 +82,7 @@ class TrainingThread(threading.Thread):
     # Commands, from any thread; each returns at once
 
     def pause(self) -> None:
-        """Hold the training before its next step."""
+        """RunLock the training before its next step."""
         with self._commands:
             self._paused = True
             self._commands.notify()
@@ -107,12 +107,12 @@ class TrainingThread(threading.Thread):
                 self._trainer.stop()
             self._commands.notify()
 
-    def copy_model(self) -> "Future[Speaker]":
+    def copy_model(self) -> "Future[LanguageModel]":
         """Return the live weights as they will be after the current step, ready to speak.
 
         The future fails with ``ShakegptError`` where the training ends before that.
         """
-        future: Future[Speaker] = Future()
+        future: Future[LanguageModel] = Future()
         with self._commands:
             if self.alive:
                 self._model_requests.append(future)
@@ -189,7 +189,7 @@ class TrainingThread(threading.Thread):
         while self._model_requests and self._trainer is not None:
             future = self._model_requests.popleft()
             if future.set_running_or_notify_cancel():
-                future.set_result(self._trainer.speaker())
+                future.set_result(self._trainer.language_model())
 
     def _refuse_models(self) -> None:
         with self._commands:

@@ -13,11 +13,11 @@ from shakegpt.data.corpus import Corpus, draw_batch
 from shakegpt.errors import ShakegptError, describe_failure
 from shakegpt.evaluation.loss import evaluate
 from shakegpt.events import Evaluation, Event, Failed, Finished, Outcome, Saved, Step, Warning, perplexity
-from shakegpt.generation.stream import Speaker
 from shakegpt.model.gpt import GPT
-from shakegpt.runs.checkpoint import Checkpoint, Contents, Resume, TrainingState, build_model
+from shakegpt.model.language_model import LanguageModel
+from shakegpt.runs.checkpoint import Checkpoint, CheckpointData, Resume, ResumeData, build_model
 from shakegpt.runs.run import Run
-from shakegpt.system.device import Placement
+from shakegpt.system.device import DevicePlan
 from shakegpt.system.seeds import derive_seed
 from shakegpt.system.threads import Workers
 from shakegpt.training.compiling import Compiler
@@ -42,7 +42,7 @@ class Trainer:
         config: how to train.
         corpus: what on.
         model_config: the shape of the model.
-        placement: where, and in which precision.
+        device_plan: where, and in which precision.
         preset: the name of the preset, for the record.
         resume: what to go on from; ``None`` begins anew.
 
@@ -57,34 +57,34 @@ class Trainer:
         corpus: Corpus,
         *,
         model_config: ModelConfig,
-        placement: Placement,
+        device_plan: DevicePlan,
         preset: str,
         resume: Resume | None = None,
     ) -> None:
         corpus.require(model_config.block_size)
-        self.run, self.config, self.corpus, self.placement = run, config, corpus, placement
+        self.run, self.config, self.corpus, self.device_plan = run, config, corpus, device_plan
         self.step = self.tokens = 0
-        self._standing = Standing(placement.device)
+        self._standing = Standing(device_plan.device)
         self._recovery = Recovery(run)
         self._model_config = model_config
         self._resume = resume
         self._stop = threading.Event()
         self._save_wanted = False
         self._accumulate = config.accumulate
-        self._train_ids = corpus.train.to(placement.device)
-        self._validation_ids = corpus.validation.to(placement.device)
+        self._train_ids = corpus.train.to(device_plan.device)
+        self._validation_ids = corpus.validation.to(device_plan.device)
         self._pace = Pace(config.batch_size * model_config.block_size)
         self._evaluation_seconds = 0.0
-        self._workers = Workers(placement.threads)
+        self._workers = Workers(device_plan.threads)
         self._saver = Saver(run, keep=config.keep, every_seconds=config.save_seconds)
         taken = resume.state.record.step if resume else 0
-        self._compiler = Compiler(placement.device, config.steps - taken)
+        self._compiler = Compiler(device_plan.device, config.steps - taken)
         self._session = Session(
             run=run.name,
             config=config,
             corpus=corpus,
             model_config=model_config,
-            placement=placement,
+            device_plan=device_plan,
             preset=preset,
             compiling=self._compiler.reason,
             resumed_from=resume.reference if resume else None,
@@ -104,10 +104,10 @@ class Trainer:
         """Save after the current step."""
         self._save_wanted = True
 
-    def speaker(self) -> Speaker:
+    def language_model(self) -> LanguageModel:
         """Return a copy of the live weights, ready to speak. Only between steps: from the iterating thread."""
         weights = {name: weight.detach().cpu() for name, weight in self.model.state_dict().items()}
-        return Speaker(
+        return LanguageModel(
             model=build_model(self._model_config, weights),
             vocabulary=self.corpus.vocabulary,
             name=f"{self.run.name} (live)",
@@ -175,7 +175,7 @@ class Trainer:
             seed=self.config.seed,
             batch_size=self.config.batch_size,
             block_size=self._model_config.block_size,
-            device=self.placement.device,
+            device=self.device_plan.device,
         )  # (B, T) each
         try:
             loss = self._gradients.compute(
@@ -206,7 +206,7 @@ class Trainer:
             yield from self._recover()
 
     def _shows(self, step: int) -> bool:
-        return self.placement.device.type == "cpu" or step % _LOG_EVERY_ON_GPU == 0 or step == self.config.steps
+        return self.device_plan.device.type == "cpu" or step % _LOG_EVERY_ON_GPU == 0 or step == self.config.steps
 
     def _evaluation_due(self) -> bool:
         at_interval = self.step % self.config.eval_every == 0 or self.step == self.config.steps
@@ -247,7 +247,7 @@ class Trainer:
             return
         try:
             info = self._saver.save(
-                Contents(
+                CheckpointData(
                     config=self._model_config,
                     vocabulary=self.corpus.vocabulary,
                     weights=self.model.state_dict(),
@@ -321,7 +321,7 @@ class Trainer:
             raise error
         self.model.zero_grad(set_to_none=True)
         self._accumulate = more_parts(self.config.batch_size, self._accumulate)
-        if self.placement.device.type == "cuda":
+        if self.device_plan.device.type == "cuda":
             torch.cuda.empty_cache()
         return self._warning(
             "memory",
@@ -334,23 +334,23 @@ class Trainer:
     def _begin(self) -> None:
         self._adopt(GPT(self._model_config, seed=derive_seed(self.config.seed, "weights")))
         self.step = self.tokens = 0
-        self._standing = Standing(self.placement.device)
+        self._standing = Standing(self.device_plan.device)
         self._recovery = Recovery(self.run)
         self._failed = False
 
     def _adopt(self, model: GPT) -> None:
-        self.model = model.to(self.placement.device)
+        self.model = model.to(self.device_plan.device)
         gradients = SharedGradients if is_distributed() else Gradients
         self._gradients = gradients(
             self.model,
-            precision=self.placement.precision,
+            precision=self.device_plan.precision,
             seed=self.config.seed,
             workers=self._workers,
             compiler=self._compiler,
         )
-        self._optimizer = Optimizer(self.model, self.config, precision=self.placement.precision)
+        self._optimizer = Optimizer(self.model, self.config, precision=self.device_plan.precision)
 
-    def _restore(self, checkpoint: Checkpoint, state: TrainingState) -> None:
+    def _restore(self, checkpoint: Checkpoint, state: ResumeData) -> None:
         record = state.record
         self._begin()
         self._adopt(checkpoint.model())
@@ -364,7 +364,7 @@ class Trainer:
         if checkpoint.path == self.run.checkpoint_path(record.step):
             self._saver.newest = (record.step, self._standing.val_loss)
 
-    def _state(self) -> TrainingState:
+    def _state(self) -> ResumeData:
         record = self._session.record(
             step=self.step,
             tokens=self.tokens,
@@ -372,7 +372,7 @@ class Trainer:
             standing=self._standing,
             recovery=self._recovery,
         )
-        return TrainingState(record, self._optimizer.tensors())
+        return ResumeData(record, self._optimizer.tensors())
 
     # Words
 

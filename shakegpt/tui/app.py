@@ -17,7 +17,7 @@ from shakegpt.runs.run import Run
 from shakegpt.runs.snapshot import ENDED, Snapshot
 from shakegpt.runs.store import Store
 from shakegpt.system.settings import load_keymap
-from shakegpt.system.text import harmless
+from shakegpt.system.text import escape_control_characters
 from shakegpt.training.setup import TrainingRequest, launch
 from shakegpt.training.thread import TrainingThread
 from shakegpt.tui.ascii_filter import AsciiOnly, speaks_utf8
@@ -277,13 +277,19 @@ class ShakegptApp(App[str]):
         if snapshot.state in ENDED and before.state not in ENDED:
             self._announce_end(snapshot)
         elif snapshot.warning is not None and snapshot.warning != before.warning:
-            self.notify(harmless(snapshot.warning.message), severity="warning", markup=False)
+            self.notify(escape_control_characters(snapshot.warning.message), severity="warning", markup=False)
 
     def _announce_end(self, snapshot: Snapshot) -> None:
         if self._leaving:
             self.exit()
         elif snapshot.state == "failed":
-            self.notify(harmless(snapshot.message), title="Training failed", severity="error", timeout=15, markup=False)
+            self.notify(
+                escape_control_characters(snapshot.message),
+                title="Training failed",
+                severity="error",
+                timeout=15,
+                markup=False,
+            )
         else:
             best = f" Best validation loss {decimal(snapshot.best.val_loss)}." if snapshot.best else ""
             self.notify(f"Training has {snapshot.state} at step {count(snapshot.at)}.{best}", markup=False)
@@ -329,7 +335,7 @@ class ShakegptApp(App[str]):
             self.exit()
             return
         snapshot = thread.latest
-        name = harmless(snapshot.started.run, one_line=True) if snapshot.started else "A run"
+        name = escape_control_characters(snapshot.started.run, one_line=True) if snapshot.started else "A run"
         progress = f"step {count(snapshot.at)} of {count(snapshot.steps)}" if snapshot.steps else "loading"
         self.push_screen(QuitScreen(name, progress), self._leave)
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from shakegpt.runs.run import Run
 from shakegpt.runs.snapshot import Snapshot
-from shakegpt.system.signals import Endings
-from shakegpt.system.text import harmless
+from shakegpt.system.signals import ShutdownHandler
+from shakegpt.system.text import escape_control_characters
 from shakegpt.training.thread import TrainingThread
 from shakegpt.tui.app import HEADLESS, OnHangup, ShakegptApp
 
@@ -30,9 +30,9 @@ def open_app(*, on_hangup: OnHangup = "continue", watch: Run | None = None) -> i
 def run_app(app: ShakegptApp) -> int:
     """Run the app to its end, and a training that outlives it to its own; return the exit code of the process.
 
-    Signals and a lost link are looked after by ``Endings``; here is what they mean for an app.
+    Signals and a lost link are looked after by ``ShutdownHandler``; here is what they mean for an app.
     """
-    endings = Endings(
+    endings = ShutdownHandler(
         stop=lambda: _stop(app),
         ended=lambda: _await_end(app),
         on_hangup=app.on_hangup,
@@ -47,7 +47,7 @@ def run_app(app: ShakegptApp) -> int:
     return failure or endings.exit_code or app.return_code or 0
 
 
-def _outlive(app: ShakegptApp, endings: Endings) -> int | None:
+def _outlive(app: ShakegptApp, endings: ShutdownHandler) -> int | None:
     """See a training that is still under way to its end; return the exit code that its failure asks for."""
     thread = app.own_training
     if thread is None:
@@ -63,7 +63,7 @@ def _outlive(app: ShakegptApp, endings: Endings) -> int | None:
 def _farewell(snapshot: Snapshot) -> str:
     if snapshot.started is None:
         return "Training goes on without the screen. Ctrl-C saves and stops it."
-    name = harmless(snapshot.started.run, one_line=True)
+    name = escape_control_characters(snapshot.started.run, one_line=True)
     return (
         f"{name} goes on training without the screen: `shakegpt watch {name}` shows it, Ctrl-C saves and stops it, and "
         "closing this terminal leaves it alone."
@@ -96,7 +96,7 @@ def _leave(app: ShakegptApp) -> None:
             app.loop.call_soon_threadsafe(app.exit)
 
 
-def _hang_up(endings: Endings) -> None:
+def _hang_up(endings: ShutdownHandler) -> None:
     """Do what SIGHUP does, also where that is ignored: with no terminal, there is no screen."""
     endings.hang_up()
     endings.leave_terminal()

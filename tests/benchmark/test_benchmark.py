@@ -10,7 +10,7 @@ import pytest
 
 from shakegpt.benchmark import benchmark
 from shakegpt.cli.bench import _print
-from shakegpt.system.device import choose_placement
+from shakegpt.system.device import choose_device_plan
 
 
 class FakePeer:
@@ -39,9 +39,9 @@ def figures() -> dict[str, Any]:
         patch.setattr(benchmark, "measure_start", lambda *_: dict.fromkeys(names, 0.5))
         patch.setattr(benchmark, "measure_memory", lambda _: {"train_peak_bytes_over_torch": 10**8})
         patch.setattr(benchmark, "measure_distributed", lambda *_, **__: together)
-        patch.setattr(benchmark, "start_peer", fake_peer)
+        patch.setattr(benchmark, "start_baseline", fake_peer)
         return benchmark.measure(
-            choose_placement("cpu", "fp32"), preset="nano", against="transformers", rounds=2, seconds=0.0
+            choose_device_plan("cpu", "fp32"), preset="nano", against="transformers", rounds=2, seconds=0.0
         )
 
 

@@ -13,22 +13,22 @@ import torch
 from shakegpt.benchmark import fresh_processes
 from shakegpt.benchmark.fresh_processes import first_paint_seconds, measure_distributed, measure_memory, measure_start
 from shakegpt.errors import ShakegptError
-from shakegpt.generation.stream import Speaker
-from shakegpt.system.device import Placement
+from shakegpt.model.language_model import LanguageModel
+from shakegpt.system.device import DevicePlan
 
 
-def placement(device: str = "cpu", threads: int = 2) -> Placement:
-    return Placement(device=torch.device(device), name="a device", precision="fp32", reason="", threads=threads)
+def device_plan(device: str = "cpu", threads: int = 2) -> DevicePlan:
+    return DevicePlan(device=torch.device(device), name="a device", precision="fp32", reason="", threads=threads)
 
 
-def compare(placement: Placement, tokens_per_second: float = 1000.0, repeats: int = 1) -> dict[str, Any] | None:
+def compare(device_plan: DevicePlan, tokens_per_second: float = 1000.0, repeats: int = 1) -> dict[str, Any] | None:
     """``measure_distributed`` for a step of 100 characters."""
     return measure_distributed(
-        placement, "nano", tokens_per_step=100, tokens_per_second=tokens_per_second, repeats=repeats
+        device_plan, "nano", tokens_per_step=100, tokens_per_second=tokens_per_second, repeats=repeats
     )
 
 
-def test_every_start_is_timed(tiny_speaker: Speaker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_start_is_timed(tiny_speaker: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHAKEGPT_GENERATE_LENGTH", "none of its business")
     start = measure_start(tiny_speaker, 1)
     assert sorted(start) == ["first_character_seconds", "first_paint_seconds", "help_seconds", "torch_import_seconds"]
@@ -61,15 +61,17 @@ def test_a_process_that_fails_is_told_of_in_a_sentence() -> None:
 
 def test_two_processes_train_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fresh_processes, "_MOST_STEPS", 2)
-    found = compare(placement())
+    found = compare(device_plan())
     assert found is not None
     assert found["processes"] == 2
     assert found["tokens_per_second"] > 0
     assert found["over_threads"] > 0
 
 
-@pytest.mark.parametrize("where", [placement(threads=1), placement("cuda", threads=1), placement("mps", threads=8)])
-def test_two_processes_want_a_cpu_with_two_cores(where: Placement) -> None:
+@pytest.mark.parametrize(
+    "where", [device_plan(threads=1), device_plan("cuda", threads=1), device_plan("mps", threads=8)]
+)
+def test_two_processes_want_a_cpu_with_two_cores(where: DevicePlan) -> None:
     assert compare(where) is None
 
 
@@ -92,7 +94,7 @@ class Trainings:
 def test_processes_and_threads_have_their_turns_on_the_same_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     trainings = Trainings(300.0, 200.0, 900.0, 300.0)
     monkeypatch.setattr(fresh_processes, "_run", trainings)
-    assert compare(placement(threads=4), repeats=2) == {
+    assert compare(device_plan(threads=4), repeats=2) == {
         "processes": 2,
         "tokens_per_second": 600.0,
         "over_threads": 2.25,
@@ -107,7 +109,7 @@ def test_a_training_takes_as_many_steps_as_fit(
 ) -> None:
     trainings = Trainings(1.0, 1.0)
     monkeypatch.setattr(fresh_processes, "_run", trainings)
-    compare(placement(), tokens_per_second)
+    compare(device_plan(), tokens_per_second)
     assert [command[command.index("--steps") + 1] for command in trainings.commands] == [steps, steps]
 
 
@@ -116,7 +118,7 @@ def test_processes_that_cannot_talk_cost_no_other_figure(monkeypatch: pytest.Mon
         raise ShakegptError("They do not find one another.")
 
     monkeypatch.setattr(fresh_processes, "_run", run)
-    found = compare(placement())
+    found = compare(device_plan())
     assert found == {
         "processes": 2,
         "tokens_per_second": None,

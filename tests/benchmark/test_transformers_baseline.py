@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from shakegpt.benchmark import transformers_baseline as peer
-from shakegpt.benchmark.transformers_baseline import Peer, serve, start_peer
+from shakegpt.benchmark.transformers_baseline import TransformersBaseline, serve, start_baseline
 from shakegpt.config import ModelConfig, TrainingConfig
 from shakegpt.errors import ShakegptError
 
@@ -49,12 +49,12 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def speaking_with(code: str) -> Iterator[Peer]:
+def speaking_with(code: str) -> Iterator[TransformersBaseline]:
     """A peer whose process runs some code instead."""
     with tempfile.TemporaryFile() as errors:
         command, pipe = [sys.executable, "-c", code], subprocess.PIPE
         with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors, bufsize=0) as process:
-            yield Peer(process, errors, SETTINGS)
+            yield TransformersBaseline(process, errors, SETTINGS)
 
 
 def test_transformers_trains_and_generates_in_a_process_that_is_not_tuned() -> None:
@@ -120,7 +120,7 @@ def test_a_process_that_dies_is_told_of_in_a_sentence() -> None:
 
 @pytest.mark.usefixtures("stand_in")
 def test_the_process_ends_with_its_standard_input() -> None:
-    with start_peer(CONFIG, TRAINING, device=torch.device("cpu"), threads=1) as found:
+    with start_baseline(CONFIG, TRAINING, device=torch.device("cpu"), threads=1) as found:
         assert found.version == "0"
         process = found._process
         assert process.stdin is not None
@@ -131,6 +131,6 @@ def test_the_process_ends_with_its_standard_input() -> None:
 
 @pytest.mark.usefixtures("stand_in")
 def test_the_process_ends_with_the_comparison() -> None:
-    with start_peer(CONFIG, TRAINING, device=torch.device("cpu"), threads=1) as found:
+    with start_baseline(CONFIG, TRAINING, device=torch.device("cpu"), threads=1) as found:
         assert found._process.poll() is None
     assert found._process.returncode is not None

@@ -13,7 +13,7 @@ from shakegpt.benchmark.benchmark import Bench
 from shakegpt.config import Precision, SamplingConfig
 from shakegpt.generation.decoder import Decoder
 from shakegpt.generation.filters import apply_filters
-from shakegpt.system.device import Placement, choose_placement
+from shakegpt.system.device import DevicePlan, choose_device_plan
 
 TASKS = [
     "train",
@@ -27,13 +27,13 @@ TASKS = [
 
 
 @pytest.fixture(scope="module")
-def placement() -> Placement:
-    return choose_placement("cpu")
+def device_plan() -> DevicePlan:
+    return choose_device_plan("cpu")
 
 
 @pytest.fixture(scope="module")
-def bench(placement: Placement) -> Bench:
-    return Bench(placement, "seed")
+def bench(device_plan: DevicePlan) -> Bench:
+    return Bench(device_plan, "seed")
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -43,12 +43,12 @@ def test_a_task_of_the_bench(benchmark: Any, bench: Bench, task: str) -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_step_of_training(benchmark: Any, precision: Precision) -> None:
-    benchmark(Bench(choose_placement("cpu", precision), "seed").train)
+    benchmark(Bench(choose_device_plan("cpu", precision), "seed").train)
 
 
 @pytest.mark.parametrize("streams", [1, 16, 32])
 def test_one_character_further(benchmark: Any, bench: Bench, streams: int) -> None:
-    decoder = Decoder(bench.speaker.model, streams)
+    decoder = Decoder(bench.language_model.model, streams)
     half = bench.config.block_size // 2
     decoder.read(torch.zeros((streams, half), dtype=torch.int64))
     ids = torch.zeros((streams, 1), dtype=torch.int64)

@@ -48,9 +48,9 @@ def test_its_validation_loss_is_the_one_on_its_card(tiny_shakespeare: Corpus, ca
 
 
 def test_its_greedy_words_are_those_on_its_card(card: str, tmp_path: Path) -> None:
-    speaker = Store(tmp_path).speaker("pretrained")
+    language_model = Store(tmp_path).language_model("pretrained")
     settings = SamplingConfig(temperature=0, length=60)
-    text = "".join(character.text for character in Stream(speaker, "ROMEO:\n", settings))
+    text = "".join(character.text for character in Stream(language_model, "ROMEO:\n", settings))
     greedy = re.search(r"<!-- greedy -->\n```\nROMEO:\n(.*?)\n```", card, re.DOTALL)
     assert greedy
     assert greedy[1].startswith(text.rstrip("\n"))

@@ -13,7 +13,8 @@ from shakegpt.config import SamplingConfig
 from shakegpt.errors import ShakegptError
 from shakegpt.export.bundle import write_bundle
 from shakegpt.export.gguf import MODEL_FILE, export_files
-from shakegpt.generation.stream import Speaker, Stream
+from shakegpt.generation.stream import Stream
+from shakegpt.model.language_model import LanguageModel
 from shakegpt.runs.checkpoint import Checkpoint
 from shakegpt.runs.store import Store
 
@@ -125,8 +126,8 @@ def test_llama_cpp_writes_the_same_greedy_text(file: Path, checkpoint: Checkpoin
     said = json.loads(done.stdout.splitlines()[-1])
     assert said["tokens"] == checkpoint.vocabulary.encode(PROMPT)
     assert said["again"] == PROMPT
-    speaker = Speaker(model=checkpoint.model(), vocabulary=checkpoint.vocabulary, name="macbeth")
-    ours = list(Stream(speaker, PROMPT, SamplingConfig(temperature=0, length=count)))
+    language_model = LanguageModel(model=checkpoint.model(), vocabulary=checkpoint.vocabulary, name="macbeth")
+    ours = list(Stream(language_model, PROMPT, SamplingConfig(temperature=0, length=count)))
     assert said["text"] == "".join(character.text for character in ours)
     # Its GELU is the tanh approximation: near, not equal.
     assert numpy.exp(said["logprobs"]) == pytest.approx([character.probability for character in ours], abs=0.01)

@@ -80,10 +80,10 @@ def continue_greedily(model: Any, tokenizer: Any, prompt: str, length: int) -> s
 
 
 def greedy_text(checkpoint: Checkpoint, length: int) -> str:
-    from shakegpt.generation.stream import Speaker
+    from shakegpt.model.language_model import LanguageModel
 
-    speaker = Speaker(model=checkpoint.model(), vocabulary=checkpoint.vocabulary, name="macbeth")
-    stream = Stream(speaker, PROMPT, SamplingConfig(temperature=0, length=length))
+    language_model = LanguageModel(model=checkpoint.model(), vocabulary=checkpoint.vocabulary, name="macbeth")
+    stream = Stream(language_model, PROMPT, SamplingConfig(temperature=0, length=length))
     return "".join(character.text for character in stream)
 
 

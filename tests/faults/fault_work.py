@@ -21,7 +21,7 @@ from shakegpt.config import ModelConfig, TrainingConfig
 from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.errors import ShakegptError
 from shakegpt.model.gpt import GPT
-from shakegpt.runs.checkpoint import Contents, ModelRecord, TrainingRecord, TrainingState, read_checkpoint
+from shakegpt.runs.checkpoint import CheckpointData, ModelRecord, ResumeData, TrainingRecord, read_checkpoint
 from shakegpt.runs.event_log import EventLog
 from shakegpt.runs.manifest import Manifest
 from shakegpt.runs.run import RunRecord
@@ -285,7 +285,7 @@ def acknowledge(path: str) -> None:
     """Append the step of each checkpoint to a file as soon as it is reported saved."""
     save = Saver.save
 
-    def saving(self: Saver, contents: Contents) -> Any:
+    def saving(self: Saver, contents: CheckpointData) -> Any:
         info = save(self, contents)
         with open(path, "a") as file:
             file.write(f"{info.step}\n")
@@ -299,7 +299,7 @@ def block_saves(path: str) -> None:
     save = Saver.save
     saves = 0
 
-    def blocking(self: Saver, contents: Contents) -> Any:
+    def blocking(self: Saver, contents: CheckpointData) -> Any:
         nonlocal saves
         saves += 1
         if saves > 1:
@@ -325,15 +325,15 @@ def closed_pipe(_: object) -> None:
 
 def listening(path: str) -> None:
     """Leave a file when the signals are heard."""
-    from shakegpt.system.signals import Endings
+    from shakegpt.system.signals import ShutdownHandler
 
-    install = Endings.install
+    install = ShutdownHandler.install
 
     def noting(self: Any) -> None:
         install(self)
         Path(path).touch()
 
-    Endings.install = noting
+    ShutdownHandler.install = noting
 
 
 def heard(path: str) -> None:
@@ -431,14 +431,14 @@ class Bench:
         )
         tensors = optimizer.Optimizer(model, self._training, precision="fp32").tensors()
         self.saver.save(
-            Contents(
+            CheckpointData(
                 config=self._model_config,
                 vocabulary=self._vocabulary,
                 weights=model.state_dict(),
                 step=step,
                 val_loss=val_loss,
                 seconds=float(step),
-                state=TrainingState(record, tensors),
+                state=ResumeData(record, tensors),
             )
         )
 

@@ -18,7 +18,7 @@ from shakegpt.cli.app import app
 from shakegpt.errors import RunBusyError
 from shakegpt.events import Sample, Saved, Started, Step, Warning
 from shakegpt.runs.follower import Follower
-from shakegpt.runs.lock import Owner
+from shakegpt.runs.lock import LockOwner
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
 from shakegpt.system.text import is_safe
@@ -35,7 +35,7 @@ def training(start: Start, home: str, corpus: str) -> Run:
     process = start(fault_work.command, home, *arguments, output=os.devnull)
     run = Run(Path(home) / "runs" / "macbeth")
     wait_for(lambda: run.checkpoints())
-    assert run.owner() == Owner(pid=process.pid, host=socket.gethostname())
+    assert run.owner() == LockOwner(pid=process.pid, host=socket.gethostname())
     return run
 
 
@@ -75,7 +75,7 @@ def test_a_run_held_by_nobody_any_more_is_free(training: Run) -> None:
     wait_for(lambda: not training.is_held())
     assert training.owner() is None
     with training.hold():
-        assert training.owner() == Owner(pid=os.getpid(), host=socket.gethostname())
+        assert training.owner() == LockOwner(pid=os.getpid(), host=socket.gethostname())
 
 
 # Readers

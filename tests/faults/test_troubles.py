@@ -315,7 +315,7 @@ def test_a_difference_that_breaks_exactness_is_said_in_one_warning(
     for _ in trainer:
         if trainer.step == 5:
             trainer.stop()
-    monkeypatch.setattr("shakegpt.system.device.available_cores", lambda: trainer.placement.threads + 3)
+    monkeypatch.setattr("shakegpt.system.device.available_cores", lambda: trainer.device_plan.threads + 3)
     monkeypatch.setattr("shakegpt.version.__version__", "99")
     resumed = prepare(resume="macbeth")
     (warning,) = resumed._resume.warnings

@@ -13,8 +13,9 @@ from shakegpt.config import ModelConfig, SamplingConfig
 from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.errors import UsageError
 from shakegpt.generation.filters import probabilities
-from shakegpt.generation.stream import Speaker, Stream, draw, encode_prompt, write_samples
+from shakegpt.generation.stream import Stream, draw, encode_prompt, write_samples
 from shakegpt.model.gpt import GPT
+from shakegpt.model.language_model import LanguageModel
 
 ALPHABET = "\nabcd"
 PLAIN = SamplingConfig(temperature=1.0, length=40)
@@ -32,16 +33,16 @@ def known_model() -> GPT:
     return model
 
 
-def thinks(logits: list[float]) -> Speaker:
+def thinks(logits: list[float]) -> LanguageModel:
     """A model that always has the same opinion."""
     model = known_model()
     with torch.no_grad():
         model.final_norm.bias[0] = 1.0
         model.token_embedding.weight[:, 0] = torch.tensor(logits)
-    return Speaker(model=model, vocabulary=Vocabulary(ALPHABET), name="known")
+    return LanguageModel(model=model, vocabulary=Vocabulary(ALPHABET), name="known")
 
 
-def says(script: str) -> Speaker:
+def says(script: str) -> LanguageModel:
     """A model that writes a script after a prompt of one character, and then newlines.
 
     It goes by the position alone, and its last dimension makes its opinion at each position another.
@@ -55,7 +56,7 @@ def says(script: str) -> Speaker:
             character = script[position] if position < len(script) else "\n"
             model.position_embedding.weight[position, ALPHABET.index(character)] = 1e3
             model.position_embedding.weight[position, size] = 10.0 * position
-    return Speaker(model=model, vocabulary=Vocabulary(ALPHABET), name="known")
+    return LanguageModel(model=model, vocabulary=Vocabulary(ALPHABET), name="known")
 
 
 def written(stream: Stream) -> str:
@@ -85,33 +86,33 @@ def test_a_cut_character_is_never_drawn(uniform: float) -> None:
 
 
 def test_a_seed_fixes_what_is_written() -> None:
-    speaker = thinks([0.0, 1.0, 1.0, 0.5, 0.2])
-    first, again, other = (written(Stream(speaker, "a", PLAIN.but(seed=seed))) for seed in (1, 1, 2))
+    language_model = thinks([0.0, 1.0, 1.0, 0.5, 0.2])
+    first, again, other = (written(Stream(language_model, "a", PLAIN.but(seed=seed))) for seed in (1, 1, 2))
     assert first == again != other
     assert len(first) == 40
-    samples = [written(Stream(speaker, "a", PLAIN, sample=sample)) for sample in range(3)]
+    samples = [written(Stream(language_model, "a", PLAIN, sample=sample)) for sample in range(3)]
     assert len(set(samples)) == 3
 
 
 def test_the_global_generator_is_neither_used_nor_moved() -> None:
-    speaker = thinks([0.0] * 5)
+    language_model = thinks([0.0] * 5)
     torch.manual_seed(0)
     expected = torch.rand(1)
     torch.manual_seed(0)
-    text = written(Stream(speaker, "a", PLAIN))
+    text = written(Stream(language_model, "a", PLAIN))
     assert torch.rand(1) == expected
-    assert written(Stream(speaker, "a", PLAIN)) == text
+    assert written(Stream(language_model, "a", PLAIN)) == text
 
 
 def test_greed_takes_the_likeliest_whatever_the_seed() -> None:
-    speaker = thinks([0.0, 1.0, 1.5, 1.4, 1.5])
+    language_model = thinks([0.0, 1.0, 1.5, 1.4, 1.5])
     for seed in range(3):
-        assert written(Stream(speaker, "a", PLAIN.but(temperature=0.0, seed=seed))) == "b" * 40
+        assert written(Stream(language_model, "a", PLAIN.but(temperature=0.0, seed=seed))) == "b" * 40
 
 
 def test_temperature_brings_diversity() -> None:
-    speaker = thinks([0.0, 1.0, 2.0, 3.0, 4.0])
-    texts = [written(Stream(speaker, "a", PLAIN.but(temperature=t, length=400))) for t in (0.1, 1.0, 50.0)]
+    language_model = thinks([0.0, 1.0, 2.0, 3.0, 4.0])
+    texts = [written(Stream(language_model, "a", PLAIN.but(temperature=t, length=400))) for t in (0.1, 1.0, 50.0)]
     shares = [text.count("d") / 400 for text in texts]
     expected = torch.tensor([0.0, 1.0, 2.0, 3.0, 4.0])
     for share, temperature in zip(shares, (0.1, 1.0, 50.0), strict=True):
@@ -163,7 +164,7 @@ def test_an_unknown_character_of_the_prompt_is_named() -> None:
         Stream(thinks([0.0] * 5), "abz", PLAIN)
 
 
-def test_a_long_prompt_and_a_long_text_go_on_past_the_window(tiny_speaker: Speaker) -> None:
+def test_a_long_prompt_and_a_long_text_go_on_past_the_window(tiny_speaker: LanguageModel) -> None:
     text = written(Stream(tiny_speaker, "abcdefghij" * 9, PLAIN.but(length=100)))
     assert len(text) == 100
 
@@ -209,8 +210,8 @@ def test_a_character_is_held_back_exactly_while_it_may_begin_a_stop_text(text: s
     def undecided(place: int, drawn: int) -> bool:
         return any(stop.startswith(text[start:drawn]) for start in range(place + 1) for stop in stops)
 
-    speaker = says(text)
-    step_by_step = Stream(speaker, "a", PLAIN)
+    language_model = says(text)
+    step_by_step = Stream(language_model, "a", PLAIN)
     opinions = []
     for _ in text:
         opinions.append(step_by_step.peek().raw)
@@ -218,7 +219,7 @@ def test_a_character_is_held_back_exactly_while_it_may_begin_a_stop_text(text: s
     opinions.append(step_by_step.peek().raw)
     assert len(set(opinions)) == len(opinions)  # so an opinion tells how many characters were drawn
 
-    stream = Stream(speaker, "a", PLAIN.but(stop=stops, length=len(text)))
+    stream = Stream(language_model, "a", PLAIN.but(stop=stops, length=len(text)))
     for place, _ in enumerate(stream):
         drawn = opinions.index(stream.peek().raw)
         if drawn == len(text) or any(stop in text[:drawn] for stop in stops):
@@ -243,9 +244,9 @@ def test_an_unfinished_beginning_comes_out_at_the_end() -> None:
 
 
 def test_the_settings_are_read_before_every_character() -> None:
-    speaker = thinks([0.0, 1.0, 2.0, 3.0, 4.0])
+    language_model = thinks([0.0, 1.0, 2.0, 3.0, 4.0])
     settings = PLAIN.but(top_k=1, length=4)
-    stream = Stream(speaker, "a", lambda: settings)
+    stream = Stream(language_model, "a", lambda: settings)
     assert next(stream).text == "d"
     settings = settings.but(top_k=5, temperature=1e9)
     later = next(stream)
@@ -260,14 +261,14 @@ def test_the_settings_are_read_before_every_character() -> None:
 
 
 def test_repetition_looks_at_the_prompt_and_at_what_was_written() -> None:
-    speaker = thinks([1.0, 4.0, 3.9, 3.8, 3.7])
+    language_model = thinks([1.0, 4.0, 3.9, 3.8, 3.7])
     settings = PLAIN.but(temperature=0.0, repetition_penalty=2.0, length=4)
-    assert written(Stream(speaker, "a", settings)) == "bcda"  # each was likeliest among those not yet seen
+    assert written(Stream(language_model, "a", settings)) == "bcda"  # each was likeliest among those not yet seen
 
 
 def test_repetition_forgets_what_has_left_the_window() -> None:
-    speaker = thinks([1.0, 4.0, 3.9, 1.0, 1.0])
-    stream = Stream(speaker, "a" + "b" * 32, PLAIN.but(temperature=0.0, repetition_penalty=3.0))
+    language_model = thinks([1.0, 4.0, 3.9, 1.0, 1.0])
+    stream = Stream(language_model, "a" + "b" * 32, PLAIN.but(temperature=0.0, repetition_penalty=3.0))
     assert next(stream).text == "a"
 
 
@@ -275,9 +276,9 @@ def test_repetition_forgets_what_has_left_the_window() -> None:
 
 
 def test_peeking_draws_nothing() -> None:
-    speaker = thinks([0.0] * 5)
-    plain = written(Stream(speaker, "a", PLAIN))
-    stream = Stream(speaker, "a", PLAIN)
+    language_model = thinks([0.0] * 5)
+    plain = written(Stream(language_model, "a", PLAIN))
+    stream = Stream(language_model, "a", PLAIN)
     text = ""
     for character in stream:
         text += character.text
@@ -293,7 +294,7 @@ def test_a_character_chosen_by_hand_is_read_like_one_drawn() -> None:
     assert stream.count == 2
 
 
-def test_a_character_chosen_by_hand_changes_what_comes_next(tiny_speaker: Speaker) -> None:
+def test_a_character_chosen_by_hand_changes_what_comes_next(tiny_speaker: LanguageModel) -> None:
     by_hand, prompted = Stream(tiny_speaker, "a", PLAIN), Stream(tiny_speaker, "ab", PLAIN)
     before = by_hand.peek().raw
     by_hand.step("b")
@@ -332,7 +333,9 @@ def test_a_character_chosen_by_hand_has_to_be_known() -> None:
     ],
     ids=["plain", "greedy", "cut", "penalised", "stopped"],
 )
-def test_samples_do_not_depend_on_how_many_are_asked_for(tiny_speaker: Speaker, changes: dict[str, object]) -> None:
+def test_samples_do_not_depend_on_how_many_are_asked_for(
+    tiny_speaker: LanguageModel, changes: dict[str, object]
+) -> None:
     """Through the real decoder, past its window: one stream, a few samples, and more."""
     settings = PLAIN.but(**{"temperature": 3.0, **changes}, seed=5, length=30)
     streams = [Stream(tiny_speaker, "abc:", settings, sample=sample) for sample in range(5)]
@@ -343,8 +346,8 @@ def test_samples_do_not_depend_on_how_many_are_asked_for(tiny_speaker: Speaker, 
 
 
 def test_samples_that_stop_early_wait_for_the_others() -> None:
-    speaker = thinks([0.0, 1.0, 1.0, 1.0, 1.0])
-    samples = write_samples(speaker, "a", PLAIN.but(stop=("ab",), length=60), 6)
+    language_model = thinks([0.0, 1.0, 1.0, 1.0, 1.0])
+    samples = write_samples(language_model, "a", PLAIN.but(stop=("ab",), length=60), 6)
     lengths = {len(sample.text) for sample in samples}
     assert len(lengths) > 1
     for sample in samples:

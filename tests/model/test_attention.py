@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from shakegpt.model.attention import attend
-from shakegpt.model.dropout import RowNoise
+from shakegpt.model.dropout import SequenceDropoutMasks
 
 B, H, D = 2, 3, 4
 ROWS = range(5, 5 + B)
@@ -45,9 +45,9 @@ def test_it_is_the_formula(size: int) -> None:
 @pytest.mark.parametrize("dropout", [0.25, 0.1])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, 0.1)])
 def test_dropped_weights_are_those_of_the_noise(dropout: float, dtype: torch.dtype, tolerance: float) -> None:
-    projected, noise = projections(8, dtype), RowNoise(1, 2, ROWS)
-    plain = spelled_out(projected, lambda weights: noise.drop(weights, dropout))
-    quick = attend(projected, H, RowNoise(1, 2, ROWS), dropout)
+    projected, masks = projections(8, dtype), SequenceDropoutMasks(1, 2, ROWS)
+    plain = spelled_out(projected, lambda weights: masks.drop(weights, dropout))
+    quick = attend(projected, H, SequenceDropoutMasks(1, 2, ROWS), dropout)
     torch.testing.assert_close(quick, plain, rtol=tolerance, atol=tolerance)
     assert not torch.allclose(quick, attend(projected, H), atol=2 * tolerance)
 
@@ -58,7 +58,7 @@ def test_its_gradient_is_that_of_its_values(size: int, dropout: float) -> None:
     """Against finite differences, in fp64."""
 
     def mixed(projected: Tensor) -> Tensor:
-        return attend(projected, H, RowNoise(1, 2, ROWS), dropout)
+        return attend(projected, H, SequenceDropoutMasks(1, 2, ROWS), dropout)
 
     assert torch.autograd.gradcheck(mixed, (projections(size).requires_grad_(),))
 

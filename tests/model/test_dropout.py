@@ -3,16 +3,16 @@
 import pytest
 import torch
 
-from shakegpt.model.dropout import DeviceNoise, RowNoise, make_noise
+from shakegpt.model.dropout import DeviceDropoutMasks, SequenceDropoutMasks, make_dropout_masks
 
 
 def mask(seed: int = 1, step: int = 1, rows: range = range(4), probability: float = 0.25) -> torch.Tensor:
-    return RowNoise(seed, step, rows).drop(torch.ones(len(rows), 16, 8), probability)
+    return SequenceDropoutMasks(seed, step, rows).drop(torch.ones(len(rows), 16, 8), probability)
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.25, 0.5, 0.999])
 def test_the_mean_stays_and_the_share_is_dropped(probability: float) -> None:
-    dropped = RowNoise(3, 1, range(10)).drop(torch.ones(10, 100, 200), probability)
+    dropped = SequenceDropoutMasks(3, 1, range(10)).drop(torch.ones(10, 100, 200), probability)
     share = (dropped == 0).double().mean().item()
     assert share == pytest.approx(probability, abs=0.005)  # the probability is rounded to a multiple of 1/256
     assert dropped.mean().item() == pytest.approx(1.0, abs=0.15 if probability > 0.9 else 0.01)
@@ -21,7 +21,7 @@ def test_the_mean_stays_and_the_share_is_dropped(probability: float) -> None:
 
 def test_no_dropout_changes_nothing() -> None:
     x = torch.rand(4, 8)
-    assert torch.equal(RowNoise(1, 1, range(4)).drop(x, 0.0), x)
+    assert torch.equal(SequenceDropoutMasks(1, 1, range(4)).drop(x, 0.0), x)
 
 
 def test_equal_names_give_equal_masks_and_others_do_not() -> None:
@@ -33,8 +33,8 @@ def test_equal_names_give_equal_masks_and_others_do_not() -> None:
 
 
 def test_the_masks_of_one_pass_differ() -> None:
-    noise, x = RowNoise(1, 1, range(4)), torch.ones(4, 64)
-    assert not torch.equal(noise.drop(x, 0.5), noise.drop(x, 0.5))
+    masks, x = SequenceDropoutMasks(1, 1, range(4)), torch.ones(4, 64)
+    assert not torch.equal(masks.drop(x, 0.5), masks.drop(x, 0.5))
 
 
 def test_a_sequence_has_its_masks_however_the_batch_is_cut() -> None:
@@ -45,7 +45,7 @@ def test_a_sequence_has_its_masks_however_the_batch_is_cut() -> None:
 
 def test_a_gradient_passes_where_a_value_did() -> None:
     x = torch.ones(2, 100, requires_grad=True)
-    dropped = RowNoise(1, 1, range(2)).drop(x, 0.5)
+    dropped = SequenceDropoutMasks(1, 1, range(2)).drop(x, 0.5)
     dropped.sum().backward()
     assert x.grad is not None
     assert torch.equal(x.grad, dropped)  # of a one, value and slope are the same
@@ -53,8 +53,8 @@ def test_a_gradient_passes_where_a_value_did() -> None:
 
 def test_each_device_has_the_noise_that_suits_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "get_device_module", lambda device: torch)
-    assert isinstance(make_noise(1, 1, range(4), torch.device("cpu")), RowNoise)
-    assert isinstance(make_noise(1, 1, range(4), torch.device("cuda")), DeviceNoise)
+    assert isinstance(make_dropout_masks(1, 1, range(4), torch.device("cpu")), SequenceDropoutMasks)
+    assert isinstance(make_dropout_masks(1, 1, range(4), torch.device("cuda")), DeviceDropoutMasks)
 
 
 def test_a_devices_own_masks_depend_on_the_names_of_the_pass_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,8 +62,8 @@ def test_a_devices_own_masks_depend_on_the_names_of_the_pass_alone(monkeypatch: 
     monkeypatch.setattr(torch, "get_device_module", lambda device: torch)
 
     def masks(seed: int = 1, step: int = 1, rows: range = range(4)) -> torch.Tensor:
-        noise = DeviceNoise(seed, step, rows, torch.device("cuda"))
-        return torch.stack([noise.drop(torch.ones(4, 500), 0.25) for _ in range(2)])
+        masks = DeviceDropoutMasks(seed, step, rows, torch.device("cuda"))
+        return torch.stack([masks.drop(torch.ones(4, 500), 0.25) for _ in range(2)])
 
     first = masks()
     torch.rand(10)

@@ -19,9 +19,9 @@ from shakegpt.errors import CheckpointError
 from shakegpt.model.gpt import GPT
 from shakegpt.runs.checkpoint import (
     Checkpoint,
-    Contents,
+    CheckpointData,
+    ResumeData,
     TrainingRecord,
-    TrainingState,
     read_checkpoint,
     write_checkpoint,
 )
@@ -45,13 +45,13 @@ def training_record(**changes: object) -> TrainingRecord:
     return replace(record, **changes)
 
 
-def training_state() -> TrainingState:
+def training_state() -> ResumeData:
     model = GPT(CONFIG, seed=1)
     optimizer = Optimizer(model, TrainingConfig(), precision="fp32")
     for parameter in model.parameters():
         parameter.grad = torch.full_like(parameter, 0.25)
     optimizer.step(1e-3, torch.tensor(1.0))
-    return TrainingState(training_record(), optimizer.tensors())
+    return ResumeData(training_record(), optimizer.tensors())
 
 
 def write(folder: Path, **changes: object) -> Manifest:
@@ -59,7 +59,7 @@ def write(folder: Path, **changes: object) -> Manifest:
         "config": CONFIG, "vocabulary": VOCABULARY, "weights": GPT(CONFIG, seed=1).state_dict(), "step": 3,
         "val_loss": 2.25, "seconds": 7.5, "state": training_state(),
     }  # fmt: skip
-    return write_checkpoint(folder, Contents(**{**whole, **changes}))  # type: ignore[arg-type]
+    return write_checkpoint(folder, CheckpointData(**{**whole, **changes}))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_the_model_of_a_checkpoint_speaks_as_the_one_that_was_saved(folder: Path
 
 def test_what_is_read_and_written_again_is_equal_to_the_byte(folder: Path, tmp_path: Path) -> None:
     checkpoint = read_checkpoint(folder)
-    contents = Contents(
+    contents = CheckpointData(
         config=checkpoint.config,
         vocabulary=checkpoint.vocabulary,
         weights=checkpoint.model().state_dict(),

@@ -19,7 +19,7 @@ from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.errors import CheckpointError, RunBusyError, ShakegptError
 from shakegpt.events import Event, Failed, Finished, Step, Warning
 from shakegpt.model.gpt import GPT
-from shakegpt.runs.checkpoint import Contents, write_checkpoint
+from shakegpt.runs.checkpoint import CheckpointData, write_checkpoint
 from shakegpt.runs.manifest import Manifest
 from shakegpt.runs.run import CheckpointInfo, Run, RunRecord, best_of, check_run_name, create_run, describe_checkpoint
 
@@ -43,7 +43,9 @@ def save(run: Run, step: int, val_loss: float | None = None) -> Path:
     """Put down a checkpoint that is as small as one can be."""
     config = replace(RECORD.model, d_model=4, d_ff=1, block_size=1)
     weights = GPT(config, seed=0).state_dict()
-    contents = Contents(config=config, vocabulary=Vocabulary("abc"), weights=weights, step=step, val_loss=val_loss)
+    contents = CheckpointData(
+        config=config, vocabulary=Vocabulary("abc"), weights=weights, step=step, val_loss=val_loss
+    )
     write_checkpoint(run.checkpoint_path(step), contents)
     return run.checkpoint_path(step)
 

@@ -193,9 +193,9 @@ def test_a_damaged_last_is_passed_over_aloud_and_never_silently(store: Store, ma
 
 
 def test_a_speaker_says_where_it_comes_from(store: Store) -> None:
-    speaker = store.speaker("macbeth@last")
-    assert (speaker.name, speaker.step) == ("macbeth@30", 30)
-    assert speaker.model.config.vocab_size == len(speaker.vocabulary)
+    language_model = store.language_model("macbeth@last")
+    assert (language_model.name, language_model.step) == ("macbeth@30", 30)
+    assert language_model.model.config.vocab_size == len(language_model.vocabulary)
 
 
 # What speaks when nothing is named

@@ -8,7 +8,7 @@ import torch
 from shakegpt.config import DeviceName, PrecisionName
 from shakegpt.errors import ShakegptError
 from shakegpt.system import device
-from shakegpt.system.device import available_cores, choose_placement, tf32_products
+from shakegpt.system.device import available_cores, choose_device_plan, tf32_products
 
 
 @pytest.fixture
@@ -27,18 +27,18 @@ def add_cuda(machine: pytest.MonkeyPatch, *, bf16: bool) -> None:
 
 
 def test_a_cpu_computes_in_fp32_and_says_why(machine: pytest.MonkeyPatch) -> None:
-    placement = choose_placement()
-    assert (placement.device.type, placement.precision) == ("cpu", "fp32")
-    assert placement.reason == "no GPU is here; bf16 would be 0.4 times as fast as fp32 on this CPU"
-    assert placement.threads == available_cores()
-    assert placement.name
+    device_plan = choose_device_plan()
+    assert (device_plan.device.type, device_plan.precision) == ("cpu", "fp32")
+    assert device_plan.reason == "no GPU is here; bf16 would be 0.4 times as fast as fp32 on this CPU"
+    assert device_plan.threads == available_cores()
+    assert device_plan.name
 
 
 def test_a_cpu_that_is_fast_in_bf16_uses_it(machine: pytest.MonkeyPatch) -> None:
     machine.setattr(device, "bf16_speed_ratio", lambda: 3.0)
-    placement = choose_placement("cpu")
-    assert placement.precision == "bf16"
-    assert placement.reason == "cpu as asked; its matrix multiplications run 3.0 times as fast in bf16"
+    device_plan = choose_device_plan("cpu")
+    assert device_plan.precision == "bf16"
+    assert device_plan.reason == "cpu as asked; its matrix multiplications run 3.0 times as fast in bf16"
 
 
 def test_asking_for_a_precision_measures_nothing(machine: pytest.MonkeyPatch) -> None:
@@ -46,29 +46,29 @@ def test_asking_for_a_precision_measures_nothing(machine: pytest.MonkeyPatch) ->
         raise AssertionError("measured for nothing")
 
     machine.setattr(device, "bf16_speed_ratio", refuse)
-    assert choose_placement("cpu", "fp32").reason == "cpu as asked; fp32 as asked"
+    assert choose_device_plan("cpu", "fp32").reason == "cpu as asked; fp32 as asked"
 
 
 @pytest.mark.parametrize(("bf16", "precision"), [(True, "bf16"), (False, "fp16")])
 def test_a_gpu_is_preferred_in_the_precision_it_has(machine: pytest.MonkeyPatch, *, bf16: bool, precision: str) -> None:
     add_cuda(machine, bf16=bf16)
-    placement = choose_placement()
-    assert (placement.device.type, placement.precision, placement.threads) == ("cuda", precision, 1)
-    assert placement.name == "Fine GPU"
-    assert "GPU" in placement.reason
+    device_plan = choose_device_plan()
+    assert (device_plan.device.type, device_plan.precision, device_plan.threads) == ("cuda", precision, 1)
+    assert device_plan.name == "Fine GPU"
+    assert "GPU" in device_plan.reason
 
 
 def test_an_apple_gpu_computes_in_fp32(machine: pytest.MonkeyPatch) -> None:
     machine.setattr(torch.backends.mps, "is_available", lambda: True)
-    placement = choose_placement()
-    assert (placement.device.type, placement.precision) == ("mps", "fp32")
+    device_plan = choose_device_plan()
+    assert (device_plan.device.type, device_plan.precision) == ("mps", "fp32")
     with pytest.raises(ShakegptError, match="--precision fp32"):
-        choose_placement("mps", "fp16")
+        choose_device_plan("mps", "fp16")
 
 
 def test_fp32_on_a_gpu_says_how_it_multiplies(machine: pytest.MonkeyPatch) -> None:
     add_cuda(machine, bf16=True)
-    assert choose_placement("cuda", "fp32").reason == "cuda as asked; fp32 as asked, its products in TF32"
+    assert choose_device_plan("cuda", "fp32").reason == "cuda as asked; fp32 as asked, its products in TF32"
 
 
 @pytest.mark.parametrize(("name", "precision"), [("cuda", "high"), ("cpu", "highest"), ("mps", "highest")])
@@ -86,19 +86,19 @@ def test_tf32_is_a_gpus_and_ends_with_the_training_pass(name: str, precision: st
 @pytest.mark.parametrize(("name", "told"), [("cuda", "no CUDA device"), ("mps", "no Apple GPU")])
 def test_a_device_that_is_not_here_is_a_clear_error(machine: pytest.MonkeyPatch, name: DeviceName, told: str) -> None:
     with pytest.raises(ShakegptError, match=f"There is {told}.*--device cpu") as caught:
-        choose_placement(name)
+        choose_device_plan(name)
     assert caught.value.exit_code == 1
 
 
 def test_bf16_on_a_gpu_without_it_is_a_clear_error(machine: pytest.MonkeyPatch) -> None:
     add_cuda(machine, bf16=False)
     with pytest.raises(ShakegptError, match="--precision fp16 or fp32"):
-        choose_placement("cuda", "bf16")
+        choose_device_plan("cuda", "bf16")
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_a_cpu_takes_every_precision_asked_for(machine: pytest.MonkeyPatch, precision: PrecisionName) -> None:
-    assert choose_placement("cpu", precision).precision == precision
+    assert choose_device_plan("cpu", precision).precision == precision
 
 
 @pytest.mark.parametrize(("wish", "cores"), [("1", 1), ("3", 3), ("64", 4), ("0", 4), ("", 4), ("many", 4), ("-2", 4)])

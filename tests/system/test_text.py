@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shakegpt.system.files import make_folder, read_bounded, replace_file
 from shakegpt.system.json_records import parse_json, parse_record
 from shakegpt.system.seeds import derive_seed
-from shakegpt.system.text import harmless, is_safe, name_character
+from shakegpt.system.text import escape_control_characters, is_safe, name_character
 
 
 @pytest.mark.parametrize(
@@ -27,13 +27,13 @@ from shakegpt.system.text import harmless, is_safe, name_character
     ],
 )
 def test_what_could_move_a_cursor_is_spelled_out(text: str, told: str) -> None:
-    assert harmless(text) == told
+    assert escape_control_characters(text) == told
 
 
 @given(st.text(alphabet=st.characters()))
 def test_nothing_unsafe_comes_through(text: str) -> None:
-    assert all(is_safe(character) for character in harmless(text))
-    one_line = harmless(text, one_line=True)
+    assert all(is_safe(character) for character in escape_control_characters(text))
+    one_line = escape_control_characters(text, one_line=True)
     assert one_line.isprintable()
     assert len(one_line.splitlines()) <= 1
 

@@ -9,7 +9,7 @@ import torch
 
 from shakegpt.config import ModelConfig
 from shakegpt.events import Event, Step, Warning
-from shakegpt.model.dropout import DeviceNoise
+from shakegpt.model.dropout import DeviceDropoutMasks
 from shakegpt.model.gpt import GPT
 from shakegpt.training import compiling
 from shakegpt.training.compiling import STEPS_TO_PAY, Compiler
@@ -150,7 +150,7 @@ def test_a_training_pass_of_a_gpu_is_one_graph(
     for step in (1, 2):
         with monkeypatch.context() as patch:
             patch.setattr(torch, "get_device_module", lambda device: torch)  # that device has no generator
-            noise = DeviceNoise(7, step, range(3), torch.device("meta"))
+            noise = DeviceDropoutMasks(7, step, range(3), torch.device("meta"))
         loss = forward(model, ids[:, :-1], ids[:, 1:], noise)
         gradients = torch.autograd.grad(loss, list(model.parameters()))
         assert [gradient.shape for gradient in gradients] == [parameter.shape for parameter in model.parameters()]

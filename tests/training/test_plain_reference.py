@@ -17,7 +17,7 @@ from torch.nn import functional
 from shakegpt.config import PRESETS, ModelConfig, Precision, TrainingConfig
 from shakegpt.data.corpus import Corpus, draw_batch
 from shakegpt.evaluation.loss import evaluate
-from shakegpt.model.dropout import RowNoise
+from shakegpt.model.dropout import SequenceDropoutMasks
 from shakegpt.model.gpt import GPT
 from shakegpt.system.threads import Workers
 from shakegpt.training.gradients import Gradients
@@ -57,7 +57,7 @@ def train_plainly(corpus: Corpus, shape: ModelConfig, config: TrainingConfig, st
     losses, began = [], time.perf_counter()
     for step in range(1, steps + 1):
         inputs, targets = batch(corpus.train, step, shape, config)
-        logits = model(inputs, RowNoise(config.seed, step, range(config.batch_size)))
+        logits = model(inputs, SequenceDropoutMasks(config.seed, step, range(config.batch_size)))
         loss = functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
         adamw.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

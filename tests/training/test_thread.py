@@ -9,7 +9,7 @@ import pytest
 
 from shakegpt.errors import ShakegptError, UsageError
 from shakegpt.events import Event, Failed, Finished, Sample, Saved, Started, Step
-from shakegpt.generation.stream import Speaker
+from shakegpt.model.language_model import LanguageModel
 from shakegpt.runs.run import Run
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.runs.store import Store
@@ -65,8 +65,8 @@ class ScriptedTrainer:
     def save(self) -> None:
         self.told.append("save")
 
-    def speaker(self) -> Speaker:
-        return cast(Speaker, f"as of step {self.step}")
+    def language_model(self) -> LanguageModel:
+        return cast(LanguageModel, f"as of step {self.step}")
 
 
 class Watcher:
@@ -286,8 +286,8 @@ def test_a_real_training_runs_stops_and_is_saved(begin: Begin, private_surroundi
     request = TrainingRequest(preset="nano", corpus="demo", run_name="lear", changes=changes)
     thread, watcher = begin(lambda: launch(store, request))
     watcher.wait_for_step(2)
-    speaker = thread.copy_model().result(PATIENCE)
-    assert "lear (live)" in speaker.name
+    language_model = thread.copy_model().result(PATIENCE)
+    assert "lear (live)" in language_model.name
     thread.stop()
     thread.join(PATIENCE)
     run = store.run("lear")

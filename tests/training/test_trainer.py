@@ -15,15 +15,15 @@ from shakegpt.data.corpus import Corpus
 from shakegpt.errors import CorpusError, RunBusyError
 from shakegpt.evaluation.loss import evaluate
 from shakegpt.events import Evaluation, Event, Finished, Sample, Saved, Started, Step, perplexity
-from shakegpt.model.dropout import DeviceNoise
+from shakegpt.model.dropout import DeviceDropoutMasks
 from shakegpt.runs.run import Run, RunRecord
 from shakegpt.runs.store import Store
-from shakegpt.system.device import Placement
+from shakegpt.system.device import DevicePlan
 from shakegpt.training.schedule import learning_rate_at
 from shakegpt.training.trainer import Trainer
 from shakegpt.version import versions
 
-CPU = Placement(device=torch.device("cpu"), name="CPU", precision="fp32", reason="tests", threads=1)
+CPU = DevicePlan(device=torch.device("cpu"), name="CPU", precision="fp32", reason="tests", threads=1)
 BRIEF = {
     "steps": 4, "batch_size": 4, "warmup": 2, "eval_every": 2, "save_every": 3, "save_seconds": 0.0, "sample_length": 8,
 }  # fmt: skip
@@ -35,7 +35,7 @@ def make_trainer(private_surroundings: Path, demo: Corpus) -> MakeTrainer:
     """``make_trainer(steps=3, dropout=0.2)``: a trainer of nano on the demo text, in a run of its own."""
 
     def make(
-        *, corpus: Corpus = demo, placement: Placement = CPU, dropout: float | None = None, **changes: object
+        *, corpus: Corpus = demo, device_plan: DevicePlan = CPU, dropout: float | None = None, **changes: object
     ) -> Trainer:
         preset = PRESETS["nano"]
         config = preset.training_config(**(BRIEF | changes))
@@ -45,7 +45,7 @@ def make_trainer(private_surroundings: Path, demo: Corpus) -> MakeTrainer:
             created="2026-01-01T00:00:00+00:00", versions=versions(),
         )  # fmt: skip
         run = Store(private_surroundings).create(record)
-        return Trainer(run, config, corpus, model_config=model_config, placement=placement, preset="nano")
+        return Trainer(run, config, corpus, model_config=model_config, device_plan=device_plan, preset="nano")
 
     return make
 
@@ -201,8 +201,8 @@ def test_dropout_acts_in_training_and_not_in_evaluation(make_trainer: MakeTraine
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_mixed_precision_learns_as_fp32_does(make_trainer: MakeTrainer, precision: str) -> None:
     changes = {"steps": 12, "sample_length": 0, "eval_every": 12}
-    placement = Placement(**{**CPU.__dict__, "precision": precision})
-    mixed = losses(list(make_trainer(placement=placement, **changes)))
+    device_plan = DevicePlan(**{**CPU.__dict__, "precision": precision})
+    mixed = losses(list(make_trainer(device_plan=device_plan, **changes)))
     plain = losses(list(make_trainer(**changes)))
     assert mixed == pytest.approx(plain, rel=0.02)
     assert mixed != plain
@@ -211,7 +211,7 @@ def test_mixed_precision_learns_as_fp32_does(make_trainer: MakeTrainer, precisio
 def test_threads_share_a_batch_and_change_the_curve_within_rounding_only(make_trainer: MakeTrainer) -> None:
     one = losses(list(make_trainer(batch_size=6, sample_length=0)))
     two = losses(
-        list(make_trainer(batch_size=6, sample_length=0, placement=Placement(**{**CPU.__dict__, "threads": 2})))
+        list(make_trainer(batch_size=6, sample_length=0, device_plan=DevicePlan(**{**CPU.__dict__, "threads": 2})))
     )
     assert two == pytest.approx(one, rel=1e-4)
 
@@ -232,9 +232,9 @@ def test_a_step_that_is_not_shown_fetches_no_number(
 ) -> None:
     """What keeps a GPU busy, on a CPU with a GPU's noise."""
     monkeypatch.setattr(torch, "get_device_module", lambda device: torch)
-    monkeypatch.setattr("shakegpt.training.gradients.make_noise", DeviceNoise)
-    placement = Placement(**{**CPU.__dict__, "precision": precision})
-    trainer = make_trainer(placement=placement, dropout=0.1, accumulate=2)
+    monkeypatch.setattr("shakegpt.training.gradients.make_dropout_masks", DeviceDropoutMasks)
+    device_plan = DevicePlan(**{**CPU.__dict__, "precision": precision})
+    trainer = make_trainer(device_plan=device_plan, dropout=0.1, accumulate=2)
     for shown in (False, True):
         monkeypatch.setattr(trainer, "_shows", lambda step, shown=shown: shown)
         with Reads() as reads:
@@ -245,8 +245,8 @@ def test_a_step_that_is_not_shown_fetches_no_number(
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_a_gpu_is_not_waited_for(make_trainer: MakeTrainer, precision: str) -> None:
-    placement = Placement(**{**CPU.__dict__, "device": torch.device("cuda"), "precision": precision})
-    trainer = make_trainer(placement=placement, dropout=0.1)
+    device_plan = DevicePlan(**{**CPU.__dict__, "device": torch.device("cuda"), "precision": precision})
+    trainer = make_trainer(device_plan=device_plan, dropout=0.1)
     list(trainer._take_step())  # what torch does once only may wait
     torch.cuda.set_sync_debug_mode("error")
     try:
@@ -258,14 +258,14 @@ def test_a_gpu_is_not_waited_for(make_trainer: MakeTrainer, precision: str) -> N
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_a_gpu_trains_samples_and_evaluates(make_trainer: MakeTrainer, precision: str) -> None:
-    placement = Placement(
+    device_plan = DevicePlan(
         device=torch.device("cuda"),
         name="GPU",
         precision=precision,
         reason="tests",
         threads=1,  # type: ignore[arg-type]
     )
-    assert kinds(list(make_trainer(placement=placement, dropout=0.1)))[-1] == "finished"
+    assert kinds(list(make_trainer(device_plan=device_plan, dropout=0.1)))[-1] == "finished"
 
 
 # What it listens to
@@ -361,13 +361,13 @@ def test_the_live_model_is_a_copy_that_training_leaves_alone(make_trainer: MakeT
     events = iter(trainer)
     while not isinstance(next(events), Step):
         pass
-    speaker = trainer.speaker()
-    before = {name: weight.clone() for name, weight in speaker.model.state_dict().items()}
-    assert speaker.step == 1
-    assert "live" in speaker.name
+    language_model = trainer.language_model()
+    before = {name: weight.clone() for name, weight in language_model.model.state_dict().items()}
+    assert language_model.step == 1
+    assert "live" in language_model.name
     assert all(torch.equal(before[name], weight) for name, weight in trainer.model.state_dict().items())
     list(events)
-    assert all(torch.equal(before[name], weight) for name, weight in speaker.model.state_dict().items())
+    assert all(torch.equal(before[name], weight) for name, weight in language_model.model.state_dict().items())
     assert not all(torch.equal(before[name], weight) for name, weight in trainer.model.state_dict().items())
 
 

@@ -13,7 +13,7 @@ from shakegpt.runs.manifest import FileEntry, Manifest
 from shakegpt.runs.run import CheckpointInfo
 from shakegpt.runs.store import Store
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
-from shakegpt.tui.checkpoints.run_list import ShelvedCheckpoint, ShelvedRun
+from shakegpt.tui.checkpoints.run_list import ListedCheckpoint, ListedRun
 from shakegpt.tui.dialogs.quit import QuitScreen
 
 SMALL = (80, 24)
@@ -31,11 +31,11 @@ def shelved(
     steps: int,
     hours: float,
     losses: dict[int, float | None],
-) -> ShelvedRun:
+) -> ListedRun:
     """A run begun some hours ago, with a checkpoint for each loss."""
     known = [loss for loss in losses.values() if loss is not None]
     checkpoints = tuple(
-        ShelvedCheckpoint(
+        ListedCheckpoint(
             info=CheckpointInfo(
                 reference=f"{name}@{step}",
                 run=name,
@@ -55,7 +55,7 @@ def shelved(
         )
         for step, loss in losses.items()
     )
-    return ShelvedRun(
+    return ListedRun(
         name=name,
         status=status,
         preset=preset,
@@ -80,7 +80,7 @@ SHELF = [
 
 @pytest.fixture(autouse=True)
 def fixed_shelf(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_shelf", lambda store: SHELF)
+    monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_run_list", lambda store: SHELF)
     monkeypatch.setattr("shakegpt.tui.checkpoints.run_list.time", SimpleNamespace(time=lambda: NOW))
 
 
@@ -143,7 +143,7 @@ def test_what_keys_bring_up(snap_compare: Compare, home: Path, keys: list[str]) 
 
 
 def test_no_run_yet(snap_compare: Compare, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_shelf", lambda store: [])
+    monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_run_list", lambda store: [])
     assert snap_compare(runs_app(home), terminal_size=SMALL, run_before=after())
 
 

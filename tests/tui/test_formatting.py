@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from shakegpt.tui import formatting as figures
+from shakegpt.tui import formatting
 
 
 @pytest.mark.parametrize(
@@ -21,14 +21,14 @@ from shakegpt.tui import formatting as figures
     ],
 )
 def test_a_decimal_keeps_its_width_and_names_what_is_no_number(value: float | None, text: str) -> None:
-    assert figures.decimal(value) == text
+    assert formatting.decimal(value) == text
 
 
 @pytest.mark.parametrize(
     ("value", "text"), [(None, "–"), (0.0, "0"), (9.4e-4, "9.40e-4"), (3e-3, "3.00e-3"), (math.nan, "not a number")]
 )
 def test_a_learning_rate(value: float | None, text: str) -> None:
-    assert figures.scientific(value) == text
+    assert formatting.scientific(value) == text
 
 
 @pytest.mark.parametrize(
@@ -46,21 +46,21 @@ def test_a_learning_rate(value: float | None, text: str) -> None:
     ],
 )
 def test_a_duration_in_its_two_largest_units(seconds: float | None, text: str) -> None:
-    assert figures.duration(seconds) == text
+    assert formatting.duration(seconds) == text
 
 
 @pytest.mark.parametrize(
     ("octets", "text"), [(12, "12 B"), (4_096, "4 kB"), (612e6, "612 MB"), (3.1e9, "3.1 GB"), (128e9, "128 GB")]
 )
 def test_a_size(octets: float, text: str) -> None:
-    assert figures.size(octets) == text
+    assert formatting.size(octets) == text
 
 
 @pytest.mark.parametrize(("value", "text"), [(999, "999"), (54_464, "54.5 k"), (1_630_000, "1.63 M"), (2e9, "2 G")])
 def test_a_magnitude(value: float, text: str) -> None:
-    assert figures.magnitude(value) == text
+    assert formatting.magnitude(value) == text
 
 
 @pytest.mark.parametrize(("value", "text"), [(1250, "1,250"), (math.nan, "not a number"), (math.inf, "∞")])
 def test_a_count(value: float, text: str) -> None:
-    assert figures.count(value) == text
+    assert formatting.count(value) == text

@@ -11,8 +11,8 @@ from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from shakegpt.runs.snapshot import Snapshot
-from shakegpt.system.text import harmless
-from shakegpt.tui import formatting as figures
+from shakegpt.system.text import escape_control_characters
+from shakegpt.tui import formatting
 from shakegpt.tui.chart.cursor_line import CursorLine, Readout
 from shakegpt.tui.chart.curve_plot import COLOURS, CurvePlot
 from shakegpt.tui.chart.curves import AXES, SMOOTHINGS, Axis, Line, Smoothing, line_of, logarithm, smooth, thin
@@ -280,7 +280,7 @@ class ChartScreen(Screen[None]):
         alone = len(self.curves) == 1
         lines = []
         for number, curve in enumerate(self.curves):
-            name = harmless(curve.name, one_line=True)
+            name = escape_control_characters(curve.name, one_line=True)
             colour = str(number % COLOURS)
             raw = line_of(curve.snapshot.train, self.axis, self.quantity.of)
             smoothed = smooth(raw, self.smoothing if self.quantity.validated else "off")
@@ -300,7 +300,7 @@ class ChartScreen(Screen[None]):
         at = self._at()
         visible = low <= at <= high and any(drawn.line.xs for drawn in self._drawn)
         self.query_one(CursorLine).move(min(plot.column_of(at), plot.size.width - 2) if visible else None)
-        place = {"step": f"step {figures.count(at)}", "time": figures.duration(at), "tokens": _tokens(at)}
+        place = {"step": f"step {formatting.count(at)}", "time": formatting.duration(at), "tokens": _tokens(at)}
         values = [(f"▲ {place[self.axis]}", "")]
         for drawn in self._drawn:
             index = drawn.line.nearest(at)
@@ -311,7 +311,7 @@ class ChartScreen(Screen[None]):
         readout.show(values)
 
     def _title(self) -> None:
-        names = ", ".join(harmless(curve.name, one_line=True) for curve in self.curves)
+        names = ", ".join(escape_control_characters(curve.name, one_line=True) for curve in self.curves)
         scale = "logarithmic" if self.logarithmic else "linear"
         smoothing = f", smoothing {self.smoothing}" if self.quantity.validated else ""
         parts = (
@@ -327,4 +327,4 @@ def _next(choices: Sequence[Choice], now: Choice) -> Choice:
 
 
 def _tokens(number: float) -> str:
-    return f"{figures.magnitude(number)} tokens"
+    return f"{formatting.magnitude(number)} tokens"

@@ -4,10 +4,10 @@ from typing import ClassVar
 
 from rich.style import Style
 
-from shakegpt.tui.widgets.diff_widget import Frugal, Row
+from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
 
-class CursorLine(Frugal):
+class CursorLine(DiffWidget):
     """A caret under the plot that costs a few bytes to move, where a line through the plot would redraw all of it."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"cursor-line--caret"}
@@ -31,7 +31,7 @@ class CursorLine(Frugal):
         return [[(" " * self.column, self.rich_style), ("▲", self.get_component_rich_style("cursor-line--caret"))]]
 
 
-class Readout(Frugal):
+class Readout(DiffWidget):
     """The values under the cursor, each in its curve's colour: the legend of the chart as well."""
 
     DEFAULT_CSS = "Readout { height: auto; min-height: 1; max-height: 4; margin: 0 1; }"

@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual_plot import HiResMode, NumericAxisFormatter, PlotWidget
 from textual_plot.axis_formatter import AxisFormatter, DurationFormatter
 
-from shakegpt.tui import formatting as figures
+from shakegpt.tui import formatting
 from shakegpt.tui.chart.curves import Axis, Line
 
 COLOURS = 6
@@ -19,7 +19,7 @@ class CountFormatter(NumericAxisFormatter):
 
     def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
         """Return ``1,500`` for steps and ``25 M`` for many tokens."""
-        return [figures.count(tick) if abs(tick) < 100_000 else figures.magnitude(tick) for tick in ticks]
+        return [formatting.count(tick) if abs(tick) < 100_000 else formatting.magnitude(tick) for tick in ticks]
 
 
 class ValueFormatter(NumericAxisFormatter):

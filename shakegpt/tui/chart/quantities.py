@@ -6,7 +6,7 @@ from operator import attrgetter
 
 from shakegpt.events import perplexity
 from shakegpt.runs.snapshot import Point
-from shakegpt.tui import formatting as figures
+from shakegpt.tui import formatting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +23,12 @@ class Quantity:
     """Whether its first values dwarf all later ones."""
 
 
-LOSS = Quantity(key="loss", title="Loss", of=attrgetter("loss"), spell=figures.decimal, validated=True, plunges=True)
+LOSS = Quantity(key="loss", title="Loss", of=attrgetter("loss"), spell=formatting.decimal, validated=True, plunges=True)
 PERPLEXITY = Quantity(
     key="perplexity",
     title="Perplexity",
     of=lambda point: perplexity(point.loss),
-    spell=figures.decimal,
+    spell=formatting.decimal,
     validated=True,
     plunges=True,
 )
@@ -36,7 +36,7 @@ LEARNING_RATE = Quantity(
     key="learning-rate",
     title="Learning rate",
     of=attrgetter("learning_rate"),
-    spell=figures.scientific,
+    spell=formatting.scientific,
     validated=False,
     plunges=False,
 )

@@ -17,16 +17,16 @@ from shakegpt.errors import ShakegptError
 from shakegpt.runs.run import check_run_name
 from shakegpt.runs.snapshot import ENDED, Snapshot
 from shakegpt.runs.store import PRETRAINED
-from shakegpt.system.text import harmless
+from shakegpt.system.text import escape_control_characters
 from shakegpt.training.setup import TrainingRequest
-from shakegpt.tui import formatting as figures
+from shakegpt.tui import formatting
 from shakegpt.tui.checkpoints.run_list import (
     SORT_KEYS,
-    ShelvedRun,
+    ListedRun,
     SortKey,
     arranged,
     matching,
-    read_shelf,
+    read_run_list,
     remove_checkpoint,
 )
 from shakegpt.tui.checkpoints.run_table import Row, RunTable
@@ -82,7 +82,7 @@ class CheckpointScreen(Screen[None]):
     class Read(Message):
         """The store has been read; ``problem`` says why where it could not be."""
 
-        def __init__(self, shelf: list[ShelvedRun], problem: str = "") -> None:
+        def __init__(self, shelf: list[ListedRun], problem: str = "") -> None:
             self.shelf = shelf
             self.problem = problem
             super().__init__()
@@ -99,7 +99,7 @@ class CheckpointScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._shelf: list[ShelvedRun] | None = None
+        self._shelf: list[ListedRun] | None = None
         self._problem = ""
         self._sort: SortKey = "age"
         self._reverse = False
@@ -147,9 +147,9 @@ class CheckpointScreen(Screen[None]):
     @work(thread=True, exclusive=True, group="shelf", exit_on_error=False)
     def _read(self) -> None:
         try:
-            self.post_message(self.Read(read_shelf(self.app.store)))
+            self.post_message(self.Read(read_run_list(self.app.store)))
         except (ShakegptError, OSError) as error:
-            self.post_message(self.Read([], harmless(str(error))))
+            self.post_message(self.Read([], escape_control_characters(str(error))))
 
     def on_checkpoint_screen_read(self, message: Read) -> None:
         """Show what was read."""
@@ -183,7 +183,7 @@ class CheckpointScreen(Screen[None]):
         if self._problem:
             return f"{self._problem}\n\nctrl+r reads it again."
         if wanted and self._shelf:
-            return f"Nothing matches “{harmless(wanted, one_line=True)}”.\n\nEsc shows all."
+            return f"Nothing matches “{escape_control_characters(wanted, one_line=True)}”.\n\nEsc shows all."
         return "No run yet.\n\nPress 1, then n, to train the first one."
 
     # The row under the cursor
@@ -207,16 +207,16 @@ class CheckpointScreen(Screen[None]):
             details.update("")
             return
         run, info = row.run, row.checkpoint.info if row.checkpoint else None
-        facts = [f"{figures.magnitude(run.parameters)} weights", run.corpus]
+        facts = [f"{formatting.magnitude(run.parameters)} weights", run.corpus]
         facts += [run.preset] if run.preset else []
         facts += [f"seed {run.seed}"] if run.seed is not None else []
-        facts += [f"trained for {figures.duration(info.seconds)}"] if info else []
-        name = harmless(row.key, one_line=True)
+        facts += [f"trained for {formatting.duration(info.seconds)}"] if info else []
+        name = escape_control_characters(row.key, one_line=True)
         where = str(info.path) if info else run.path
         details.update(
             Content.styled(name, "bold $primary")
-            + Content.styled("  " + harmless(" · ".join(facts), one_line=True), "$foreground 70%")
-            + Content.styled(f"\n{harmless(where, one_line=True)}", "$foreground 50%")
+            + Content.styled("  " + escape_control_characters(" · ".join(facts), one_line=True), "$foreground 70%")
+            + Content.styled(f"\n{escape_control_characters(where, one_line=True)}", "$foreground 50%")
         )
 
     async def action_speak(self) -> None:
@@ -283,7 +283,7 @@ class CheckpointScreen(Screen[None]):
         try:
             curves = [NamedCurve(name, self.app.store.run(name).snapshot()) for name in names]
         except (ShakegptError, OSError) as error:
-            self.post_message(self.Done(harmless(str(error)), failed=True))
+            self.post_message(self.Done(escape_control_characters(str(error)), failed=True))
             return
         self.app.call_later(lambda: self.app.push_screen(ChartScreen(curves)))
 
@@ -309,10 +309,10 @@ class CheckpointScreen(Screen[None]):
         run, checkpoint = row.run, row.checkpoint
         if checkpoint is None:
             many = len(run.checkpoints)
-            what = f"the run {run.name} with its {many} checkpoint{'s' * (many != 1)} ({figures.size(run.bytes)})"
+            what = f"the run {run.name} with its {many} checkpoint{'s' * (many != 1)} ({formatting.size(run.bytes)})"
             do = partial(self._delete_run, run.name)
         else:
-            what = f"the checkpoint {checkpoint.reference} ({figures.size(checkpoint.info.bytes)})"
+            what = f"the checkpoint {checkpoint.reference} ({formatting.size(checkpoint.info.bytes)})"
             do = partial(self._delete_checkpoint, run.name, checkpoint.info.step)
         question = f"Delete {what}? It cannot be taken back."
 
@@ -328,7 +328,7 @@ class CheckpointScreen(Screen[None]):
     def _delete_checkpoint(self, name: str, step: int) -> None:
         remove_checkpoint(self.app.store.run(name), step)
 
-    def _may_change(self, run: ShelvedRun, done: str) -> bool:
+    def _may_change(self, run: ListedRun, done: str) -> bool:
         if run.name == PRETRAINED:
             self._say(f"The pretrained model ships with shakegpt and cannot be {done}.")
         elif run.status == "training":
@@ -342,7 +342,7 @@ class CheckpointScreen(Screen[None]):
         try:
             act()
         except (ShakegptError, OSError) as error:
-            self.post_message(self.Done(harmless(str(error)), failed=True))
+            self.post_message(self.Done(escape_control_characters(str(error)), failed=True))
         else:
             self.post_message(self.Done(said))
 
@@ -405,7 +405,7 @@ class CheckpointScreen(Screen[None]):
         self.query_one(RunTable).focus()
 
     def _say(self, sentence: str) -> None:
-        self.notify(harmless(sentence, one_line=True), markup=False)
+        self.notify(escape_control_characters(sentence, one_line=True), markup=False)
 
 
 def _check_name(name: str) -> str | None:

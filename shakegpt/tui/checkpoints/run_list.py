@@ -19,7 +19,7 @@ _LARGEST_FIRST = frozenset({"age", "step", "size"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShelvedCheckpoint:
+class ListedCheckpoint:
     """One checkpoint's row."""
 
     info: CheckpointInfo
@@ -33,7 +33,7 @@ class ShelvedCheckpoint:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShelvedRun:
+class ListedRun:
     """One run's row and those of its checkpoints; the model that ships with shakegpt stands as a run of its own."""
 
     name: str
@@ -46,7 +46,7 @@ class ShelvedRun:
     created: float
     """Seconds since 1970."""
     bytes: int
-    checkpoints: tuple[ShelvedCheckpoint, ...]
+    checkpoints: tuple[ListedCheckpoint, ...]
     path: str
 
     @property
@@ -61,17 +61,17 @@ class ShelvedRun:
         return min(losses, default=None)
 
     @property
-    def best(self) -> ShelvedCheckpoint | None:
+    def best(self) -> ListedCheckpoint | None:
         """Its best checkpoint."""
         return next((checkpoint for checkpoint in self.checkpoints if checkpoint.best), None)
 
     @property
-    def last(self) -> ShelvedCheckpoint | None:
+    def last(self) -> ListedCheckpoint | None:
         """Its last checkpoint."""
         return self.checkpoints[-1] if self.checkpoints else None
 
 
-def read_shelf(store: Store) -> list[ShelvedRun]:
+def read_run_list(store: Store) -> list[ListedRun]:
     """Read every run of the store, newest first, and what ships beside it; a damaged run is passed over.
 
     Raises:
@@ -86,10 +86,10 @@ def read_shelf(store: Store) -> list[ShelvedRun]:
     return shelf + _shipped(store)
 
 
-def _shelve(run: Run) -> ShelvedRun:
+def _shelve(run: Run) -> ListedRun:
     record, infos = run.record, run.checkpoints()
     best = best_of(infos)
-    return ShelvedRun(
+    return ListedRun(
         name=run.name,
         status=run.status(),
         preset=record.preset,
@@ -99,18 +99,18 @@ def _shelve(run: Run) -> ShelvedRun:
         seed=record.training.seed,
         created=_seconds_since_1970(record.created),
         bytes=run.bytes(),
-        checkpoints=tuple(ShelvedCheckpoint(info=info, best=info is best, last=info is infos[-1]) for info in infos),
+        checkpoints=tuple(ListedCheckpoint(info=info, best=info is best, last=info is infos[-1]) for info in infos),
         path=str(run.path),
     )
 
 
-def _shipped(store: Store) -> list[ShelvedRun]:
+def _shipped(store: Store) -> list[ListedRun]:
     try:
         info = store.find(PRETRAINED)
     except ShakegptError:
         return []
     return [
-        ShelvedRun(
+        ListedRun(
             name=PRETRAINED,
             status="shipped",
             preset="",
@@ -120,7 +120,7 @@ def _shipped(store: Store) -> list[ShelvedRun]:
             seed=None,
             created=info.created,
             bytes=info.bytes,
-            checkpoints=(ShelvedCheckpoint(info=info, best=True, last=True),),
+            checkpoints=(ListedCheckpoint(info=info, best=True, last=True),),
             path=str(info.path),
         )
     ]
@@ -144,7 +144,7 @@ def _seconds_since_1970(moment: str) -> float:
     return parsed.timestamp() if parsed.tzinfo else float(calendar.timegm(parsed.timetuple()))
 
 
-def matching(shelf: Iterable[ShelvedRun], words: str) -> list[ShelvedRun]:
+def matching(shelf: Iterable[ListedRun], words: str) -> list[ListedRun]:
     """Return the runs in whose name, status, corpus or preset every one of ``words`` occurs."""
     wanted = words.casefold().split()
     return [
@@ -154,7 +154,7 @@ def matching(shelf: Iterable[ShelvedRun], words: str) -> list[ShelvedRun]:
     ]
 
 
-def arranged(shelf: Iterable[ShelvedRun], key: SortKey, *, reverse: bool = False) -> list[ShelvedRun]:
+def arranged(shelf: Iterable[ListedRun], key: SortKey, *, reverse: bool = False) -> list[ListedRun]:
     """Return the runs in order; those without a loss come last in either direction, and what ships after them."""
     first_to_last = sorted(shelf, key=lambda run: run.name)  # equals stay in the order of their names
     backwards = (key in _LARGEST_FIRST) != reverse
@@ -162,7 +162,7 @@ def arranged(shelf: Iterable[ShelvedRun], key: SortKey, *, reverse: bool = False
     return sorted(in_order, key=lambda run: (run.status == "shipped", key == "loss" and run.best_loss is None))
 
 
-def _value(run: ShelvedRun, key: SortKey) -> tuple[float, str]:
+def _value(run: ListedRun, key: SortKey) -> tuple[float, str]:
     match key:
         case "age":
             return (run.created, "")

@@ -13,9 +13,9 @@ from textual.message import Message
 from textual.widgets import DataTable
 
 from shakegpt.events import perplexity
-from shakegpt.system.text import harmless
-from shakegpt.tui import formatting as figures
-from shakegpt.tui.checkpoints.run_list import ShelvedCheckpoint, ShelvedRun, SortKey, age
+from shakegpt.system.text import escape_control_characters
+from shakegpt.tui import formatting
+from shakegpt.tui.checkpoints.run_list import ListedCheckpoint, ListedRun, SortKey, age
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ _SCROLLBAR = 1
 class Row:
     """What stands behind a row: a run, or one of its checkpoints."""
 
-    run: ShelvedRun
-    checkpoint: ShelvedCheckpoint | None = None
+    run: ListedRun
+    checkpoint: ListedCheckpoint | None = None
 
     @property
     def key(self) -> str:
@@ -61,7 +61,7 @@ class Row:
         return self.checkpoint.reference if self.checkpoint else self.run.name
 
     @property
-    def chosen(self) -> ShelvedCheckpoint | None:
+    def chosen(self) -> ListedCheckpoint | None:
         """The checkpoint that is meant: this one, or the run's best."""
         return self.checkpoint or self.run.best
 
@@ -198,7 +198,7 @@ class RunTable(DataTable[Text]):
             return self._run_cells(row.run, marked=marked, speaking=in_use == row.run.name)
         return self._checkpoint_cells(row.run, row.checkpoint, speaking=in_use == row.checkpoint.reference)
 
-    def _run_cells(self, run: ShelvedRun, *, marked: bool, speaking: bool) -> dict[str, Text]:
+    def _run_cells(self, run: ListedRun, *, marked: bool, speaking: bool) -> dict[str, Text]:
         faint = self._style("faint")
         state = {"training": "training", "finished": "good", "failed": "failed", "killed": "failed"}.get(run.status)
         sign = "▶" if speaking else "●" if marked else " "
@@ -207,16 +207,16 @@ class RunTable(DataTable[Text]):
             "name": name,
             "state": Text(run.status, style=self._style(state) if state else faint),
             "step": Text(f"{run.step}/{run.steps}" if run.step != run.steps else f"{run.steps}"),
-            "loss": Text(figures.decimal(run.best_loss)),
+            "loss": Text(formatting.decimal(run.best_loss)),
             "perplexity": Text(_perplexity(run.best_loss)),
             "corpus": Text(_plain(run.corpus), style=faint),
             "preset": Text(_plain(run.preset), style=faint),
-            "parameters": Text(figures.magnitude(run.parameters), style=faint),
+            "parameters": Text(formatting.magnitude(run.parameters), style=faint),
             "age": Text(age(run.created), style=faint),
-            "size": Text(figures.size(run.bytes), style=faint),
+            "size": Text(formatting.size(run.bytes), style=faint),
         }
 
-    def _checkpoint_cells(self, run: ShelvedRun, checkpoint: ShelvedCheckpoint, *, speaking: bool) -> dict[str, Text]:
+    def _checkpoint_cells(self, run: ListedRun, checkpoint: ListedCheckpoint, *, speaking: bool) -> dict[str, Text]:
         faint = self._style("faint")
         info = checkpoint.info
         branch = "└" if run.checkpoints[-1] is checkpoint else "├"
@@ -227,13 +227,13 @@ class RunTable(DataTable[Text]):
             ),
             "state": Text(marks, style=self._style("good") if checkpoint.best else faint),
             "step": Text(f"{info.step}"),
-            "loss": Text(figures.decimal(info.val_loss)),
+            "loss": Text(formatting.decimal(info.val_loss)),
             "perplexity": Text(_perplexity(info.val_loss)),
             "corpus": Text(""),
             "preset": Text(""),
             "parameters": Text(""),
             "age": Text(age(info.created), style=faint),
-            "size": Text(figures.size(info.bytes), style=faint),
+            "size": Text(formatting.size(info.bytes), style=faint),
         }
 
     def _style(self, name: str) -> Style:
@@ -250,11 +250,11 @@ def _heading(column: _Column, sort: SortKey, *, reverse: bool) -> Text:
 
 
 def _perplexity(loss: float | None) -> str:
-    return figures.decimal(perplexity(loss) if loss is not None else None)
+    return formatting.decimal(perplexity(loss) if loss is not None else None)
 
 
 def _plain(text: str) -> str:
-    return harmless(text, one_line=True)
+    return escape_control_characters(text, one_line=True)
 
 
 def _cut(text: Text, width: int, *, right: bool) -> Text:

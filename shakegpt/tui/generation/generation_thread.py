@@ -220,7 +220,7 @@ class Voice(threading.Thread):
     # -- the thread
 
     def run(self) -> None:
-        """Open the stream and follow orders; a mishap becomes news."""
+        """Open the stream and follow orders; a fail becomes news."""
         try:
             model = self._open_stream(lambda: replace(self._settings(), length=_ENDLESS, stop=()))
             with self._orders:

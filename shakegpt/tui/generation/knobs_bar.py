@@ -4,12 +4,12 @@ from typing import ClassVar
 
 from shakegpt.config import SamplingConfig
 from shakegpt.tui.generation.knobs import KNOBS, Knob, voice_of
-from shakegpt.tui.widgets.diff_widget import Frugal, Row
+from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
 _ROOMY = 76
 
 
-class KnobsBar(Frugal):
+class KnobsBar(DiffWidget):
     """Shows the settings that the next character will be drawn with; the letter that turns a knob stands out."""
 
     DEFAULT_CSS: ClassVar[str] = """

@@ -11,7 +11,7 @@ from shakegpt.tui.generation.generation_thread import Opened
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from shakegpt.generation.stream import Speaker
+    from shakegpt.model.language_model import LanguageModel
     from shakegpt.runs.store import Store
 
 LIVE = "live"
@@ -45,11 +45,11 @@ class EngineVoices:
     """
 
     def __init__(
-        self, store: Callable[[], "Store"], copy_model: "Callable[[], Future[Speaker] | None]" = lambda: None
+        self, store: Callable[[], "Store"], copy_model: "Callable[[], Future[LanguageModel] | None]" = lambda: None
     ) -> None:
         self._store = store
         self._copy_model = copy_model
-        self._loaded: dict[str, Speaker] = {}
+        self._loaded: dict[str, LanguageModel] = {}
 
     def open(self, reference: str, prompt: str, settings: Callable[[], SamplingConfig]) -> Opened:
         """Load a model and let it read the prompt. Raises ``ShakegptError``."""
@@ -78,7 +78,7 @@ class EngineVoices:
                     continue
         return list(dict.fromkeys(names))
 
-    def _live(self) -> "Speaker":
+    def _live(self) -> "LanguageModel":
         copy = self._copy_model()
         if copy is None:
             raise UsageError("Nothing is in training, so there are no live weights; choose a checkpoint with o.")
@@ -92,7 +92,7 @@ class EngineVoices:
                 "Training ended before it handed over its weights; choose its checkpoint with o."
             ) from None
 
-    def _checkpoint(self, reference: str) -> "Speaker":
+    def _checkpoint(self, reference: str) -> "LanguageModel":
         store = self._store()
         reference = reference or store.default_reference()
         # "best" and "last" move while a run trains: what is loaded once is the checkpoint that they name now.
@@ -100,5 +100,5 @@ class EngineVoices:
         if exact not in self._loaded:
             while len(self._loaded) >= _LOADED_AT_MOST:
                 self._loaded.pop(next(iter(self._loaded)))
-            self._loaded[exact] = store.speaker(exact)
+            self._loaded[exact] = store.language_model(exact)
         return self._loaded[exact]

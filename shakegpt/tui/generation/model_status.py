@@ -2,11 +2,11 @@
 
 from typing import ClassVar
 
-from shakegpt.system.text import harmless
+from shakegpt.system.text import escape_control_characters
 from shakegpt.tui.formatting import count, decimal
 from shakegpt.tui.generation.generation_pane import Passage
 from shakegpt.tui.generation.model_loader import LIVE
-from shakegpt.tui.widgets.diff_widget import Frugal, Row
+from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
 _PARTS = ("model", "detail", "mode", "busy", "quiet", "failed")
 _STATES = {
@@ -18,7 +18,7 @@ _STATES = {
 }
 
 
-class VoiceStatus(Frugal):
+class VoiceStatus(DiffWidget):
     """Says which model speaks, in which mode, whether it is speaking, and how fast."""
 
     DEFAULT_CSS: ClassVar[str] = """
@@ -69,11 +69,11 @@ def _model(passage: Passage) -> list[tuple[str, str]]:
     model = passage.model
     if model is None:
         name = "the weights in training" if passage.reference == LIVE else passage.reference or "…"
-        return [(harmless(name, one_line=True), "model")]
+        return [(escape_control_characters(name, one_line=True), "model")]
     detail = f"  step {count(model.step)}" if model.step else ""
     if model.val_loss is not None:
         detail += f"  loss {decimal(model.val_loss)}"
-    return [(harmless(model.model, one_line=True), "model"), (detail, "detail")]
+    return [(escape_control_characters(model.model, one_line=True), "model"), (detail, "detail")]
 
 
 def _voice(passage: Passage) -> list[tuple[str, str]]:

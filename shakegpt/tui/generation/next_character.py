@@ -6,9 +6,9 @@ from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from shakegpt.system.text import harmless
+from shakegpt.system.text import escape_control_characters
 from shakegpt.tui.generation.generation_thread import Choice, Outlook
-from shakegpt.tui.widgets.diff_widget import Frugal, Row
+from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
 _NAMES = {" ": "space", "\n": "newline", "\t": "tab"}
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -17,7 +17,7 @@ _PARTS = ("title", "label", "bar", "cut", "drawn", "chosen", "hint")
 
 def character_name(character: str) -> str:
     """Return a character as the panel names it: blank ones by word."""
-    return _NAMES.get(character) or harmless(character, one_line=True)
+    return _NAMES.get(character) or escape_control_characters(character, one_line=True)
 
 
 def bar(share: float, width: int) -> str:
@@ -27,7 +27,7 @@ def bar(share: float, width: int) -> str:
     return ("█" * whole + (_EIGHTHS[rest] if rest else "")).ljust(width)
 
 
-class NextCharacter(Frugal, can_focus=True):
+class NextCharacter(DiffWidget, can_focus=True):
     """Bars for the likeliest characters, those that were cut shown as cut; one can be picked by hand while it rests."""
 
     DEFAULT_CSS: ClassVar[str] = """

@@ -16,7 +16,7 @@ from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 
-from shakegpt.system.text import harmless
+from shakegpt.system.text import escape_control_characters
 from shakegpt.tui.generation.line_wrapping import Flow
 
 MEASURE = 96
@@ -164,7 +164,7 @@ class Transcript(ScrollView, can_focus=True):
         before = self._flow.cells(self._flow.lines - 1)
         shown: list[str] = []
         for character, tone, level in characters:
-            spelled = "    " if character == "\t" else harmless(character)
+            spelled = "    " if character == "\t" else escape_control_characters(character)
             shown.append(spelled)
             self._tones.extend([tone] * len(spelled))
             self._shades.extend([level] * len(spelled))

@@ -10,16 +10,16 @@ from textual.message import Message
 
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.tui.chart.quantities import Quantity
-from shakegpt.tui.training.metric_value import Headline
-from shakegpt.tui.widgets.downsampling import Buckets
-from shakegpt.tui.widgets.sparkline import Trend
+from shakegpt.tui.training.metric_value import MetricValue
+from shakegpt.tui.widgets.downsampling import Downsampler
+from shakegpt.tui.widgets.sparkline import Sparkline
 
 
-class Panel(Vertical, can_focus=True):
+class MetricPanel(Vertical, can_focus=True):
     """The value of a quantity above its trend; Enter asks for the full chart."""
 
     DEFAULT_CSS = """
-    Panel {
+    MetricPanel {
         width: 1fr;
         border: round $border-blurred;
         border-title-color: $foreground 80%;
@@ -44,19 +44,19 @@ class Panel(Vertical, can_focus=True):
         super().__init__(id=quantity.key)
         self.quantity = quantity
         self.border_title = quantity.title
-        self._buckets = Buckets(quantity.of, 0)
+        self._buckets = Downsampler(quantity.of, 0)
 
     def compose(self) -> ComposeResult:
         """Put the value above the trend."""
-        yield Headline()
-        yield Trend(plunges=self.quantity.plunges)
+        yield MetricValue()
+        yield Sparkline(plunges=self.quantity.plunges)
 
     def show(self, snapshot: Snapshot) -> None:
         """Show where the quantity stands in a run, and how it came there."""
         self.show_value(snapshot)
-        quantity, trend = self.quantity, self.query_one(Trend)
+        quantity, trend = self.quantity, self.query_one(Sparkline)
         if trend.size.width != self._buckets.columns:
-            self._buckets = Buckets(quantity.of, trend.size.width)
+            self._buckets = Downsampler(quantity.of, trend.size.width)
         self._buckets.follow(snapshot.train, snapshot.steps)
         marks = self._validation_marks(snapshot) if quantity.validated else {}
         trend.show(self._buckets.means, marks)
@@ -66,7 +66,7 @@ class Panel(Vertical, can_focus=True):
         quantity = self.quantity
         now = quantity.spell(quantity.of(snapshot.train[-1]) if len(snapshot.train) else None)
         validated = quantity.validated and len(snapshot.validation) > 0
-        self.query_one(Headline).show(now, quantity.spell(quantity.of(snapshot.validation[-1])) if validated else "")
+        self.query_one(MetricValue).show(now, quantity.spell(quantity.of(snapshot.validation[-1])) if validated else "")
 
     def action_zoom(self) -> None:
         """Ask for the full chart."""
@@ -74,7 +74,7 @@ class Panel(Vertical, can_focus=True):
 
     def on_resize(self) -> None:
         """Have as many buckets as the trend has columns now."""
-        self._buckets = Buckets(self.quantity.of, 0)
+        self._buckets = Downsampler(self.quantity.of, 0)
 
     def _validation_marks(self, snapshot: Snapshot) -> dict[int, float]:
         """Return the newest finite evaluation of each column."""

@@ -2,16 +2,16 @@
 
 from typing import ClassVar
 
-from shakegpt.tui.widgets.diff_widget import Frugal, Row
+from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 from shakegpt.tui.widgets.sparkline import MARK
 
 
-class Headline(Frugal):
+class MetricValue(DiffWidget):
     """The value in training, and at the right the newest one of the validation split."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"headline--value", "headline--validation"}
     DEFAULT_CSS = """
-    Headline {
+    MetricValue {
         height: 1;
         & > .headline--value { color: $foreground; text-style: bold; }
         & > .headline--validation { color: $secondary; }

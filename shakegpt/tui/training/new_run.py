@@ -16,9 +16,9 @@ from textual.worker import get_current_worker
 from shakegpt.config import PRESETS
 from shakegpt.data.catalog import DEMO, TINY_SHAKESPEARE, find_corpus
 from shakegpt.errors import CorpusError, ShakegptError
-from shakegpt.system.text import harmless
+from shakegpt.system.text import escape_control_characters
 from shakegpt.training.setup import TrainingRequest
-from shakegpt.tui import formatting as figures
+from shakegpt.tui import formatting
 from shakegpt.tui.dialogs.pick_file import PickFileScreen
 from shakegpt.tui.training.run_form import CHOICES, FILE, NUMBERS, preset_value, problem, request_of, usable
 from shakegpt.tui.widgets.form_field import FormField
@@ -152,7 +152,7 @@ class NewRunScreen(ModalScreen[TrainingRequest | None]):
     @on(Input.Changed)
     @on(Select.Changed)
     def _look_over(self) -> None:
-        """Hold every field against what it may be: another preset may have other limits."""
+        """RunLock every field against what it may be: another preset may have other limits."""
         typed = self._typed = {str(field.name): field.value for field in self.query(FormField)}
         self._hint()
         for field in self.query(FormField):
@@ -217,12 +217,12 @@ class NewRunScreen(ModalScreen[TrainingRequest | None]):
     def _complain(self, sentence: str) -> None:
         wrong = self.query_one("#wrong", Static)
         wrong.set_class(bool(sentence), "-shown")
-        wrong.update(harmless(sentence, one_line=True))
+        wrong.update(escape_control_characters(sentence, one_line=True))
 
     def _hint(self) -> None:
         typed = self.typed
         model = PRESETS[typed["preset"]].model_config(_TYPICAL_CHARACTERS)
-        weights = figures.magnitude(model.parameters)
+        weights = formatting.magnitude(model.parameters)
         self._field("preset").hint(f"{model.n_layer} blocks × {model.d_model}, {weights} weights")
         self._field("corpus").hint(_CORPUS_HINTS[typed["corpus"]])
         file = self._field("file")
@@ -230,7 +230,7 @@ class NewRunScreen(ModalScreen[TrainingRequest | None]):
         file.disabled = typed["corpus"] != FILE
         for name in NUMBERS:
             value = preset_value(typed["preset"], name)
-            spelled = f"{value:g}" if isinstance(value, float) else figures.count(value)
+            spelled = f"{value:g}" if isinstance(value, float) else formatting.count(value)
             self._field(name).hint(f"{spelled if name != 'seed' else value} if left empty")
 
     def _field(self, name: str) -> FormField:

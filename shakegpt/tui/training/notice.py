@@ -6,8 +6,8 @@ from textual.content import Content
 from textual.widgets import Static
 
 from shakegpt.runs.snapshot import Snapshot
-from shakegpt.system.text import harmless
-from shakegpt.tui import formatting as figures
+from shakegpt.system.text import escape_control_characters
+from shakegpt.tui import formatting
 
 Tone = Literal["note", "warning", "error", "success"]
 
@@ -54,7 +54,7 @@ class Notice(Static):
             self.set_class(said is not None and said[0] == tone, f"-{tone}")
         if said is not None:
             _, sentence, way_on = said
-            self.update(Content.assemble(harmless(sentence, one_line=True), "  ", (way_on, "bold")))
+            self.update(Content.assemble(escape_control_characters(sentence, one_line=True), "  ", (way_on, "bold")))
 
 
 def notice_of(snapshot: Snapshot) -> tuple[Tone, str, str] | None:
@@ -64,11 +64,11 @@ def notice_of(snapshot: Snapshot) -> tuple[Tone, str, str] | None:
         return "error", snapshot.message or "Training ended for a reason it could not tell.", ways
     if snapshot.state == "finished" and snapshot.finished:
         best = snapshot.finished.best_val_loss
-        figure = f", best validation loss {figures.decimal(best)}" if best is not None else ""
-        sentence = f"Finished in {figures.duration(snapshot.finished.seconds)}{figure}."
+        figure = f", best validation loss {formatting.decimal(best)}" if best is not None else ""
+        sentence = f"Finished in {formatting.duration(snapshot.finished.seconds)}{figure}."
         return "success", sentence, "g hears it, n starts another"
     if snapshot.state == "stopped":
-        return "note", f"Stopped and saved at step {figures.count(snapshot.at)}.", "r goes on, g hears it"
+        return "note", f"Stopped and saved at step {formatting.count(snapshot.at)}.", "r goes on, g hears it"
     if snapshot.warning is not None:
         return "warning", snapshot.warning.message, _WAYS_ON.get(snapshot.warning.kind, "")
     if snapshot.state == "loading":

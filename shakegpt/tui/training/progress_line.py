@@ -6,13 +6,13 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 
 from shakegpt.runs.snapshot import ENDED, Snapshot
-from shakegpt.tui import formatting as figures
-from shakegpt.tui.widgets.diff_widget import Frugal, Row
+from shakegpt.tui import formatting
+from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
 _DONE, _TO_DO = "━", "·"
 
 
-class ProgressBar(Frugal):
+class ProgressBar(DiffWidget):
     """The share of the steps that are done, drawn as a line."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"progress-bar--done", "progress-bar--to-do"}
@@ -37,7 +37,7 @@ class ProgressBar(Frugal):
         ]
 
 
-class ProgressFigures(Frugal):
+class ProgressFigures(DiffWidget):
     """The step of the steps, the share, and the time left."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"progress-figures--step", "progress-figures--note"}
@@ -75,8 +75,8 @@ class ProgressLine(Horizontal):
         """Show how far a run has come."""
         bar, figures_ = self.query_one(ProgressBar), self.query_one(ProgressFigures)
         bar.share = min(1.0, snapshot.at / snapshot.steps) if snapshot.steps else 0.0
-        steps = figures.count(snapshot.steps)
-        figures_.step = f"{figures.count(snapshot.at):>{len(steps)}} / {steps}" if snapshot.steps else ""
+        steps = formatting.count(snapshot.steps)
+        figures_.step = f"{formatting.count(snapshot.at):>{len(steps)}} / {steps}" if snapshot.steps else ""
         figures_.note = f"{int(100 * bar.share):>4} %{_time(snapshot):>15}" if snapshot.steps else ""
         figures_.styles.width = len(figures_.step) + len(figures_.note)
         bar.redraw()
@@ -85,5 +85,5 @@ class ProgressLine(Horizontal):
 
 def _time(snapshot: Snapshot) -> str:
     if snapshot.state in ENDED:
-        return f"{figures.duration(snapshot.step.seconds)} in all" if snapshot.step else ""
-    return f"{figures.duration(snapshot.seconds_left)} left"
+        return f"{formatting.duration(snapshot.step.seconds)} in all" if snapshot.step else ""
+    return f"{formatting.duration(snapshot.seconds_left)} left"

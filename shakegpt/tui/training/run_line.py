@@ -6,12 +6,12 @@ from rich.cells import cell_len
 
 from shakegpt.events import Started
 from shakegpt.runs.snapshot import Snapshot
-from shakegpt.system.text import harmless
-from shakegpt.tui import formatting as figures
-from shakegpt.tui.widgets.diff_widget import Frugal, Row
+from shakegpt.system.text import escape_control_characters
+from shakegpt.tui import formatting
+from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
 
-class RunLine(Frugal):
+class RunLine(DiffWidget):
     """A badge with the state, the run's name, and what it trains on what."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -64,7 +64,7 @@ class RunLine(Frugal):
         started = self._snapshot.started
         if started is None:
             return [row]
-        name, device = harmless(started.run, one_line=True), f"{started.device} {started.precision}"
+        name, device = escape_control_characters(started.run, one_line=True), f"{started.device} {started.precision}"
         used = cell_len(badge) + 2 + cell_len(name)
         detail = _fitting(_details(started), width - used - len(device) - 4)
         gap = " " * max(2, width - used - cell_len(detail) - len(device))
@@ -73,8 +73,8 @@ class RunLine(Frugal):
 
 
 def _details(started: Started) -> list[str]:
-    corpus = harmless(started.corpus, one_line=True)
-    return [f"  {corpus}", f"  {started.preset}", f"  {figures.magnitude(started.parameters)} weights"]
+    corpus = escape_control_characters(started.corpus, one_line=True)
+    return [f"  {corpus}", f"  {started.preset}", f"  {formatting.magnitude(started.parameters)} weights"]
 
 
 def _fitting(parts: list[str], room: int) -> str:

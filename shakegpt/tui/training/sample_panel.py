@@ -8,15 +8,15 @@ from textual.content import Content
 
 from shakegpt.events import Sample
 from shakegpt.runs.snapshot import Snapshot
-from shakegpt.system.text import harmless
-from shakegpt.tui import formatting as figures
-from shakegpt.tui.widgets.diff_widget import Frugal, Row
+from shakegpt.system.text import escape_control_characters
+from shakegpt.tui import formatting
+from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
 _SPEAKER = re.compile(r"[A-Z][A-Za-z' -]{0,40}:")
 _TAB = 4
 
 
-class SamplePanel(Frugal, can_focus=True):
+class SamplePanel(DiffWidget, can_focus=True):
     """One sample of a run. It shows the newest as they come, until the user steps back to an older one."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"samples--note", "samples--name", "samples--text"}
@@ -57,8 +57,8 @@ class SamplePanel(Frugal, can_focus=True):
             return "at each evaluation, a few lines from the model"
         step = self._samples[self.index].step
         loss = self._losses.get(step)
-        validation = "" if loss is None else f" · validation {figures.decimal(loss)}"
-        return f"{self.index + 1} of {len(self._samples)} · step {figures.count(step)}{validation}"
+        validation = "" if loss is None else f" · validation {formatting.decimal(loss)}"
+        return f"{self.index + 1} of {len(self._samples)} · step {formatting.count(step)}{validation}"
 
     def show(self, snapshot: Snapshot) -> None:
         """Take in a run's samples."""
@@ -103,8 +103,8 @@ class SamplePanel(Frugal, can_focus=True):
         sample = self._samples[self.index]
         name, text = self.get_component_rich_style("samples--name"), self.get_component_rich_style("samples--text")
         rows: list[Row] = []
-        # What a model writes is data: made harmless, and never read as markup.
-        for line in harmless(sample.prompt + sample.text).strip("\n").expandtabs(_TAB).split("\n"):
+        # What a model writes is data: control characters escaped, and never read as markup.
+        for line in escape_control_characters(sample.prompt + sample.text).strip("\n").expandtabs(_TAB).split("\n"):
             style = name if _SPEAKER.fullmatch(line) else text
             rows += [[(piece.plain, style)] for piece in Content(line).wrap(max(1, width)) or [Content("")]]
         return rows

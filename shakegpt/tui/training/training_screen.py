@@ -13,15 +13,15 @@ from textual.widgets import Footer
 
 from shakegpt.errors import ShakegptError
 from shakegpt.runs.snapshot import ENDED, Snapshot, State
-from shakegpt.system.text import harmless
+from shakegpt.system.text import escape_control_characters
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.chart.quantities import LOSS, QUANTITIES, Quantity
 from shakegpt.tui.messages import TrainingChanged
 from shakegpt.tui.training.memory import GpuUsage, gpu_in_use, process_memory
-from shakegpt.tui.training.metric_panel import Panel
+from shakegpt.tui.training.metric_panel import MetricPanel
 from shakegpt.tui.training.notice import Notice, Tone, notice_of
 from shakegpt.tui.training.progress_line import ProgressLine
-from shakegpt.tui.training.run_details import Facts
+from shakegpt.tui.training.run_details import RunDetails
 from shakegpt.tui.training.run_line import RunLine
 from shakegpt.tui.training.sample_panel import SamplePanel
 from shakegpt.tui.training.welcome import Welcome
@@ -68,13 +68,13 @@ class TrainingScreen(Screen[None]):
         &.-short #lower, &.-medium #lower { height: 3fr; }
         ProgressLine { margin: 0 1; }
         &.-tall ProgressLine { margin: 0 1 1 1; }
-        &.-narrow Facts { width: 30; }
-        &.-very-wide Facts { width: 44; }
+        &.-narrow RunDetails { width: 30; }
+        &.-very-wide RunDetails { width: 44; }
     }
     """
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("p,space", "pause", "Pause", id="training.pause", key_display="p", tooltip="Hold after this step"),
+        Binding("p,space", "pause", "Pause", id="training.pause", key_display="p", tooltip="RunLock after this step"),
         Binding("p,space", "resume", "Resume", id="training.resume", key_display="p", tooltip="Go on training"),
         Binding("s", "save", "Save", id="training.save", tooltip="Write a checkpoint now"),
         Binding("x", "stop", "Stop", id="training.stop", tooltip="Save and end the run"),
@@ -121,9 +121,9 @@ class TrainingScreen(Screen[None]):
             yield Notice()
             with Horizontal(id="panels"):
                 for quantity in QUANTITIES:
-                    yield Panel(quantity)
+                    yield MetricPanel(quantity)
             with Horizontal(id="lower"):
-                yield Facts()
+                yield RunDetails()
                 yield SamplePanel()
         yield Footer()
 
@@ -194,7 +194,7 @@ class TrainingScreen(Screen[None]):
         return offered.get(action, True)
 
     def action_pause(self) -> None:
-        """Hold after the step at hand."""
+        """RunLock after the step at hand."""
         if training := self._app.training:
             self._command(training.pause, "pausing")
 
@@ -242,7 +242,7 @@ class TrainingScreen(Screen[None]):
     def action_zoom(self) -> None:
         """Open the chart of the panel that has the focus, or of the loss."""
         panel = self.focused
-        self._open_chart(panel.quantity if isinstance(panel, Panel) else LOSS)
+        self._open_chart(panel.quantity if isinstance(panel, MetricPanel) else LOSS)
 
     async def action_generate(self) -> None:
         """Hear the live weights; of a run that is over, or not ours, its best checkpoint."""
@@ -272,8 +272,8 @@ class TrainingScreen(Screen[None]):
             self._hidden = self.snapshot.warning
             self._paint()
 
-    @on(Panel.Zoomed)
-    def _zoom_panel(self, message: Panel.Zoomed) -> None:
+    @on(MetricPanel.Zoomed)
+    def _zoom_panel(self, message: MetricPanel.Zoomed) -> None:
         message.stop()
         self._open_chart(message.quantity)
 
@@ -298,7 +298,7 @@ class TrainingScreen(Screen[None]):
         try:
             command()
         except (ShakegptError, OSError) as error:
-            self.notify(harmless(str(error)), severity="warning", markup=False)
+            self.notify(escape_control_characters(str(error)), severity="warning", markup=False)
         else:
             self._ask(what)
 
@@ -315,7 +315,7 @@ class TrainingScreen(Screen[None]):
     def _paint_numbers(self) -> None:
         if self._stale and self.is_active and self.snapshot is not None:
             self.query_one(ProgressLine).show(self.snapshot)
-            for panel in self.query(Panel):
+            for panel in self.query(MetricPanel):
                 panel.show_value(self.snapshot)
 
     def _paint_if_stale(self) -> None:
@@ -331,12 +331,12 @@ class TrainingScreen(Screen[None]):
         if snapshot is None:
             return
         if self.focused is None:
-            self.query(Panel).first().focus()
+            self.query(MetricPanel).first().focus()
         self._paint_state()
         self.query_one(ProgressLine).show(snapshot)
-        for panel in self.query(Panel):
+        for panel in self.query(MetricPanel):
             panel.show(snapshot)
-        self.query_one(Facts).show(snapshot, self._memory, self._gpu)
+        self.query_one(RunDetails).show(snapshot, self._memory, self._gpu)
         self.query_one(SamplePanel).show(snapshot)
 
     def _sentence(self, snapshot: Snapshot) -> tuple[Tone, str, str] | None:

@@ -15,7 +15,7 @@ Row: TypeAlias = list[tuple[str, Style]]
 """One line of a widget: texts and the styles they are written in."""
 
 
-class Frugal(Widget):
+class DiffWidget(Widget):
     """A widget of styled lines whose repaint covers only the cells that differ from those on show.
 
     A subclass says what its lines are in ``draw``, and calls ``redraw`` when it has something new to say.

@@ -8,7 +8,7 @@ from shakegpt.runs.snapshot import Curve, Point
 Value = Callable[[Point], float]
 
 
-class Buckets:
+class Downsampler:
     """The mean of each stretch of a growing curve, kept up to date by reading each point once.
 
     Every bucket spans the same number of steps, and the span doubles when the columns are used up: so a bucket that

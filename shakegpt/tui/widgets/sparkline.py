@@ -4,30 +4,30 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from rich.style import Style
+from textual import widgets
 from textual.reactive import reactive
-from textual.widgets import Sparkline
 
-from shakegpt.tui.widgets.diff_widget import Frugal, Row
+from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 from shakegpt.tui.widgets.downsampling import scale
 
 _BARS = "▁▂▃▄▅▆▇█"
 MARK = "◆"
 
 
-class Trend(Sparkline, Frugal):
+class Sparkline(widgets.Sparkline, DiffWidget):
     """Bars from the left, one a column, with single values marked among them.
 
     Unlike the sparkline it descends from, it repaints only the rows that changed, and takes gaps and marks.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"trend--mark"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"sparkline--mark"}
     DEFAULT_CSS = """
-    Trend {
+    Sparkline {
         height: 1fr;
         min-height: 1;
         & > .sparkline--max-color { color: $primary; }
         & > .sparkline--min-color { color: $primary 55%; }
-        & > .trend--mark { color: $secondary; text-style: bold; }
+        & > .sparkline--mark { color: $secondary; text-style: bold; }
     }
     """
 
@@ -55,7 +55,7 @@ class Trend(Sparkline, Frugal):
 
         levels = [0 if value is None else eighths(value) for value in self._bars[:width]]
         marked = {column: (eighths(value) - 1) // 8 for column, value in self._marks.items() if column < width}
-        style = self.get_component_rich_style("trend--mark")
+        style = self.get_component_rich_style("sparkline--mark")
         rows = []
         for row, bar_style in zip(reversed(range(height)), self._shades(height), strict=True):
             cells = "".join(_cell(level - 8 * row) for level in levels).rstrip()

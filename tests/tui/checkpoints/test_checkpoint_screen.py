@@ -21,7 +21,7 @@ from shakegpt.runs.store import Store
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.chart.chart_screen import ChartScreen
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
-from shakegpt.tui.checkpoints.run_list import age, arranged, matching, read_shelf
+from shakegpt.tui.checkpoints.run_list import age, arranged, matching, read_run_list
 from shakegpt.tui.checkpoints.run_table import RunTable
 from shakegpt.tui.dialogs.ask import ConfirmScreen, PromptScreen
 from shakegpt.tui.messages import SpeakFrom
@@ -121,7 +121,7 @@ async def at(pilot: Pilot[Any], key: str) -> None:
 
 
 def test_the_shelf_holds_every_run_newest_first(store: Store) -> None:
-    shelf = [run for run in read_shelf(store) if run.status != "shipped"]
+    shelf = [run for run in read_run_list(store) if run.status != "shipped"]
     assert [(run.name, run.status, run.step, run.best_loss) for run in shelf] == [
         ("hamlet", "finished", 500, 1.9),
         ("macbeth", "killed", 200, 2.1),
@@ -138,7 +138,7 @@ def test_the_shelf_holds_every_run_newest_first(store: Store) -> None:
 
 def test_a_damaged_run_is_passed_over(store: Store) -> None:
     (store.runs_folder / "macbeth" / "run.json").write_text("{")
-    assert {"hamlet", "lear"} <= {run.name for run in read_shelf(store)}
+    assert {"hamlet", "lear"} <= {run.name for run in read_run_list(store)}
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_damaged_run_is_passed_over(store: Store) -> None:
     ],
 )
 def test_runs_are_arranged(store: Store, key: Any, reverse: bool, names: list[str]) -> None:
-    shelf = [run for run in read_shelf(store) if run.status != "shipped"]
+    shelf = [run for run in read_run_list(store) if run.status != "shipped"]
     assert [run.name for run in arranged(shelf, key, reverse=reverse)] == names
 
 
@@ -163,7 +163,7 @@ def test_runs_are_arranged(store: Store, key: Any, reverse: bool, names: list[st
     [("", 3), ("ham", ["hamlet"]), ("NANO demo", ["macbeth"]), ("killed", ["macbeth", "lear"]), ("nano seed", [])],
 )
 def test_words_filter(store: Store, words: str, names: Any) -> None:
-    shelf = [run for run in read_shelf(store) if run.status != "shipped"]
+    shelf = [run for run in read_run_list(store) if run.status != "shipped"]
     found = [run.name for run in matching(shelf, words)]
     assert len(found) == names if isinstance(names, int) else found == names
 
@@ -192,10 +192,10 @@ async def test_every_run_and_checkpoint_has_a_row(store: Store) -> None:
 async def test_what_ships_is_one_row_that_can_only_speak(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shipped = [replace(run, name="pretrained", status="shipped") for run in read_shelf(store)[:1]]
+    shipped = [replace(run, name="pretrained", status="shipped") for run in read_run_list(store)[:1]]
     best = replace(shipped[0].checkpoints[1].info, reference="pretrained", run=None)
     shipped = [replace(shipped[0], checkpoints=(replace(shipped[0].checkpoints[1], info=best, last=True),))]
-    monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_shelf", lambda store: shipped)
+    monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_run_list", lambda store: shipped)
     app = RunsApp(store)
     app.in_use = "pretrained"
     async with app.run_test() as pilot:
@@ -477,7 +477,7 @@ async def test_only_what_differs_is_drawn_again(store: Store, monkeypatch: pytes
 
 
 async def test_an_empty_store_says_how_to_begin(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_shelf", lambda store: [])
+    monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_run_list", lambda store: [])
     app = RunsApp(Store(home))
     async with app.run_test() as pilot:
         await ready(pilot)
@@ -491,7 +491,7 @@ async def test_a_store_that_cannot_be_read_is_a_sentence(home: Path, monkeypatch
     def fail(store: Store) -> None:
         raise ShakegptError("The store cannot be read: Permission denied.")
 
-    monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_shelf", fail)
+    monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_run_list", fail)
     app = RunsApp(Store(home))
     async with app.run_test() as pilot:
         await ready(pilot)
@@ -499,8 +499,8 @@ async def test_a_store_that_cannot_be_read_is_a_sentence(home: Path, monkeypatch
 
 
 async def test_names_from_strangers_are_shown_harmless(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    shelf = [replace(run, name="[b]\x1b[2J", corpus="\x1b]52;c;\x07[/x]") for run in read_shelf(store)[:1]]
-    monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_shelf", lambda store: shelf)
+    shelf = [replace(run, name="[b]\x1b[2J", corpus="\x1b]52;c;\x07[/x]") for run in read_run_list(store)[:1]]
+    monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_run_list", lambda store: shelf)
     app = RunsApp(store)
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)

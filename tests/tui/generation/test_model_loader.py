@@ -11,17 +11,18 @@ from speech_app import SpeechApp, spoken, until
 from shakegpt.config import ModelConfig, SamplingConfig
 from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.errors import CheckpointError, ShakegptError, UsageError
-from shakegpt.generation.stream import Speaker, Stream
+from shakegpt.generation.stream import Stream
 from shakegpt.model.gpt import GPT
+from shakegpt.model.language_model import LanguageModel
 from shakegpt.tui.generation.model_loader import AT_HAND, LIVE, EngineVoices
 
 VOCABULARY = Vocabulary("\n :EMORabcdefghijklmnopqrstuvwxyz")
 
 
-def speaker(name: str, seed: int = 0) -> Speaker:
+def speaker(name: str, seed: int = 0) -> LanguageModel:
     torch.manual_seed(seed)
     config = ModelConfig(vocab_size=len(VOCABULARY), n_layer=1, n_head=2, d_model=16, d_ff=32, block_size=16)
-    return Speaker(model=GPT(config).eval(), vocabulary=VOCABULARY, name=name, step=7, val_loss=3.25)
+    return LanguageModel(model=GPT(config).eval(), vocabulary=VOCABULARY, name=name, step=7, val_loss=3.25)
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,12 @@ class Shelf:
     def default_reference(self) -> str:
         return "pretrained"
 
-    def speaker(self, reference: str) -> Speaker:
+    def speaker(self, reference: str) -> LanguageModel:
         self.loaded.append(reference)
         return speaker(reference, seed=len(reference))
 
 
-def engine(shelf: Shelf, live: "Future[Speaker] | None" = None) -> EngineVoices:
+def engine(shelf: Shelf, live: "Future[LanguageModel] | None" = None) -> EngineVoices:
     return EngineVoices(lambda: shelf, lambda: live)  # type: ignore[arg-type, return-value]
 
 
@@ -108,7 +109,7 @@ def test_few_models_are_held_at_a_time() -> None:
 
 
 def test_the_live_weights_are_copied_for_each_passage() -> None:
-    live: Future[Speaker] = Future()
+    live: Future[LanguageModel] = Future()
     live.set_result(speaker("macbeth (live)"))
     opened = engine(Shelf(), live).open(LIVE, "a", SamplingConfig)
     assert (opened.model, opened.step, opened.val_loss) == ("macbeth (live)", 7, 3.25)
@@ -120,7 +121,7 @@ def test_without_a_training_there_are_no_live_weights() -> None:
 
 
 def test_a_training_that_ends_first_is_a_sentence() -> None:
-    live: Future[Speaker] = Future()
+    live: Future[LanguageModel] = Future()
     live.cancel()
     with pytest.raises(ShakegptError, match="Training ended"):
         engine(Shelf(), live).open(LIVE, "a", SamplingConfig)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Sparkline
+from textual.widgets import Sparkline as TextualSparkline
 
 from shakegpt.events import Failed, Sample, Step
 from shakegpt.events import Warning as Trouble
@@ -14,21 +14,21 @@ from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.chart.chart_screen import ChartScreen
 from shakegpt.tui.messages import TrainingChanged
 from shakegpt.tui.training.memory import GpuUsage, process_memory
-from shakegpt.tui.training.metric_panel import Panel
-from shakegpt.tui.training.metric_value import Headline
+from shakegpt.tui.training.metric_panel import MetricPanel
+from shakegpt.tui.training.metric_value import MetricValue
 from shakegpt.tui.training.notice import Notice, notice_of
 from shakegpt.tui.training.run_details import facts
 from shakegpt.tui.training.run_line import RunLine
 from shakegpt.tui.training.sample_panel import SamplePanel
 from shakegpt.tui.training.welcome import Welcome
-from shakegpt.tui.widgets.diff_widget import Frugal, changed_span
-from shakegpt.tui.widgets.sparkline import Trend
+from shakegpt.tui.widgets.diff_widget import DiffWidget, changed_span
+from shakegpt.tui.widgets.sparkline import Sparkline
 from tests.tui.stage import Stage
 
 Snapshots = Callable[[str], Snapshot]
 
 
-def text_of(widget: Frugal) -> str:
+def text_of(widget: DiffWidget) -> str:
     return "\n".join(widget.render_line(y).text.rstrip() for y in range(widget.size.height))
 
 
@@ -58,7 +58,7 @@ async def test_the_board_shows_the_figures_of_the_run(snapshots: Snapshots) -> N
         screen = app.training_screen
         assert not screen.query_one(Welcome).display
         assert "TRAINING   macbeth  demo  nano  54.5 k weights" in text_of(screen.query_one(RunLine))
-        assert text_of(screen.query_one("ProgressFigures", Frugal)).split() == [
+        assert text_of(screen.query_one("ProgressFigures", DiffWidget)).split() == [
             "240",
             "/",
             "500",
@@ -67,9 +67,9 @@ async def test_the_board_shows_the_figures_of_the_run(snapshots: Snapshots) -> N
             "5s",
             "left",
         ]
-        values = [text_of(headline).split() for headline in screen.query(Headline)]
+        values = [text_of(headline).split() for headline in screen.query(MetricValue)]
         assert values == [["1.812", "◆", "validation", "2.008"], ["6.120", "◆", "validation", "7.450"], ["1.73e-3"]]
-        figures = text_of(screen.query_one(".-figures", Frugal)).splitlines()
+        figures = text_of(screen.query_one(".-figures", DiffWidget)).splitlines()
         assert figures[:5] == ["2.008 at 200", "step 200, best", "51,200 tokens/s", "0.495", "612 MB"]
 
 
@@ -266,7 +266,7 @@ async def test_numbers_that_are_none_neither_crash_nor_reach_the_sparkline(snaps
     app = Stage(advance(snapshot, wild))
     async with app.run_test() as pilot:
         await pilot.pause()
-        sparklines = list(app.screen.query(Sparkline))
+        sparklines = list(app.screen.query(TextualSparkline))
         assert len(sparklines) == 3
         for sparkline in sparklines:
             assert sparkline.data
@@ -279,7 +279,7 @@ async def test_a_run_of_nothing_but_nan(events: Callable[..., list[Any]]) -> Non
     app = Stage(replay(broken))
     async with app.run_test() as pilot:
         await pilot.pause()
-        assert "not a number" in text_of(app.screen.query_one(Headline))
+        assert "not a number" in text_of(app.screen.query_one(MetricValue))
 
 
 @pytest.mark.parametrize("state", ["disk full", "diverged"])
@@ -344,12 +344,12 @@ async def test_only_what_changed_is_repainted(snapshots: Snapshots) -> None:
     app = Stage(snapshot)
     async with app.run_test() as pilot:
         await settle(pilot)
-        trend = app.screen.query_one(Trend)
+        trend = app.screen.query_one(Sparkline)
         trend._exchange_repaint_regions()
-        app.screen.query_one(Panel).show(snapshot)
+        app.screen.query_one(MetricPanel).show(snapshot)
         assert not trend._exchange_repaint_regions()
         assert snapshot.step is not None
-        app.screen.query_one(Panel).show(advance(snapshot, replace(snapshot.step, step=241, loss=1.9)))
+        app.screen.query_one(MetricPanel).show(advance(snapshot, replace(snapshot.step, step=241, loss=1.9)))
         assert sum(region.area for region in trend._exchange_repaint_regions()) < trend.size.area / 4
 
 
@@ -357,7 +357,7 @@ async def test_steps_wait_for_the_clock_and_trouble_does_not(events: Callable[..
     app = Stage(replay(events(upto=240)))
     async with app.run_test() as pilot:
         await settle(pilot)
-        screen, headline = app.training_screen, app.screen.query_one(Headline)
+        screen, headline = app.training_screen, app.screen.query_one(MetricValue)
         for clock in screen._clocks:
             clock.pause()
         before = text_of(headline)
@@ -377,7 +377,7 @@ async def test_a_screen_under_another_one_rests_and_catches_up(events: Callable[
         await pilot.pause()
         await pilot.press("enter")
         await pilot.pause()
-        headline = app.training_screen.query_one(Headline)
+        headline = app.training_screen.query_one(MetricValue)
         app.training_screen.show(replay(events(upto=250)))
         assert "2.008" in text_of(headline)
         await pilot.press("escape")

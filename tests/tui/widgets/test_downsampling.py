@@ -6,15 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shakegpt.runs.snapshot import Curve, Point
-from shakegpt.tui.widgets.downsampling import Buckets, scale
+from shakegpt.tui.widgets.downsampling import Downsampler, scale
 
 
 def curve(losses: list[float], first: int = 1) -> Curve:
     return Curve(Point(first + index, 0.1 * index, 100 * index, loss) for index, loss in enumerate(losses))
 
 
-def buckets(columns: int) -> Buckets:
-    return Buckets(attrgetter("loss"), columns)
+def buckets(columns: int) -> Downsampler:
+    return Downsampler(attrgetter("loss"), columns)
 
 
 def test_one_value_a_column_while_there_are_columns() -> None:
