@@ -25,7 +25,7 @@ TRAINING = TrainingConfig(batch_size=2)
 SETTINGS = {"model": asdict(CONFIG), "training": asdict(TRAINING), "device": "cpu", "threads": 2}
 TASKS = ({"task": "train", "seconds": 0.0}, {"task": "generate", "seconds": 0.0})
 # What the process may load of shakegpt: nothing that sets anything up for a whole process.
-PLAIN = {f"shakegpt{name}" for name in ("", ".config", ".errors", ".rates", ".version")}
+PLAIN = {f"shakegpt{name}" for name in ("", ".benchmark", ".benchmark.timing", ".config", ".errors", ".version")}
 # Stands for transformers where only the process matters.
 STAND_IN = """
 import torch
