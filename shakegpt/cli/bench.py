@@ -9,7 +9,7 @@ from shakegpt.cli.options import Json, complete_presets
 from shakegpt.cli.output import note, reports_errors, say, say_json
 from shakegpt.config import DEFAULT_PRESET, PRESETS
 from shakegpt.errors import UsageError
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 
 
 @reports_errors
@@ -96,7 +96,7 @@ def _print(figures: dict[str, Any]) -> None:
 def _print_distributed(figures: dict[str, Any]) -> None:
     name = f"{figures['processes']} processes"
     if "failure" in figures:
-        say(f"  {name:<14}could not train as one: {escape_control_characters(figures['failure'], one_line=True)}")
+        say(f"  {name:<14}could not train as one: {escape_line(figures['failure'])}")
         return
     say(
         f"  {name:<14}{figures['tokens_per_second']:>9,.0f} characters/s of training under torchrun, "

@@ -15,7 +15,7 @@ from shakegpt.cli.options import Json
 from shakegpt.cli.output import note, reports_errors, say, say_json
 from shakegpt.errors import ShakegptError, UsageError
 from shakegpt.system.settings import KEYS, TEMPLATE, Settings, config_path, load_settings, unusable
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 
 PRECEDENCE = (
     "The command line wins over a SHAKEGPT_* environment variable (SHAKEGPT_TRAIN_STEPS is --steps of train), that "
@@ -153,7 +153,7 @@ def show(context: typer.Context, json: Json = False) -> None:
     if not rows:
         note(f"{settings.path} sets nothing yet; begin with `shakegpt config edit`.")
     for row in rows:
-        say(escape_control_characters(row, one_line=True))
+        say(escape_line(row))
 
 
 def _rows(table: Mapping[str, Any], where: str = "") -> list[str]:

@@ -10,7 +10,7 @@ from shakegpt.cli.options import Encoding, Json
 from shakegpt.cli.output import reports_errors, say, say_json
 from shakegpt.data.catalog import OnProgress
 from shakegpt.errors import CorpusError
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 
 app = typer.Typer(help="The texts that are known by name.", no_args_is_help=True)
 
@@ -35,11 +35,7 @@ def list_(json: Json = False) -> None:
         return
     for row in rows:
         size = f"{row['bytes']:>12,} bytes" if row["bytes"] is not None else " " * 18
-        say(
-            escape_control_characters(
-                f"{row['name']:<20} {row['source']:<14} {size}  {row['path'] or ''}".rstrip(), one_line=True
-            )
-        )
+        say(escape_line(f"{row['name']:<20} {row['source']:<14} {size}  {row['path'] or ''}".rstrip()))
 
 
 @app.command()

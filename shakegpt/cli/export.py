@@ -7,7 +7,7 @@ import typer
 
 from shakegpt.cli.options import CHECKPOINT_HELP, Json, complete_checkpoints
 from shakegpt.cli.output import note, reports_errors, say, say_json
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 
 if TYPE_CHECKING:
     from shakegpt.export.huggingface import Origin
@@ -51,7 +51,7 @@ def export(
         say_json({"checkpoint": info.reference, "format": format_, "path": str(folder.absolute()), "files": sizes})
         return
     for name in files:
-        say(escape_control_characters(str(folder / name), one_line=True))
+        say(escape_line(str(folder / name)))
     if format_ == "gguf":
         note("llama.cpp computes GELU by its tanh approximation: its figures differ from ours in the third decimal.")
     if checkpoint.config.block_size < 1024:

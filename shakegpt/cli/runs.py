@@ -11,7 +11,7 @@ from shakegpt.cli.console import clock
 from shakegpt.cli.options import CHECKPOINT_HELP, Json, RunArgument, complete_checkpoints, complete_runs
 from shakegpt.cli.output import note, reports_errors, say, say_json
 from shakegpt.errors import UsageError
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 
 if TYPE_CHECKING:
     from shakegpt.runs.run import Run
@@ -39,7 +39,7 @@ def list_(json: Json = False) -> None:
         loss = "-" if row.best_val_loss is None else f"{row.best_val_loss:.4f}"
         say(
             f"{row.name:<16} {row.status:<9} {f'{row.step}/{row.steps}':>13} {loss:>10} {row.checkpoints:>11} "
-            f"{row.bytes / 1e6:>6.1f} MB  {escape_control_characters(row.corpus, one_line=True)}"
+            f"{row.bytes / 1e6:>6.1f} MB  {escape_line(row.corpus)}"
         )
 
 
@@ -67,7 +67,7 @@ def show(
         described = [_facts(store, run) for run in found]
         say_json(described[0] if len(described) == 1 else {"runs": described})
     elif plot is not None:
-        say(escape_control_characters(str(plot), one_line=True))
+        say(escape_line(str(plot)))
     else:
         for number, run in enumerate(found):
             if number:
@@ -96,8 +96,8 @@ def _summarise(store: "Store", run: "Run") -> None:
     )
     corpus = f"{record.corpus} (SHA-256 {record.corpus_sha256[:12]}...)"
     forked = f", forked from {record.resumed_from}" if record.resumed_from else ""
-    say(f"  corpus    {escape_control_characters(corpus, one_line=True)}")
-    say(f"  created   {escape_control_characters(record.created + forked, one_line=True)}")
+    say(f"  corpus    {escape_line(corpus)}")
+    say(f"  created   {escape_line(record.created + forked)}")
     if story.step is not None:
         say(f"  trained   {clock(story.step.seconds)}, {story.step.tokens:,} characters")
     if story.best is not None:

@@ -29,7 +29,7 @@ from shakegpt.runs.run import Run, RunRecord, this_moment
 from shakegpt.runs.store import Store
 from shakegpt.system.files import read_bounded
 from shakegpt.system.json_records import parse_json
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 from shakegpt.version import versions
 
 CONFIG_FILE = "config.json"
@@ -200,9 +200,7 @@ def read_directory(folder: Path) -> Imported:
         vocabulary = _vocabulary(tokenizer, config.vocab_size)
         weights = _weights(_read(folder, WEIGHTS_FILE, _LARGEST_WEIGHTS), config)
     except ValueError as error:
-        raise CheckpointError(
-            f"{_where(folder)} cannot be imported: {escape_control_characters(str(error), one_line=True)[:300]}"
-        ) from None
+        raise CheckpointError(f"{_where(folder)} cannot be imported: {escape_line(str(error))[:300]}") from None
     return Imported(config, vocabulary, weights, _origin(values.get("shakegpt")))
 
 
@@ -355,13 +353,11 @@ def _read_json(folder: Path, name: str, most: int) -> dict[str, Any]:
     try:
         values = parse_json(_read(folder, name, most))
     except ValueError as error:
-        raise CheckpointError(
-            f"{name} of {_where(folder)} is damaged: {escape_control_characters(str(error), one_line=True)[:200]}."
-        ) from None
+        raise CheckpointError(f"{name} of {_where(folder)} is damaged: {escape_line(str(error))[:200]}.") from None
     if not isinstance(values, dict):
         raise CheckpointError(f"{name} of {_where(folder)} is damaged: it is no JSON object.")
     return values
 
 
 def _where(folder: Path) -> str:
-    return escape_control_characters(str(folder), one_line=True)
+    return escape_line(str(folder))

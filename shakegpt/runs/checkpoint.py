@@ -34,7 +34,7 @@ from shakegpt.runs.manifest import (
 )
 from shakegpt.system.files import FOLDER_MODE, make_folder, remove_folder, sha256, sync_folder, write_synced
 from shakegpt.system.json_records import parse_json, parse_record
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 
 # The one metadata key: safetensors writes several in an order that differs between processes, and equal states must
 # give equal bytes.
@@ -353,7 +353,5 @@ def _load_finite(data: bytes, path: Path) -> dict[str, Tensor]:
 
 
 def _damaged(path: Path, reason: object) -> CheckpointError:
-    where = escape_control_characters(f"{path.parent.name}/{path.name}", one_line=True)
-    return CheckpointError(
-        f"The checkpoint file {where} is damaged: {escape_control_characters(str(reason), one_line=True)[:200]}."
-    )
+    where = escape_line(f"{path.parent.name}/{path.name}")
+    return CheckpointError(f"The checkpoint file {where} is damaged: {escape_line(str(reason))[:200]}.")

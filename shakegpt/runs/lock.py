@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from shakegpt.errors import RunBusyError, ShakegptError
 from shakegpt.system.files import FILE_MODE, read_bounded
 from shakegpt.system.json_records import parse_record
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 
 _PATIENCE_SECONDS = 0.5  # a reader that asks whether the run is held has the lock for some microseconds
 _POLL_SECONDS = 0.02
@@ -41,7 +41,7 @@ class LockOwner:
     def __str__(self) -> str:
         if not self.pid:
             return "another process"
-        return f"process {self.pid} on {escape_control_characters(self.host, one_line=True)}"
+        return f"process {self.pid} on {escape_line(self.host)}"
 
 
 class RunLock:

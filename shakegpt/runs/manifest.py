@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from shakegpt.errors import CheckpointError
 from shakegpt.system.files import read_bounded, sha256
 from shakegpt.system.json_records import parse_json, parse_record
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 
 SCHEMA = 1
 MANIFEST_FILE = "manifest.json"
@@ -55,7 +55,7 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         CheckpointError: there is none, or it is damaged or from a newer shakegpt.
     """
-    where = escape_control_characters(str(folder), one_line=True)
+    where = escape_line(str(folder))
     try:
         text = read_bounded(folder / MANIFEST_FILE, _LARGEST_MANIFEST)
     except FileNotFoundError:
@@ -74,7 +74,7 @@ def read_manifest(folder: Path) -> Manifest:
         manifest = parse_record(text, Manifest)
         _check(manifest)
     except ValueError as error:
-        reason = escape_control_characters(str(error), one_line=True)
+        reason = escape_line(str(error))
         raise CheckpointError(
             f"The checkpoint {where} is damaged: its {MANIFEST_FILE} makes no sense ({reason})."
         ) from None
@@ -97,7 +97,7 @@ def read_verified(folder: Path, manifest: Manifest, name: str, most: int) -> byt
     Raises:
         CheckpointError: the file is missing, cannot be read, or differs.
     """
-    where = escape_control_characters(str(folder), one_line=True)
+    where = escape_line(str(folder))
     entry = manifest.files.get(name)
     if entry is None:
         raise CheckpointError(f"The checkpoint {where} has no {name}.")

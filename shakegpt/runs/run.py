@@ -22,7 +22,7 @@ from shakegpt.runs.manifest import MANIFEST_FILE, Manifest, read_manifest
 from shakegpt.runs.snapshot import Snapshot, replay
 from shakegpt.system.files import make_folder, read_bounded, remove_folder, replace_file, sync_folder, write_synced
 from shakegpt.system.json_records import parse_record
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 
 RUN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 Status = Literal["training", "finished", "stopped", "failed", "killed"]
@@ -124,7 +124,7 @@ class Run:
         try:
             return parse_record(read_bounded(self.path / _RECORD_FILE, _LARGEST_RECORD), RunRecord)
         except (OSError, ValueError) as error:
-            reason = escape_control_characters(str(error), one_line=True)
+            reason = escape_line(str(error))
             raise ShakegptError(
                 f"The run {self.name} is damaged: its {_RECORD_FILE} cannot be read ({reason})."
             ) from None
@@ -307,7 +307,7 @@ def check_run_name(name: str) -> None:
     """Raise ``UsageError`` where a name could not be a run's."""
     if not RUN_NAME.fullmatch(name):
         raise UsageError(
-            f"A run cannot be called '{escape_control_characters(name, one_line=True)}': a name is 1 to 64 letters, "
+            f"A run cannot be called '{escape_line(name)}': a name is 1 to 64 letters, "
             "digits, dots, dashes or underscores, and does not begin with a dot."
         )
 

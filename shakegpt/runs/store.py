@@ -25,7 +25,7 @@ from shakegpt.runs.run import (
 )
 from shakegpt.system.files import make_folder
 from shakegpt.system.paths import asset_path
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 
 if TYPE_CHECKING:
     from shakegpt.model.language_model import LanguageModel
@@ -204,8 +204,7 @@ class Store:
         if found is None:
             steps = ", ".join(str(info.step) for info in checkpoints)
             raise CheckpointError(
-                f"The run {name} has no checkpoint {escape_control_characters(which, one_line=True)}; "
-                f"it has best, last and {steps}."
+                f"The run {name} has no checkpoint {escape_line(which)}; it has best, last and {steps}."
             )
         return found
 
@@ -285,9 +284,7 @@ class Store:
                 if warn is None or path is None:
                     break
                 warn(f"{error} Going back to the checkpoint before it.")
-        raise trouble or CheckpointError(
-            f"There is no checkpoint {escape_control_characters(reference, one_line=True)} any more."
-        )
+        raise trouble or CheckpointError(f"There is no checkpoint {escape_line(reference)} any more.")
 
     def _locate(self, reference: str, tried: set[Path], *, to_resume: bool) -> tuple[Path | None, str | None]:
         """Return the folder that a reference names, apart from those tried already, and its run."""

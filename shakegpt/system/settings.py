@@ -23,7 +23,7 @@ import platformdirs
 
 from shakegpt.errors import UsageError
 from shakegpt.system.files import read_bounded
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 
 CONFIG_FILE = "config.toml"
 KEYS = "keys"
@@ -117,4 +117,4 @@ def _pythonic(values: Mapping[str, Any]) -> dict[str, Any]:
 def unusable(path: Path, reason: str) -> UsageError:
     """Return the error of a file that cannot be used, for a reason such as ``it is not UTF-8``."""
     message = f"The settings file {path} cannot be used: {reason}; put it right with `shakegpt config edit`."
-    return UsageError(escape_control_characters(message, one_line=True))
+    return UsageError(escape_line(message))

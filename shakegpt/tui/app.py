@@ -17,7 +17,7 @@ from shakegpt.runs.run import Run
 from shakegpt.runs.snapshot import ENDED, Snapshot
 from shakegpt.runs.store import Store
 from shakegpt.system.settings import load_keymap
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_control_characters, escape_line
 from shakegpt.training.setup import TrainingRequest, launch
 from shakegpt.training.thread import TrainingThread
 from shakegpt.tui.ascii_filter import AsciiOnly, speaks_utf8
@@ -335,7 +335,7 @@ class ShakegptApp(App[str]):
             self.exit()
             return
         snapshot = thread.latest
-        name = escape_control_characters(snapshot.started.run, one_line=True) if snapshot.started else "A run"
+        name = escape_line(snapshot.started.run) if snapshot.started else "A run"
         progress = f"step {count(snapshot.at)} of {count(snapshot.steps)}" if snapshot.steps else "loading"
         self.push_screen(QuitScreen(name, progress), self._leave)
 

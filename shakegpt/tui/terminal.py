@@ -12,7 +12,7 @@ from typing import Any
 from shakegpt.runs.run import Run
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.system.signals import ShutdownHandler
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 from shakegpt.training.thread import TrainingThread
 from shakegpt.tui.app import HEADLESS, OnHangup, ShakegptApp
 
@@ -63,7 +63,7 @@ def _outlive(app: ShakegptApp, endings: ShutdownHandler) -> int | None:
 def _farewell(snapshot: Snapshot) -> str:
     if snapshot.started is None:
         return "Training goes on without the screen. Ctrl-C saves and stops it."
-    name = escape_control_characters(snapshot.started.run, one_line=True)
+    name = escape_line(snapshot.started.run)
     return (
         f"{name} goes on training without the screen: `shakegpt watch {name}` shows it, Ctrl-C saves and stops it, and "
         "closing this terminal leaves it alone."

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shakegpt.system.files import make_folder, read_bounded, replace_file
 from shakegpt.system.json_records import parse_json, parse_record
 from shakegpt.system.seeds import derive_seed
-from shakegpt.system.text import escape_control_characters, is_safe, name_character
+from shakegpt.system.text import escape_control_characters, escape_line, is_safe, name_character
 
 
 @pytest.mark.parametrize(
@@ -33,8 +33,8 @@ def test_what_could_move_a_cursor_is_spelled_out(text: str, told: str) -> None:
 @given(st.text(alphabet=st.characters()))
 def test_nothing_unsafe_comes_through(text: str) -> None:
     assert all(is_safe(character) for character in escape_control_characters(text))
-    one_line = escape_control_characters(text, one_line=True)
-    assert one_line.isprintable()
+    one_line = escape_line(text)
+    assert all(is_safe(character) and character not in "\n\t" for character in one_line)
     assert len(one_line.splitlines()) <= 1
 
 

@@ -11,7 +11,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from shakegpt.runs.snapshot import Snapshot
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 from shakegpt.tui import formatting
 from shakegpt.tui.chart.cursor_line import CursorLine, Readout
 from shakegpt.tui.chart.curve_plot import COLOURS, CurvePlot
@@ -280,7 +280,7 @@ class ChartScreen(Screen[None]):
         alone = len(self.curves) == 1
         lines = []
         for number, curve in enumerate(self.curves):
-            name = escape_control_characters(curve.name, one_line=True)
+            name = escape_line(curve.name)
             colour = str(number % COLOURS)
             raw = line_of(curve.snapshot.train, self.axis, self.quantity.of)
             smoothed = smooth(raw, self.smoothing if self.quantity.validated else "off")
@@ -311,7 +311,7 @@ class ChartScreen(Screen[None]):
         readout.show(values)
 
     def _title(self) -> None:
-        names = ", ".join(escape_control_characters(curve.name, one_line=True) for curve in self.curves)
+        names = ", ".join(escape_line(curve.name) for curve in self.curves)
         scale = "logarithmic" if self.logarithmic else "linear"
         smoothing = f", smoothing {self.smoothing}" if self.quantity.validated else ""
         parts = (

@@ -17,7 +17,7 @@ from shakegpt.errors import ShakegptError
 from shakegpt.runs.run import check_run_name
 from shakegpt.runs.snapshot import ENDED, Snapshot
 from shakegpt.runs.store import PRETRAINED
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_control_characters, escape_line
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui import formatting
 from shakegpt.tui.checkpoints.run_list import (
@@ -183,7 +183,7 @@ class CheckpointScreen(Screen[None]):
         if self._problem:
             return f"{self._problem}\n\nctrl+r reads it again."
         if wanted and self._shelf:
-            return f"Nothing matches “{escape_control_characters(wanted, one_line=True)}”.\n\nEsc shows all."
+            return f"Nothing matches “{escape_line(wanted)}”.\n\nEsc shows all."
         return "No run yet.\n\nPress 1, then n, to train the first one."
 
     # The row under the cursor
@@ -211,12 +211,12 @@ class CheckpointScreen(Screen[None]):
         facts += [run.preset] if run.preset else []
         facts += [f"seed {run.seed}"] if run.seed is not None else []
         facts += [f"trained for {formatting.duration(info.seconds)}"] if info else []
-        name = escape_control_characters(row.key, one_line=True)
+        name = escape_line(row.key)
         where = str(info.path) if info else run.path
         details.update(
             Content.styled(name, "bold $primary")
-            + Content.styled("  " + escape_control_characters(" · ".join(facts), one_line=True), "$foreground 70%")
-            + Content.styled(f"\n{escape_control_characters(where, one_line=True)}", "$foreground 50%")
+            + Content.styled("  " + escape_line(" · ".join(facts)), "$foreground 70%")
+            + Content.styled(f"\n{escape_line(where)}", "$foreground 50%")
         )
 
     async def action_speak(self) -> None:
@@ -405,7 +405,7 @@ class CheckpointScreen(Screen[None]):
         self.query_one(RunTable).focus()
 
     def _say(self, sentence: str) -> None:
-        self.notify(escape_control_characters(sentence, one_line=True), markup=False)
+        self.notify(escape_line(sentence), markup=False)
 
 
 def _check_name(name: str) -> str | None:

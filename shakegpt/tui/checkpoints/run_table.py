@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.widgets import DataTable
 
 from shakegpt.events import perplexity
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 from shakegpt.tui import formatting
 from shakegpt.tui.checkpoints.run_list import ListedCheckpoint, ListedRun, SortKey, age
 
@@ -254,7 +254,7 @@ def _perplexity(loss: float | None) -> str:
 
 
 def _plain(text: str) -> str:
-    return escape_control_characters(text, one_line=True)
+    return escape_line(text)
 
 
 def _cut(text: Text, width: int, *, right: bool) -> Text:

@@ -12,7 +12,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from shakegpt.errors import ShakegptError
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 from shakegpt.tui.formatting import count, decimal
 from shakegpt.tui.generation.model_loader import LIVE, PRETRAINED
 
@@ -82,8 +82,8 @@ class ChooseModelScreen(ModalScreen[str | None]):
             yield OptionList(
                 *(
                     Option(
-                        Content(escape_control_characters(reference, one_line=True).ljust(width + 2))
-                        + Content.styled(escape_control_characters(about, one_line=True), "$text-muted")
+                        Content(escape_line(reference).ljust(width + 2))
+                        + Content.styled(escape_line(about), "$text-muted")
                     )
                     for reference, about in self._choices
                 )

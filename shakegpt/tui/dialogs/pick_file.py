@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import DirectoryTree, Footer, Input, Static
 
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 
 
 class TextTree(DirectoryTree):
@@ -89,6 +89,4 @@ class PickFileScreen(ModalScreen[Path | None]):
             self.query_one(TextTree).path = path
             self.query_one(TextTree).focus()
         else:
-            self.query_one("#wrong", Static).update(
-                escape_control_characters(f"There is no file {path}.", one_line=True)
-            )
+            self.query_one("#wrong", Static).update(escape_line(f"There is no file {path}."))

@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 from shakegpt.tui.generation.scene import Scene, part_name
 
 _OFFERED = 200
@@ -81,12 +81,11 @@ class CastingScreen(ModalScreen["Scene | Path | None"]):
         options = self.query_one(OptionList)
         options.clear_options()
         options.add_options(
-            Option(Content(escape_control_characters(name, one_line=True)), id=f"name-{self._speakers.index(name)}")
-            for name in names[:_OFFERED]
+            Option(Content(escape_line(name)), id=f"name-{self._speakers.index(name)}") for name in names[:_OFFERED]
         )
         options.add_options(
             Option(
-                Content.styled(f"go on with {escape_control_characters(path.stem, one_line=True)}", "$secondary"),
+                Content.styled(f"go on with {escape_line(path.stem)}", "$secondary"),
                 id=f"file-{index}",
             )
             for index, path in enumerate(self._saved)

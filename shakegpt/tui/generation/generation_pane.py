@@ -9,7 +9,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from shakegpt.config import SamplingConfig
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 from shakegpt.tui.generation.generation_thread import FRAME, News, Opened, Outlook, State, Voice
 from shakegpt.tui.generation.knobs import KNOBS
 from shakegpt.tui.generation.model_loader import AT_HAND, PRETRAINED, Voices
@@ -239,7 +239,7 @@ class Passage(Vertical):
             for knob in KNOBS[:4]
             if knob.show(self.settings) != _DEFAULTS[knob.field]
         ]
-        title = "  ".join([escape_control_characters(name, one_line=True), *turned])
+        title = "  ".join([escape_line(name), *turned])
         for static in self.query(".title").results(Static):
             static.update(title)
 

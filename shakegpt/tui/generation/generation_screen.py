@@ -10,7 +10,7 @@ from textual.message import Message
 
 from shakegpt.errors import ShakegptError
 from shakegpt.runs.snapshot import ENDED
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 from shakegpt.tui.dialogs.choose_model import ChooseModelScreen, model_choices
 from shakegpt.tui.generation.bindings import BINDINGS, SCENE_ONLY
 from shakegpt.tui.generation.casting import CastingScreen
@@ -84,9 +84,7 @@ class GenerationScreen(SpeakingScreen):
         elif chosen is not None:
             self.stage.cast(chosen.yours, chosen.theirs)
         scene = self.stage.scene
-        self.line.placeholder = (
-            f"{escape_control_characters(scene.yours, one_line=True)} says…  (Enter alone lets the other speak)"
-        )
+        self.line.placeholder = f"{escape_line(scene.yours)} says…  (Enter alone lets the other speak)"
         if chosen is not None:
             self.line.focus()
 

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 from shakegpt.tui.formatting import count, decimal
 from shakegpt.tui.generation.generation_pane import Passage
 from shakegpt.tui.generation.model_loader import LIVE
@@ -69,11 +69,11 @@ def _model(passage: Passage) -> list[tuple[str, str]]:
     model = passage.model
     if model is None:
         name = "the weights in training" if passage.reference == LIVE else passage.reference or "…"
-        return [(escape_control_characters(name, one_line=True), "model")]
+        return [(escape_line(name), "model")]
     detail = f"  step {count(model.step)}" if model.step else ""
     if model.val_loss is not None:
         detail += f"  loss {decimal(model.val_loss)}"
-    return [(escape_control_characters(model.model, one_line=True), "model"), (detail, "detail")]
+    return [(escape_line(model.model), "model"), (detail, "detail")]
 
 
 def _voice(passage: Passage) -> list[tuple[str, str]]:

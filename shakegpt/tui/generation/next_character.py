@@ -6,7 +6,7 @@ from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 from shakegpt.tui.generation.generation_thread import Choice, Outlook
 from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
@@ -17,7 +17,7 @@ _PARTS = ("title", "label", "bar", "cut", "drawn", "chosen", "hint")
 
 def character_name(character: str) -> str:
     """Return a character as the panel names it: blank ones by word."""
-    return _NAMES.get(character) or escape_control_characters(character, one_line=True)
+    return _NAMES.get(character) or escape_line(character)
 
 
 def bar(share: float, width: int) -> str:

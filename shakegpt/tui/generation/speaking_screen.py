@@ -14,7 +14,7 @@ from textual.widgets import Footer, Static
 
 from shakegpt.config import SamplingConfig
 from shakegpt.runs.snapshot import ENDED, Snapshot
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 from shakegpt.tui.generation.generation_pane import Passage
 from shakegpt.tui.generation.knobs import KNOB, VOICES, next_voice
 from shakegpt.tui.generation.knobs_bar import KnobsBar
@@ -364,7 +364,7 @@ class SpeakingScreen(Screen[None]):
     def say(self, sentence: str, *, error: bool = False) -> None:
         """Show one sentence above the prompt, until the next one."""
         notice = self.query_one("#notice", Static)
-        notice.update(escape_control_characters(sentence, one_line=True))
+        notice.update(escape_line(sentence))
         notice.set_class(bool(sentence), "shown")
         notice.set_class(error, "error")
 

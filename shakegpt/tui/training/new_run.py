@@ -16,7 +16,7 @@ from textual.worker import get_current_worker
 from shakegpt.config import PRESETS
 from shakegpt.data.catalog import DEMO, TINY_SHAKESPEARE, find_corpus
 from shakegpt.errors import CorpusError, ShakegptError
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui import formatting
 from shakegpt.tui.dialogs.pick_file import PickFileScreen
@@ -217,7 +217,7 @@ class NewRunScreen(ModalScreen[TrainingRequest | None]):
     def _complain(self, sentence: str) -> None:
         wrong = self.query_one("#wrong", Static)
         wrong.set_class(bool(sentence), "-shown")
-        wrong.update(escape_control_characters(sentence, one_line=True))
+        wrong.update(escape_line(sentence))
 
     def _hint(self) -> None:
         typed = self.typed

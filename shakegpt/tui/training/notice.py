@@ -6,7 +6,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from shakegpt.runs.snapshot import Snapshot
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 from shakegpt.tui import formatting
 
 Tone = Literal["note", "warning", "error", "success"]
@@ -54,7 +54,7 @@ class Notice(Static):
             self.set_class(said is not None and said[0] == tone, f"-{tone}")
         if said is not None:
             _, sentence, way_on = said
-            self.update(Content.assemble(escape_control_characters(sentence, one_line=True), "  ", (way_on, "bold")))
+            self.update(Content.assemble(escape_line(sentence), "  ", (way_on, "bold")))
 
 
 def notice_of(snapshot: Snapshot) -> tuple[Tone, str, str] | None:

@@ -6,7 +6,7 @@ from rich.cells import cell_len
 
 from shakegpt.events import Started
 from shakegpt.runs.snapshot import Snapshot
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 from shakegpt.tui import formatting
 from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
@@ -64,7 +64,7 @@ class RunLine(DiffWidget):
         started = self._snapshot.started
         if started is None:
             return [row]
-        name, device = escape_control_characters(started.run, one_line=True), f"{started.device} {started.precision}"
+        name, device = escape_line(started.run), f"{started.device} {started.precision}"
         used = cell_len(badge) + 2 + cell_len(name)
         detail = _fitting(_details(started), width - used - len(device) - 4)
         gap = " " * max(2, width - used - cell_len(detail) - len(device))
@@ -73,7 +73,7 @@ class RunLine(DiffWidget):
 
 
 def _details(started: Started) -> list[str]:
-    corpus = escape_control_characters(started.corpus, one_line=True)
+    corpus = escape_line(started.corpus)
     return [f"  {corpus}", f"  {started.preset}", f"  {formatting.magnitude(started.parameters)} weights"]
 
 

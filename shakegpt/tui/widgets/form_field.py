@@ -5,7 +5,7 @@ from textual.containers import Vertical
 from textual.widget import Widget
 from textual.widgets import Input, Label, Select, Static
 
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 
 
 class FormField(Vertical):
@@ -56,4 +56,4 @@ class FormField(Vertical):
 
     def _write(self) -> None:
         self.set_class(bool(self.problem), "-wrong")
-        self.query_one(".hint", Static).update(escape_control_characters(self.problem or self._hint, one_line=True))
+        self.query_one(".hint", Static).update(escape_line(self.problem or self._hint))

@@ -12,7 +12,7 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from shakegpt.runs.snapshot import Snapshot
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_line
 from shakegpt.tui.formatting import count, decimal
 
 SMALLEST = (80, 24)
@@ -103,7 +103,7 @@ def summary(snapshot: Snapshot, *, wide: bool) -> Content:
     colour = _COLOURS.get(snapshot.state, "$foreground 70%")
     parts = [Content.styled(f"● {snapshot.state}", colour)]
     if wide and snapshot.started is not None:
-        name = escape_control_characters(snapshot.started.run, one_line=True)
+        name = escape_line(snapshot.started.run)
         parts.insert(0, Content(name if len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH - 1]}…"))
     if snapshot.started is not None:
         parts.append(Content.styled(f"{count(snapshot.at)}/{count(snapshot.steps)}", "$foreground 70%"))
