@@ -22,7 +22,7 @@ from shakegpt.generation.stream import Stream, write_samples
 from shakegpt.model.gpt import GPT
 from shakegpt.model.language_model import LanguageModel
 from shakegpt.system.device import DevicePlan, tf32_products
-from shakegpt.system.threads import Workers
+from shakegpt.system.threads import ThreadPool
 from shakegpt.training.compiling import Compiler
 from shakegpt.training.gradients import DTYPES, Gradients
 from shakegpt.training.optimizer import Optimizer
@@ -140,7 +140,7 @@ class Bench:
         self.training: TrainingConfig = PRESETS[preset].training_config()
         self.model = GPT(self.config, seed=0).to(device_plan.device)
         self._placement, self._device = device_plan, device_plan.device
-        self._workers = Workers(device_plan.threads)
+        self._pool = ThreadPool(device_plan.threads)
         self._settings = SamplingConfig(length=4 * self.config.block_size, seed=0)
         speaking = GPT(self.config, seed=1).to(device_plan.device)  # its weights rest while the other model trains
         self.language_model = LanguageModel(model=speaking, vocabulary=self.vocabulary, name="bench")
@@ -152,7 +152,7 @@ class Bench:
             self.model,
             precision=device_plan.precision,
             seed=0,
-            workers=self._workers,
+            pool=self._pool,
             compiler=Compiler(device_plan.device, self.training.steps),  # as for the preset's whole run
         )
         dtype = DTYPES[device_plan.precision]
@@ -200,7 +200,7 @@ class Bench:
 
     @contextmanager
     def _all_cores(self) -> Iterator[None]:
-        """Torch's own threads, for what is not cut up by ``Workers``."""
+        """Torch's own threads, for what is not cut up by ``ThreadPool``."""
         torch.set_num_threads(self._placement.threads)
         try:
             yield
@@ -270,5 +270,5 @@ class Bench:
 
     def _write_samples(self, prompt: str, length: int) -> float:
         settings = self._settings.but(length=length)
-        written = write_samples(self.language_model, prompt, settings, _SAMPLES, workers=self._workers)
+        written = write_samples(self.language_model, prompt, settings, _SAMPLES, pool=self._pool)
         return sum(len(sample.text) for sample in written)

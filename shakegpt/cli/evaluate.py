@@ -44,7 +44,7 @@ def evaluate(
     from shakegpt.evaluation import loss as evaluation
     from shakegpt.runs.store import Store
     from shakegpt.system.device import available_cores
-    from shakegpt.system.threads import Workers
+    from shakegpt.system.threads import ThreadPool
 
     store = Store.default()
     reference = checkpoint or store.default_reference()
@@ -60,8 +60,8 @@ def evaluate(
             f"{unknown[0]!r}; give the text it was trained on with --corpus."
         )
     text.require(opened.config.block_size)
-    workers = Workers(available_cores())
-    loss = evaluation.evaluate(opened.model(), text.ids_for(opened.vocabulary, split), workers=workers)
+    pool = ThreadPool(available_cores())
+    loss = evaluation.evaluate(opened.model(), text.ids_for(opened.vocabulary, split), pool=pool)
     result: dict[str, Any] = {
         "checkpoint": info.reference,
         "corpus": text.name,

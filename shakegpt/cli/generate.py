@@ -14,7 +14,7 @@ from shakegpt.system.text import escape_control_characters
 
 if TYPE_CHECKING:
     from shakegpt.model.language_model import LanguageModel
-    from shakegpt.system.threads import Workers
+    from shakegpt.system.threads import ThreadPool
 
 _DEFAULTS = SamplingConfig()
 _FIRST_WORDS = "\n"
@@ -70,9 +70,9 @@ def generate(
 
     from shakegpt.runs.store import Store
     from shakegpt.system.device import available_cores
-    from shakegpt.system.threads import Workers
+    from shakegpt.system.threads import ThreadPool
 
-    workers = Workers(available_cores())  # torch's own threads meet after every small tensor, and wait for busy cores
+    pool = ThreadPool(available_cores())  # torch's own threads meet after every small tensor, and wait for busy cores
 
     store = Store.default()
     reference = checkpoint or store.default_reference()
@@ -81,7 +81,7 @@ def generate(
 
     encode_prompt(language_model.vocabulary, beginning)  # an unknown character is told before anything is printed
     if samples > 1:
-        _write_many(language_model, beginning, settings, samples, workers, json=json)
+        _write_many(language_model, beginning, settings, samples, pool, json=json)
     elif json:
         _write_object(language_model, beginning, settings)
     else:
@@ -134,14 +134,14 @@ def _write_many(
     prompt: str,
     settings: SamplingConfig,
     samples: int,
-    workers: "Workers",
+    pool: "ThreadPool",
     *,
     json: bool,
 ) -> None:
     from shakegpt.generation.stream import write_samples
 
     began = time.perf_counter()
-    written = write_samples(language_model, prompt, settings, samples, workers=workers)
+    written = write_samples(language_model, prompt, settings, samples, pool=pool)
     seconds = time.perf_counter() - began
     characters = sum(len(sample.text) for sample in written)
     if json:

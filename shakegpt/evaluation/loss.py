@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from shakegpt import events
 from shakegpt.model.gpt import GPT
-from shakegpt.system.threads import Workers
+from shakegpt.system.threads import ThreadPool
 
 _WINDOWS_AT_ONCE = 4
 
@@ -36,13 +36,13 @@ class Loss:
 
 
 @overload
-def evaluate(model: GPT, ids: Tensor, *, workers: Workers | None = None) -> Loss: ...
+def evaluate(model: GPT, ids: Tensor, *, pool: ThreadPool | None = None) -> Loss: ...
 @overload
-def evaluate(model: GPT, ids: Tensor, *, workers: Workers | None = None, stop: Callable[[], bool]) -> Loss | None: ...
+def evaluate(model: GPT, ids: Tensor, *, pool: ThreadPool | None = None, stop: Callable[[], bool]) -> Loss | None: ...
 
 
 def evaluate(
-    model: GPT, ids: Tensor, *, workers: Workers | None = None, stop: Callable[[], bool] | None = None
+    model: GPT, ids: Tensor, *, pool: ThreadPool | None = None, stop: Callable[[], bool] | None = None
 ) -> Loss | None:
     """Return the loss over ``ids`` in consecutive windows of ``block_size``, in fp32, the last one shorter.
 
@@ -52,7 +52,7 @@ def evaluate(
     Args:
         model: the model, on any device.
         ids: the split, (N,) of whole numbers, N at least 2.
-        workers: the threads that share the windows; on the calling thread where left out.
+        pool: the threads that share the windows; on the calling thread where left out.
         stop: asked now and then; where it says yes, the pass is given up and ``None`` returned.
     """
     block_size = model.config.block_size
@@ -83,6 +83,6 @@ def evaluate(
         sums[piece] = functional.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="sum")
         return True
 
-    if not all((workers or Workers()).map(sum_losses, range(len(pieces)))):
+    if not all((pool or ThreadPool()).map(sum_losses, range(len(pieces)))):
         return None
     return Loss(nats=float(sums.cpu().double().sum()) / len(inputs), characters=len(inputs))

@@ -19,7 +19,7 @@ from shakegpt.generation.decoder import Decoder
 from shakegpt.generation.filters import Logits, apply_filters, probabilities
 from shakegpt.model.language_model import LanguageModel
 from shakegpt.system.seeds import derive_seed
-from shakegpt.system.threads import Workers
+from shakegpt.system.threads import ThreadPool
 
 Finish = Literal["length", "stop"]
 
@@ -256,7 +256,7 @@ class Written:
 
 
 def write_samples(
-    language_model: LanguageModel, prompt: str, settings: SamplingConfig, count: int, *, workers: Workers | None = None
+    language_model: LanguageModel, prompt: str, settings: SamplingConfig, count: int, *, pool: ThreadPool | None = None
 ) -> list[Written]:
     """Write several samples in step: sample i has the draws of ``Stream(..., sample=i)``.
 
@@ -268,7 +268,7 @@ def write_samples(
         prompt: what all of them continue.
         settings: how they draw.
         count: how many.
-        workers: the threads that share the samples on a CPU; the calling thread where left out.
+        pool: the threads that share the samples on a CPU; the calling thread where left out.
 
     Raises:
         UsageError: the prompt has a character that the model does not know, or ``count`` is below 1.
@@ -277,12 +277,12 @@ def write_samples(
         raise UsageError(f"The number of samples must be at least 1, not {count}.")
     prompt_ids = encode_prompt(language_model.vocabulary, prompt)
     on_cpu = language_model.model.token_embedding.weight.device.type == "cpu"
-    shares = workers.share(count) if workers is not None and on_cpu else [range(count)]
+    shares = pool.split(count) if pool is not None and on_cpu else [range(count)]
 
     def write(share: range) -> list[Written]:
         return _write_share(language_model, prompt_ids, settings, share)
 
-    return [written for part in (workers or Workers()).map(write, shares) for written in part]
+    return [written for part in (pool or ThreadPool()).map(write, shares) for written in part]
 
 
 def _write_share(

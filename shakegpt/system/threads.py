@@ -25,17 +25,17 @@ _LARGEST_ACTIVATION = 6 * 1024**2
 """Bytes. Pieces of the presets that a CPU trains stay below: those of ``baby`` have 3 MB."""
 
 
-class Workers:
-    """A pool of threads with one intra-op thread each.
+class ThreadPool:
+    """Threads with one intra-op thread each.
 
     Args:
-        count: how many; 1 works on the calling thread.
+        size: how many; 1 works on the calling thread.
     """
 
-    def __init__(self, count: int = 1) -> None:
-        self.count = count
+    def __init__(self, size: int = 1) -> None:
+        self.size = size
         torch.set_num_threads(1)
-        self._pool = ThreadPoolExecutor(count, "shakegpt-worker", torch.set_num_threads, (1,)) if count > 1 else None
+        self._pool = ThreadPoolExecutor(size, "shakegpt-worker", torch.set_num_threads, (1,)) if size > 1 else None
 
     def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """Return the work's results in the order of the items; the first error is raised when all have ended."""
@@ -46,9 +46,9 @@ class Workers:
             future.exception()
         return [future.result() for future in futures]
 
-    def share(self, count: int) -> list[range]:
-        """Return ``range(count)`` cut into at most one contiguous share per thread, none empty but that of 0."""
-        parts = max(1, min(self.count, count))
+    def split(self, count: int) -> list[range]:
+        """Return ``range(count)`` cut into at most one contiguous range per thread, none empty but that of 0."""
+        parts = max(1, min(self.size, count))
         borders = [count * part // parts for part in range(parts + 1)]
         return [range(start, end) for start, end in pairwise(borders)]
 

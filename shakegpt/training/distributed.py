@@ -27,7 +27,7 @@ from torch import Tensor
 from shakegpt.config import ModelConfig, Precision
 from shakegpt.errors import ShakegptError
 from shakegpt.model.gpt import GPT
-from shakegpt.system.threads import Workers
+from shakegpt.system.threads import ThreadPool
 from shakegpt.training.compiling import Compiler
 from shakegpt.training.gradients import Gradients
 
@@ -82,7 +82,7 @@ class SharedGradients(Gradients):
         model: the fp32 model, on this rank's device.
         precision: as in ``Gradients``.
         seed: as in ``Gradients``.
-        workers: this rank's threads.
+        pool: this rank's threads.
         compiler: this rank's; the others compile for as many steps.
 
     Raises:
@@ -90,9 +90,9 @@ class SharedGradients(Gradients):
     """
 
     def __init__(
-        self, model: GPT, *, precision: Precision, seed: int, workers: Workers | None = None, compiler: Compiler
+        self, model: GPT, *, precision: Precision, seed: int, pool: ThreadPool | None = None, compiler: Compiler
     ) -> None:
-        super().__init__(model, precision=precision, seed=seed, workers=workers, compiler=compiler)
+        super().__init__(model, precision=precision, seed=seed, pool=pool, compiler=compiler)
         told = {"model": asdict(model.config), "precision": precision, "seed": seed, "steps": compiler.steps}
         record = json.dumps(told).encode()
         _send(_MODEL, len(record))
@@ -118,7 +118,7 @@ def serve(threads: int) -> int:
     """Work for rank 0 until it says so, and return the exit code. Whoever asks to end the training asks rank 0."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    workers = Workers(threads)
+    pool = ThreadPool(threads)
     gradients: Gradients | None = None
     try:
         while True:
@@ -127,7 +127,7 @@ def serve(threads: int) -> int:
                 dist.destroy_process_group()
                 return 0
             if kind == _MODEL:
-                gradients = _receive_model(int(numbers[0]), workers)
+                gradients = _receive_model(int(numbers[0]), pool)
             elif gradients is not None:
                 _serve_step(gradients, *numbers)
     except LostRankError:
@@ -136,13 +136,13 @@ def serve(threads: int) -> int:
         return 1  # rank 0 alone speaks: it says so, or is what was lost
 
 
-def _receive_model(size: int, workers: Workers) -> Gradients:
+def _receive_model(size: int, pool: ThreadPool) -> Gradients:
     record = torch.zeros(size, dtype=torch.uint8, device=_device())
     _broadcast(record)
     wanted = json.loads(bytes(record.tolist()))
     model = GPT(ModelConfig(**wanted["model"])).to(_device())
     compiler = Compiler(_device(), wanted["steps"])
-    return Gradients(model, precision=wanted["precision"], seed=wanted["seed"], workers=workers, compiler=compiler)
+    return Gradients(model, precision=wanted["precision"], seed=wanted["seed"], pool=pool, compiler=compiler)
 
 
 def _serve_step(gradients: Gradients, step: float, accumulate: float, rows: float, length: float) -> None:

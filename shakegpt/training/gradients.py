@@ -16,7 +16,7 @@ from shakegpt.config import Precision
 from shakegpt.model.dropout import DropoutMasks, make_dropout_masks
 from shakegpt.model.gpt import GPT
 from shakegpt.system.device import tf32_products
-from shakegpt.system.threads import Workers, keep_freed_memory
+from shakegpt.system.threads import ThreadPool, keep_freed_memory
 from shakegpt.training.compiling import Compiler
 
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -34,7 +34,7 @@ class Gradients:
         model: the fp32 model, on its device.
         precision: of the linear layers and the attention.
         seed: the run's seed; dropout masks depend on it, the step and the sequence.
-        workers: the threads that share the work on a CPU.
+        pool: the threads that share the work on a CPU.
         compiler: what compiles the passes on a GPU; nothing is compiled where left out.
     """
 
@@ -44,11 +44,11 @@ class Gradients:
         *,
         precision: Precision,
         seed: int,
-        workers: Workers | None = None,
+        pool: ThreadPool | None = None,
         compiler: Compiler | None = None,
     ) -> None:
         self._seed = seed
-        self._workers = workers or Workers()
+        self._pool = pool or ThreadPool()
         self._device = model.token_embedding.weight.device
         self._compiler = compiler or Compiler(self._device, steps=0)
         self.parameters: list[Tensor] = list(model.parameters())
@@ -60,7 +60,7 @@ class Gradients:
             if precision != "fp32" and _is_linear(name)
         }
         self._masters = [dict(model.named_parameters())[name].detach() for name in self._shorter]
-        self._replicas = [self._replicate(model) for _ in range(self._workers.count)]
+        self._replicas = [self._replicate(model) for _ in range(self._pool.size)]
         # What each thread adds up, as one vector, and as views of it in the parameters' shapes.
         sizes = [parameter.numel() for parameter in self.parameters]
         self._flat = [torch.zeros(sum(sizes), device=self._device) for _ in self._replicas]
@@ -124,9 +124,9 @@ class Gradients:
                 total += self._add_piece(replica, self._sums[worker], inputs, targets, piece, step, scale / (B * T))
             return total
 
-        shares = self._workers.share(len(here))
+        shares = self._pool.split(len(here))
         with tf32_products(self._device):
-            losses = self._workers.map(work, range(len(shares)))
+            losses = self._pool.map(work, range(len(shares)))
         for flat in self._flat[1 : len(shares)]:
             self._flat[0] += flat
         for parameter, gradient in zip(self.parameters, self._sums[0], strict=True):

@@ -19,7 +19,7 @@ from shakegpt.runs.checkpoint import Checkpoint, CheckpointData, Resume, ResumeD
 from shakegpt.runs.run import Run
 from shakegpt.system.device import DevicePlan
 from shakegpt.system.seeds import derive_seed
-from shakegpt.system.threads import Workers
+from shakegpt.system.threads import ThreadPool
 from shakegpt.training.compiling import Compiler
 from shakegpt.training.distributed import LostRankError, SharedGradients, is_distributed
 from shakegpt.training.gradients import Gradients
@@ -75,7 +75,7 @@ class Trainer:
         self._validation_ids = corpus.validation.to(device_plan.device)
         self._pace = Pace(config.batch_size * model_config.block_size)
         self._evaluation_seconds = 0.0
-        self._workers = Workers(device_plan.threads)
+        self._pool = ThreadPool(device_plan.threads)
         self._saver = Saver(run, keep=config.keep, every_seconds=config.save_seconds)
         taken = resume.state.record.step if resume else 0
         self._compiler = Compiler(device_plan.device, config.steps - taken)
@@ -214,7 +214,7 @@ class Trainer:
 
     def _evaluate(self) -> Iterator[Event]:
         began = time.monotonic()
-        loss = evaluate(self.model, self._validation_ids, workers=self._workers, stop=self._stop.is_set)
+        loss = evaluate(self.model, self._validation_ids, pool=self._pool, stop=self._stop.is_set)
         if loss is None:  # stopped meanwhile: the resumed run evaluates first thing
             return
         self._evaluation_seconds = time.monotonic() - began
@@ -345,7 +345,7 @@ class Trainer:
             self.model,
             precision=self.device_plan.precision,
             seed=self.config.seed,
-            workers=self._workers,
+            pool=self._pool,
             compiler=self._compiler,
         )
         self._optimizer = Optimizer(self.model, self.config, precision=self.device_plan.precision)

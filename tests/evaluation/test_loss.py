@@ -8,7 +8,7 @@ import torch
 from shakegpt.config import ModelConfig
 from shakegpt.evaluation.loss import Loss, evaluate
 from shakegpt.model.gpt import GPT
-from shakegpt.system.threads import Workers
+from shakegpt.system.threads import ThreadPool
 
 
 def loss_by_hand(model: GPT, ids: torch.Tensor) -> float:
@@ -57,7 +57,7 @@ def test_equal_weights_give_equal_losses_and_nothing_is_drawn(tiny_config: Model
 
 def test_threads_that_share_the_work_change_no_bit(tiny_model: GPT) -> None:
     ids = torch.randint(13, (8 * 32 * 5 + 3,), generator=torch.Generator().manual_seed(0))
-    assert evaluate(tiny_model, ids, workers=Workers(2)) == evaluate(tiny_model, ids)
+    assert evaluate(tiny_model, ids, pool=ThreadPool(2)) == evaluate(tiny_model, ids)
 
 
 def test_a_pass_can_be_given_up(tiny_model: GPT) -> None:

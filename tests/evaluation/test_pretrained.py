@@ -12,7 +12,7 @@ from shakegpt.generation.stream import Stream
 from shakegpt.runs.manifest import MODEL_FILE
 from shakegpt.runs.store import Store
 from shakegpt.system.paths import asset_path
-from shakegpt.system.threads import Workers
+from shakegpt.system.threads import ThreadPool
 
 MOST_BYTES = 7_000_000
 
@@ -39,7 +39,7 @@ def test_it_is_the_seed_preset_without_optimizer_state(tmp_path: Path) -> None:
 def test_its_validation_loss_is_the_one_on_its_card(tiny_shakespeare: Corpus, card: str, tmp_path: Path) -> None:
     checkpoint = Store(tmp_path).open("pretrained")
     assert checkpoint.vocabulary == tiny_shakespeare.vocabulary
-    loss = evaluate(checkpoint.model(), tiny_shakespeare.validation, workers=Workers(2))
+    loss = evaluate(checkpoint.model(), tiny_shakespeare.validation, pool=ThreadPool(2))
     told = re.search(r"validation loss \| (\d\.\d{4}) ", card)
     assert told
     assert f"{loss.nats:.4f}" == told[1]

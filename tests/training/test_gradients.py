@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from shakegpt.config import ModelConfig, Precision
 from shakegpt.model.gpt import GPT
-from shakegpt.system.threads import Workers
+from shakegpt.system.threads import ThreadPool
 from shakegpt.training.gradients import Gradients
 
 CONFIG = ModelConfig(vocab_size=11, n_layer=2, n_head=2, d_model=16, d_ff=32, block_size=8, dropout=0.0)
@@ -30,7 +30,7 @@ def gradients_of(gpt: GPT) -> list[torch.Tensor]:
 def compute(
     gpt: GPT, *, precision: Precision = "fp32", workers: int = 1, step: int = 1, accumulate: int = 1, scale: float = 1.0
 ) -> tuple[float, list[torch.Tensor]]:
-    gradients = Gradients(gpt, precision=precision, seed=1, workers=Workers(workers))
+    gradients = Gradients(gpt, precision=precision, seed=1, pool=ThreadPool(workers))
     loss = gradients.compute(*batch(), step=step, accumulate=accumulate, scale=scale)
     return loss.item(), gradients_of(gpt)
 

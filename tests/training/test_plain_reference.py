@@ -19,7 +19,7 @@ from shakegpt.data.corpus import Corpus, draw_batch
 from shakegpt.evaluation.loss import evaluate
 from shakegpt.model.dropout import SequenceDropoutMasks
 from shakegpt.model.gpt import GPT
-from shakegpt.system.threads import Workers
+from shakegpt.system.threads import ThreadPool
 from shakegpt.training.gradients import Gradients
 from shakegpt.training.optimizer import Optimizer
 from shakegpt.training.schedule import learning_rate_at
@@ -73,7 +73,7 @@ def train_quickly(
     corpus: Corpus, shape: ModelConfig, config: TrainingConfig, steps: int, precision: Precision, threads: int
 ) -> Curve:
     model = GPT(shape, seed=config.seed)
-    gradients = Gradients(model, precision=precision, seed=config.seed, workers=Workers(threads))
+    gradients = Gradients(model, precision=precision, seed=config.seed, pool=ThreadPool(threads))
     optimizer = Optimizer(model, config, precision=precision)
     losses, began = [], time.perf_counter()
     for step in range(1, steps + 1):
@@ -86,7 +86,7 @@ def train_quickly(
 
 def closed(model: GPT, corpus: Corpus, losses: list[float], began: float) -> Curve:
     seconds = time.perf_counter() - began
-    loss = evaluate(model.eval(), corpus.validation, workers=Workers())
+    loss = evaluate(model.eval(), corpus.validation, pool=ThreadPool())
     assert loss is not None
     return Curve(losses, loss.nats, seconds)
 
