@@ -9,9 +9,8 @@ from shakegpt.events import Event, Step
 from shakegpt.runs.event_log import parse_events
 from shakegpt.runs.run import Run
 from shakegpt.runs.snapshot import ENDED, Snapshot, State, advance
+from shakegpt.runs.source import Subscriber
 from shakegpt.system.files import open_regular
-
-OnChange = Callable[[Event | None, Snapshot], None]
 
 GONE = "The process that trained this run is gone; resume it from its last checkpoint."
 _CHUNK = 1 << 20
@@ -60,12 +59,16 @@ class Follower:
     so, by kill -9 or a power cut, is told apart by asking whether any process still holds it.
     """
 
+    owned = False
+
     def __init__(self, run: Run, *, every: float = 0.25) -> None:
         self.run = run
+        self.owner = run.owner()
+        """The process that trains the run; ``None`` where it has ended."""
         self._tail = LogTail(run.metrics_path)
         self._every = every
         self._snapshot = Snapshot()
-        self._callbacks: list[OnChange] = []
+        self._callbacks: list[Subscriber] = []
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._wake = threading.Event()
@@ -80,8 +83,13 @@ class Follower:
 
     @property
     def alive(self) -> bool:
-        """Whether the run is still being followed."""
-        return self._thread.is_alive()
+        """Whether the run has not ended."""
+        return self._snapshot.state not in ENDED
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the run's process is on another host, where commands do not reach it."""
+        return self.owner is not None and not self.owner.here
 
     def start(self) -> None:
         """Begin to follow."""
@@ -96,7 +104,7 @@ class Follower:
         """Wait until the thread has ended."""
         self._thread.join(timeout)
 
-    def subscribe(self, callback: OnChange) -> Callable[[], None]:
+    def subscribe(self, callback: Subscriber) -> Callable[[], None]:
         """Call back whenever the run has moved on; return how to end that."""
         with self._lock:
             self._callbacks.append(callback)
@@ -128,6 +136,12 @@ class Follower:
     def stop(self) -> None:
         """Ask the run's process to save and end. Raises ``ShakegptError`` where no process trains it."""
         self.run.request("stop")
+
+    def copy_model(self) -> None:
+        """Return ``None``: the weights are in another process."""
+
+    def await_end(self) -> None:
+        """Return at once: this process trains nothing."""
 
     def look(self) -> bool:
         """Take in what the log says now; return whether anything was new."""

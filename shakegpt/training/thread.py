@@ -13,12 +13,10 @@ from shakegpt.errors import ShakegptError, describe_failure
 from shakegpt.events import Event, Failed
 from shakegpt.runs.run import Run
 from shakegpt.runs.snapshot import ENDED, Snapshot, State, advance
+from shakegpt.runs.source import Subscriber
 
 if TYPE_CHECKING:
     from shakegpt.model.language_model import LanguageModel
-
-Subscriber = Callable[[Event | None, Snapshot], None]
-"""Called on the training's thread after each event, and with ``None`` when only the state changed. Must be quick."""
 
 _REQUEST_POLL_SECONDS = 0.5
 _LOADING_PATIENCE_SECONDS = 3.0
@@ -30,7 +28,7 @@ class EventSource(Protocol):
     def __iter__(self) -> Generator[Event, None, None]: ...
     def stop(self) -> None: ...  # noqa: D102
     def save(self) -> None: ...  # noqa: D102
-    def language_model(self) -> "LanguageModel": ...  # noqa: D102
+    def copy_model(self) -> "LanguageModel": ...  # noqa: D102
 
 
 class TrainingThread(threading.Thread):
@@ -53,6 +51,9 @@ class TrainingThread(threading.Thread):
         self._model_requests: deque[Future[LanguageModel]] = deque()
         self.exit_code = 1
         """What a process that did nothing else should end with where the run failed: 2 where the request was wrong."""
+
+    owned = True
+    read_only = False
 
     @property
     def latest(self) -> Snapshot:
@@ -82,7 +83,7 @@ class TrainingThread(threading.Thread):
     # Commands, from any thread; each returns at once
 
     def pause(self) -> None:
-        """RunLock the training before its next step."""
+        """Pause before the next step."""
         with self._commands:
             self._paused = True
             self._commands.notify()
@@ -121,12 +122,11 @@ class TrainingThread(threading.Thread):
             self._commands.notify()
         return future
 
-    def await_end(self) -> int | None:
-        """Wait until the training has ended; where it is still loading, with nothing to lose, only some seconds.
+    def close(self) -> None:
+        """Do nothing: the training goes on until it is stopped."""
 
-        Returns:
-            The exit code that a failure asks for; ``None`` where there was none.
-        """
+    def await_end(self) -> int | None:
+        """See ``TrainingSource``: a training that is still loading has nothing to lose."""
         self.join(_LOADING_PATIENCE_SECONDS)
         if self._trainer is not None:
             self.join()
@@ -189,7 +189,7 @@ class TrainingThread(threading.Thread):
         while self._model_requests and self._trainer is not None:
             future = self._model_requests.popleft()
             if future.set_running_or_notify_cancel():
-                future.set_result(self._trainer.language_model())
+                future.set_result(self._trainer.copy_model())
 
     def _refuse_models(self) -> None:
         with self._commands:

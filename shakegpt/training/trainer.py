@@ -104,8 +104,8 @@ class Trainer:
         """Save after the current step."""
         self._save_wanted = True
 
-    def language_model(self) -> LanguageModel:
-        """Return a copy of the live weights, ready to speak. Only between steps: from the iterating thread."""
+    def copy_model(self) -> LanguageModel:
+        """Return a copy of the live weights, ready to generate. Only between steps: from the iterating thread."""
         weights = {name: weight.detach().cpu() for name, weight in self.model.state_dict().items()}
         return LanguageModel(
             model=build_model(self._model_config, weights),

@@ -15,6 +15,7 @@ from shakegpt.events import Event, Step
 from shakegpt.runs.follower import Follower
 from shakegpt.runs.run import Run
 from shakegpt.runs.snapshot import ENDED, Snapshot
+from shakegpt.runs.source import TrainingSource
 from shakegpt.runs.store import Store
 from shakegpt.system.settings import load_keymap
 from shakegpt.system.text import escape_control_characters, escape_line
@@ -108,7 +109,7 @@ class ShakegptApp(App[str]):
         self,
         store: Store | None = None,
         *,
-        training: TrainingThread | Follower | None = None,
+        training: TrainingSource | None = None,
         watch: Run | None = None,
         on_hangup: OnHangup = "continue",
         mode: Mode | None = None,
@@ -192,10 +193,10 @@ class ShakegptApp(App[str]):
     # The one training
 
     @property
-    def own_training(self) -> TrainingThread | None:
+    def own_training(self) -> TrainingSource | None:
         """The training that this process does and that has not ended."""
-        thread = self.training
-        return thread if thread is not None and not isinstance(thread, Follower) and thread.alive else None
+        training = self.training
+        return training if training is not None and training.owned and training.alive else None
 
     @property
     def is_training(self) -> bool:
@@ -219,21 +220,21 @@ class ShakegptApp(App[str]):
 
     def follow(self, run: Run) -> None:
         """Show a run that another process trains; commands reach it where that process runs on this host."""
-        follower, owner = Follower(run), run.owner()
+        follower = Follower(run)
         self._take_up(follower)
         follower.start()
-        note = f"Watching: {owner} trains it." if owner else ""
-        self._say_whose(note, read_only=owner is not None and not owner.here)
+        note = f"Watching: {follower.owner} trains it." if follower.owner else ""
+        self._say_whose(note, read_only=follower.read_only)
 
     def _say_whose(self, note: str, *, read_only: bool) -> None:
         for screen in self.screen_stack:
             if isinstance(screen, ShowsWhose):
                 screen.announce(note, read_only=read_only)
 
-    def _take_up(self, training: TrainingThread | Follower) -> None:
+    def _take_up(self, training: TrainingSource) -> None:
         if self._unsubscribe is not None:
             self._unsubscribe()
-        if isinstance(self.training, Follower) and self.training is not training:
+        if self.training is not None and self.training is not training:
             self.training.close()
         self.training = training
         self._shown = None
@@ -306,7 +307,7 @@ class ShakegptApp(App[str]):
     def on_unmount(self) -> None:
         """Write what is still unwritten."""
         self._save_preferences()
-        if isinstance(self.training, Follower):
+        if self.training is not None:
             self.training.close()
 
     def _save_preferences(self) -> None:

@@ -13,7 +13,6 @@ from shakegpt.runs.run import Run
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.system.signals import ShutdownHandler
 from shakegpt.system.text import escape_line
-from shakegpt.training.thread import TrainingThread
 from shakegpt.tui.app import HEADLESS, OnHangup, ShakegptApp
 
 # Kitty keys, mouse, pasted text and focus reports off; wrapping and the cursor on; back to the main screen.
@@ -55,8 +54,8 @@ def _outlive(app: ShakegptApp, endings: ShutdownHandler) -> int | None:
     if endings.exit_code is None and (endings.detached or app.return_value == HEADLESS):
         _say(_farewell(thread.latest))
         thread.join()  # a signal may stop it meanwhile
-        return thread.exit_code if thread.latest.state == "failed" else None
-    thread.stop()  # the app itself has failed, or is asked to end
+    else:
+        thread.stop()  # the app itself has failed, or is asked to end
     return thread.await_end()
 
 
@@ -85,8 +84,7 @@ def _stop(app: ShakegptApp) -> None:
 
 
 def _await_end(app: ShakegptApp) -> int | None:
-    thread = app.training
-    return thread.await_end() if isinstance(thread, TrainingThread) else None
+    return app.training.await_end() if app.training is not None else None
 
 
 def _leave(app: ShakegptApp) -> None:

@@ -159,8 +159,7 @@ def test_a_run_that_nobody_trains_takes_no_commands(followed: Run) -> None:
 def test_the_thread_follows_until_it_is_told_to_look_away(macbeth: Run) -> None:
     follower = Follower(macbeth, every=0.01)
     follower.start()
-    assert follower.alive
     follower.close()
     follower.join(60)
-    assert not follower.alive
+    assert not follower._thread.is_alive()
     assert follower.latest.state in ("finished", "loading")

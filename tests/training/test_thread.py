@@ -65,7 +65,7 @@ class ScriptedTrainer:
     def save(self) -> None:
         self.told.append("save")
 
-    def language_model(self) -> LanguageModel:
+    def copy_model(self) -> LanguageModel:
         return cast(LanguageModel, f"as of step {self.step}")
 
 

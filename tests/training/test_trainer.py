@@ -361,7 +361,7 @@ def test_the_live_model_is_a_copy_that_training_leaves_alone(make_trainer: MakeT
     events = iter(trainer)
     while not isinstance(next(events), Step):
         pass
-    language_model = trainer.language_model()
+    language_model = trainer.copy_model()
     before = {name: weight.clone() for name, weight in language_model.model.state_dict().items()}
     assert language_model.step == 1
     assert "live" in language_model.name

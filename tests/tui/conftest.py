@@ -134,7 +134,8 @@ class FakeTraining:
         self.latest = snapshot
         self.told: list[str] = []
         self.alive = True
-        self.run = None
+        self.owned = True
+        self.read_only = False
         self._callbacks: list[Callable[[Event | None, Snapshot], None]] = []
 
     def subscribe(self, callback: Callable[[Event | None, Snapshot], None]) -> Callable[[], None]:
@@ -159,8 +160,17 @@ class FakeTraining:
     def stop(self) -> None:
         self.told.append("stop")
 
-    def join(self, timeout: float | None = None) -> None:
+    def copy_model(self) -> None:
+        """Return no model: the screens under test ask for none."""
+
+    def close(self) -> None:
+        self.told.append("close")
+
+    def join(self) -> None:
         self.told.append("join")
+
+    def await_end(self) -> int | None:
+        return 1 if self.latest.state == "failed" else None
 
 
 @pytest.fixture

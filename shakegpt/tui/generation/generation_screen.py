@@ -9,7 +9,6 @@ from textual.binding import BindingType
 from textual.message import Message
 
 from shakegpt.errors import ShakegptError
-from shakegpt.runs.snapshot import ENDED
 from shakegpt.system.text import escape_line
 from shakegpt.tui.dialogs.choose_model import ChooseModelScreen, model_choices
 from shakegpt.tui.generation.bindings import BINDINGS, SCENE_ONLY
@@ -169,8 +168,7 @@ class GenerationScreen(SpeakingScreen):
 
     def action_choose_model(self) -> None:
         """Choose who speaks."""
-        training = self._shakegpt.training
-        live = training is not None and training.latest.state not in ENDED and hasattr(training, "copy_model")
+        live = self._shakegpt.own_training is not None
         choices = model_choices(self._shakegpt.store, live=live)
         self.app.push_screen(ChooseModelScreen(choices, self.active.reference), self._model_chosen)
 

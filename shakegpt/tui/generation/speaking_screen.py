@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from shakegpt.config import SamplingConfig
-from shakegpt.runs.snapshot import ENDED, Snapshot
+from shakegpt.runs.snapshot import Snapshot
 from shakegpt.system.text import escape_line
 from shakegpt.tui.generation.generation_pane import Passage
 from shakegpt.tui.generation.knobs import KNOB, VOICES, next_voice
@@ -398,6 +398,5 @@ class SpeakingScreen(Screen[None]):
     # -- the engine
 
     def _copy_live(self) -> Any:
-        training = self._shakegpt.training
-        copy = getattr(training, "copy_model", None)
-        return copy() if copy and training is not None and training.latest.state not in ENDED else None
+        training = self._shakegpt.own_training
+        return training.copy_model() if training is not None else None

@@ -248,7 +248,8 @@ class TrainingScreen(Screen[None]):
         """Hear the live weights; of a run that is over, or not ours, its best checkpoint."""
         if self.snapshot is None or self._run is None:
             return
-        live = self.snapshot.state not in ENDED and hasattr(self._app.training, "copy_model")
+        training = self._app.training
+        live = self.snapshot.state not in ENDED and training is not None and training.owned
         if not live and self.snapshot.saved is None:
             self.notify("This run has saved nothing yet that could speak.", severity="warning")
             return

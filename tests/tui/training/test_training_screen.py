@@ -148,7 +148,6 @@ async def test_g_speaks_from_the_live_weights_or_from_what_was_saved(
     snapshots: Snapshots, fake_training: Callable[[str], Any], state: str, spoken: str
 ) -> None:
     training = fake_training(state)
-    training.copy_model = lambda: None
     app = Stage(training=training)
     async with app.run_test() as pilot:
         await pilot.press("g")
@@ -156,7 +155,9 @@ async def test_g_speaks_from_the_live_weights_or_from_what_was_saved(
 
 
 async def test_g_says_so_where_nothing_can_speak(snapshots: Snapshots, fake_training: Callable[[str], Any]) -> None:
-    app = Stage(training=fake_training("fresh"))  # another process's run: no weights to copy
+    training = fake_training("fresh")
+    training.owned = False  # another process's run: no weights to copy
+    app = Stage(training=training)
     async with app.run_test() as pilot:
         await pilot.press("g")
         assert app.spoken == []
