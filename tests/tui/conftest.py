@@ -164,7 +164,7 @@ class FakeTraining:
         """Return no model: the screens under test ask for none."""
 
     def close(self) -> None:
-        self.told.append("close")
+        """Note nothing: closing tells a training nothing."""
 
     def join(self) -> None:
         self.told.append("join")
