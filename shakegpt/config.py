@@ -1,27 +1,40 @@
-"""What a model, a training run and a generation are made of: every number a user can choose, with its reason."""
+"""Configurations of a model, a training run and a generation: every value that a user can choose."""
 
+import ast
+import inspect
 import math
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, ClassVar, Literal, Self, get_args
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from itertools import pairwise
+from typing import Any, ClassVar, Literal, get_args
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["fp32", "bf16", "fp16"]
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
+OnHangup = Literal["continue", "save"]
+"""What becomes of a training when its terminal goes away: it goes on without one, or saves and ends."""
 
 
-def _check(what: str, value: object, *, good: bool, rule: str) -> None:
-    if not good:
-        raise ValueError(f"{what} must be {rule}, not {value!r}.")
+def _check(name: str, value: object, *, valid: bool, rule: str) -> None:
+    if not valid:
+        raise ValueError(f"{name} must be {rule}, not {value!r}.")
 
 
-def _whole(what: str, value: Any, least: int, most: int = 2**31 - 1) -> None:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    rule = f"a whole number of at least {least}" + (f" and at most {most}" if whole and value > most else "")
-    _check(what, value, good=whole and least <= value <= most, rule=rule)
+def _check_integer(name: str, value: Any, minimum: int, maximum: int = 2**31 - 1) -> None:
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    rule = f"a whole number of at least {minimum}" + (
+        f" and at most {maximum}" if is_integer and value > maximum else ""
+    )
+    _check(name, value, valid=is_integer and minimum <= value <= maximum, rule=rule)
 
 
-def _real(what: str, value: object, rule: str, *, good: bool) -> None:
-    _check(what, value, good=isinstance(value, int | float) and math.isfinite(value) and good, rule=rule)
+def _check_number(name: str, value: object, rule: str, *, valid: bool) -> None:
+    _check(name, value, valid=isinstance(value, int | float) and math.isfinite(value) and valid, rule=rule)
+
+
+def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    _check(name, value, valid=value in choices, rule=f"{', '.join(choices[:-1])} or {choices[-1]}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +59,13 @@ class ModelConfig:
     """Probability that an activation is zeroed in training."""
 
     def __post_init__(self) -> None:
-        _whole("The vocabulary size", self.vocab_size, 1, 1_200_000)
-        _whole("The number of layers", self.n_layer, 1, 1_000)
-        _whole("The number of heads", self.n_head, 1, 1_000)
-        _whole("d_model", self.d_model, 1, 100_000)
-        _whole("d_ff", self.d_ff, 1, 1_000_000)
-        _whole("The block size", self.block_size, 1, 1_000_000)
-        _real("Dropout", self.dropout, "in [0, 1)", good=0 <= self.dropout < 1)
+        _check_integer("The vocabulary size", self.vocab_size, 1, 1_200_000)
+        _check_integer("The number of layers", self.n_layer, 1, 1_000)
+        _check_integer("The number of heads", self.n_head, 1, 1_000)
+        _check_integer("d_model", self.d_model, 1, 100_000)
+        _check_integer("d_ff", self.d_ff, 1, 1_000_000)
+        _check_integer("The block size", self.block_size, 1, 1_000_000)
+        _check_number("Dropout", self.dropout, "in [0, 1)", valid=0 <= self.dropout < 1)
         if self.d_model % self.n_head:
             raise ValueError(f"d_model ({self.d_model}) must be a multiple of the number of heads ({self.n_head}).")
 
@@ -110,39 +123,35 @@ class TrainingConfig:
     """Characters written at each evaluation; 0 turns samples off."""
 
     def __post_init__(self) -> None:
-        _whole("The number of steps", self.steps, 1)
-        _whole("The batch size", self.batch_size, 1)
-        _whole("Accumulation", self.accumulate, 1)
-        _real("The learning rate", self.learning_rate, "a number above 0", good=self.learning_rate > 0)
-        _real(
+        _check_integer("The number of steps", self.steps, 1)
+        _check_integer("The batch size", self.batch_size, 1)
+        _check_integer("Accumulation", self.accumulate, 1)
+        _check_number("The learning rate", self.learning_rate, "a number above 0", valid=self.learning_rate > 0)
+        _check_number(
             "The minimum learning rate",
             self.min_learning_rate,
             f"between 0 and the learning rate ({self.learning_rate:g})",
-            good=0 <= self.min_learning_rate <= self.learning_rate,
+            valid=0 <= self.min_learning_rate <= self.learning_rate,
         )
-        _whole("Warm-up", self.warmup, 0)
-        _real("Weight decay", self.weight_decay, "a number of at least 0", good=self.weight_decay >= 0)
-        _real("beta1", self.beta1, "in [0, 1)", good=0 <= self.beta1 < 1)
-        _real("beta2", self.beta2, "in [0, 1)", good=0 <= self.beta2 < 1)
-        _real("Gradient clipping", self.grad_clip, "a number of at least 0", good=self.grad_clip >= 0)
-        _whole("The evaluation interval", self.eval_every, 1)
-        _whole("The save interval", self.save_every, 1)
-        _real("The seconds between saves", self.save_seconds, "a number of at least 0", good=self.save_seconds >= 0)
-        _whole("The number of checkpoints to keep", self.keep, 1)
-        _whole("The seed", self.seed, 0)
-        devices, precisions = get_args(DeviceName), get_args(PrecisionName)
-        _check("The device", self.device, good=self.device in devices, rule="auto, cpu, cuda or mps")
-        _check("The precision", self.precision, good=self.precision in precisions, rule="auto, fp32, bf16 or fp16")
-        _whole("The sample length", self.sample_length, 0)
+        _check_integer("Warm-up", self.warmup, 0)
+        _check_number("Weight decay", self.weight_decay, "a number of at least 0", valid=self.weight_decay >= 0)
+        _check_number("beta1", self.beta1, "in [0, 1)", valid=0 <= self.beta1 < 1)
+        _check_number("beta2", self.beta2, "in [0, 1)", valid=0 <= self.beta2 < 1)
+        _check_number("Gradient clipping", self.grad_clip, "a number of at least 0", valid=self.grad_clip >= 0)
+        _check_integer("The evaluation interval", self.eval_every, 1)
+        _check_integer("The save interval", self.save_every, 1)
+        _check_number(
+            "The seconds between saves", self.save_seconds, "a number of at least 0", valid=self.save_seconds >= 0
+        )
+        _check_integer("The number of checkpoints to keep", self.keep, 1)
+        _check_integer("The seed", self.seed, 0)
+        _check_choice("The device", self.device, get_args(DeviceName))
+        _check_choice("The precision", self.precision, get_args(PrecisionName))
+        _check_integer("The sample length", self.sample_length, 0)
         if self.batch_size % self.accumulate:
             raise ValueError(
                 f"The batch size ({self.batch_size}) must be a multiple of the accumulation ({self.accumulate})."
             )
-
-    @property
-    def micro_batch_size(self) -> int:
-        """Sequences that go through the model at once."""
-        return self.batch_size // self.accumulate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,48 +176,49 @@ class SamplingConfig:
     """Texts that end the generation, and are left out of it."""
 
     def __post_init__(self) -> None:
-        _real("Temperature", self.temperature, "a number of at least 0", good=self.temperature >= 0)
+        _check_number("Temperature", self.temperature, "a number of at least 0", valid=self.temperature >= 0)
         if self.top_k is not None:
-            _whole("Top-k", self.top_k, 1)
-        _real("Top-p", self.top_p, "above 0 and at most 1", good=0 < self.top_p <= 1)
-        _real("Min-p", self.min_p, "at least 0 and at most 1", good=0 <= self.min_p <= 1)
-        _real("The repetition penalty", self.repetition_penalty, "a number above 0", good=self.repetition_penalty > 0)
-        _whole("The seed", self.seed, 0)
-        _whole("The length", self.length, 0)
+            _check_integer("Top-k", self.top_k, 1)
+        _check_number("Top-p", self.top_p, "above 0 and at most 1", valid=0 < self.top_p <= 1)
+        _check_number("Min-p", self.min_p, "at least 0 and at most 1", valid=0 <= self.min_p <= 1)
+        _check_number(
+            "The repetition penalty", self.repetition_penalty, "a number above 0", valid=self.repetition_penalty > 0
+        )
+        _check_integer("The seed", self.seed, 0)
+        _check_integer("The length", self.length, 0)
         for text in self.stop:
-            _check("A stop text", text, good=isinstance(text, str) and bool(text), rule="at least one character long")
-
-    def but(self, **changes: Any) -> Self:
-        """Return these settings with some changed; ``ValueError`` where the new ones make no sense."""
-        return replace(self, **changes)
+            _check("A stop text", text, valid=isinstance(text, str) and bool(text), rule="at least one character long")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """A named size of model with the training that suits it."""
+    """A named model size with the training that suits it."""
 
     summary: str
+    """What the help texts say of it."""
     model: dict[str, Any] = field(default_factory=dict)
+    """Fields of ``ModelConfig`` that differ from its defaults."""
     training: dict[str, Any] = field(default_factory=dict)
+    """Fields of ``TrainingConfig`` that differ from its defaults."""
 
     def model_config(self, vocab_size: int, **changes: Any) -> ModelConfig:
         """Return this preset's model for a vocabulary, with ``changes`` that are not ``None`` applied."""
-        return ModelConfig(vocab_size=vocab_size, **{**self.model, **_given(changes)})
+        return ModelConfig(vocab_size=vocab_size, **{**self.model, **_without_none(changes)})
 
     def training_config(self, **changes: Any) -> TrainingConfig:
         """Return this preset's training, with ``changes`` that are not ``None`` applied.
 
-        A learning rate below the preset's floor brings the floor down with it, unless the floor is given too.
+        A learning rate below the preset's minimum lowers the minimum to a tenth of it, unless ``changes`` sets both.
         """
-        chosen = {**self.training, **_given(changes)}
+        chosen = {**self.training, **_without_none(changes)}
         rate = chosen.get("learning_rate", TrainingConfig.learning_rate)
-        floor = chosen.get("min_learning_rate", TrainingConfig.min_learning_rate)
-        if changes.get("min_learning_rate") is None and isinstance(rate, int | float) and floor > rate > 0:
+        minimum = chosen.get("min_learning_rate", TrainingConfig.min_learning_rate)
+        if changes.get("min_learning_rate") is None and isinstance(rate, int | float) and minimum > rate > 0:
             chosen["min_learning_rate"] = rate / 10
         return TrainingConfig(**chosen)
 
 
-def _given(changes: dict[str, Any]) -> dict[str, Any]:
+def _without_none(changes: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in changes.items() if value is not None}
 
 
@@ -216,7 +226,7 @@ PRESETS: dict[str, Preset] = {
     "seed": Preset(
         summary="2 blocks, 8 heads, width 256, context 128: 1.6 M weights; verse in minutes on a CPU",
         # The best recipe tried so far (assets/pretrained/README.md): with forty passes over one small text, a high
-        # rate and strong decay do more against learning it by heart than dropout, and cost the model less.
+        # rate and strong weight decay prevent memorization better than dropout, at a lower cost in loss.
         model={"dropout": 0.05},
         training={
             "steps": 9_000,
@@ -265,3 +275,20 @@ def changed_fields(old: Any, new: Any) -> dict[str, tuple[Any, Any]]:
         raise TypeError(f"cannot compare {type(old).__name__} with {type(new).__name__}")
     before, after = asdict(old), asdict(new)
     return {f.name: (before[f.name], after[f.name]) for f in fields(old) if before[f.name] != after[f.name]}
+
+
+def field_docs(config: type) -> dict[str, str]:
+    """Return the docstring of each field of a configuration; nothing where its source code is not installed."""
+    try:
+        module = ast.parse(inspect.getsource(sys.modules[config.__module__]))
+    except OSError:
+        return {}
+    (body,) = (node.body for node in module.body if isinstance(node, ast.ClassDef) and node.name == config.__name__)
+    return {
+        attribute.target.id: str(docstring.value.value)
+        for attribute, docstring in pairwise(body)
+        if isinstance(attribute, ast.AnnAssign)
+        and isinstance(attribute.target, ast.Name)
+        and isinstance(docstring, ast.Expr)
+        and isinstance(docstring.value, ast.Constant)
+    }

@@ -7,6 +7,7 @@ ratios are medians of the ratios within a round.
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -269,6 +270,6 @@ class Bench:
         return self._write_samples(prompt, 2 * (half + 1))
 
     def _write_samples(self, prompt: str, length: int) -> float:
-        settings = self._settings.but(length=length)
+        settings = replace(self._settings, length=length)
         written = write_samples(self.language_model, prompt, settings, _SAMPLES, pool=self._pool)
         return sum(len(sample.text) for sample in written)

@@ -1,6 +1,6 @@
 """The commands, put together."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -13,9 +13,8 @@ from shakegpt.cli import generate as generating
 from shakegpt.cli import runs
 from shakegpt.cli import train as training
 from shakegpt.cli.output import reports_errors, write_safely
+from shakegpt.config import OnHangup
 from shakegpt.version import __version__
-
-OnHangup = Literal["continue", "save"]
 
 app = typer.Typer(
     name="shakegpt",

@@ -7,7 +7,7 @@ import typer
 
 from shakegpt.cli.options import Json, complete_presets
 from shakegpt.cli.output import note, reports_errors, say, say_json
-from shakegpt.config import DEFAULT_PRESET, PRESETS
+from shakegpt.config import DEFAULT_PRESET, PRESETS, DeviceName, PrecisionName
 from shakegpt.errors import UsageError
 from shakegpt.system.text import escape_line
 
@@ -20,10 +20,8 @@ def bench(
     against: Annotated[
         Literal["transformers"] | None, typer.Option(help="Measure this as well, in turn, and print the ratios.")
     ] = None,
-    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where.")] = "auto",
-    precision: Annotated[
-        Literal["auto", "fp32", "bf16", "fp16"], typer.Option(help="Format of the matrix multiplications.")
-    ] = "auto",
+    device: Annotated[DeviceName, typer.Option(help="Where.")] = "auto",
+    precision: Annotated[PrecisionName, typer.Option(help="Format of the matrix multiplications.")] = "auto",
     rounds: Annotated[int, typer.Option(min=1, help="How often each task has its turn.")] = 7,
     quick: Annotated[bool, typer.Option("--quick", help="A rough idea: preset nano, everything once.")] = False,
     json: Json = False,

@@ -6,7 +6,7 @@ from dataclasses import fields
 from errno import EIO
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,7 +22,7 @@ from shakegpt.cli.options import (
     complete_runs,
 )
 from shakegpt.cli.output import note, reports_errors
-from shakegpt.config import DEFAULT_PRESET, DeviceName, TrainingConfig
+from shakegpt.config import DEFAULT_PRESET, DeviceName, OnHangup, PrecisionName, TrainingConfig
 from shakegpt.errors import UsageError
 from shakegpt.events import Event, Step
 from shakegpt.runs.snapshot import Snapshot
@@ -68,13 +68,11 @@ def train(
     save_every: Annotated[int | None, typer.Option(help="Steps between periodic checkpoints.")] = None,
     keep: Annotated[int | None, typer.Option(help="Periodic checkpoints kept beside the best and the last.")] = None,
     seed: Annotated[int | None, typer.Option(help="Fixes weights, batches, dropout and samples.")] = None,
-    device: Annotated[Literal["auto", "cpu", "cuda", "mps"] | None, typer.Option(help="Where to train.")] = None,
-    precision: Annotated[
-        Literal["auto", "fp32", "bf16", "fp16"] | None, typer.Option(help="Format of the matrix multiplications.")
-    ] = None,
+    device: Annotated[DeviceName | None, typer.Option(help="Where to train.")] = None,
+    precision: Annotated[PrecisionName | None, typer.Option(help="Format of the matrix multiplications.")] = None,
     encoding: Encoding = "utf-8",
     on_hangup: Annotated[
-        Literal["continue", "save"], typer.Option(help="When the link drops: go on training, or save and end.")
+        OnHangup, typer.Option(help="When the link drops: go on training, or save and end.")
     ] = "continue",
     tensorboard: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write curves and samples for `tensorboard --logdir DIR`.")
@@ -145,7 +143,7 @@ def _training_options() -> list[str]:
     return [field.name for field in fields(TrainingConfig)]
 
 
-def _follow(thread: "TrainingThread", *, json: bool, eval_every: int, on_hangup: str) -> int:
+def _follow(thread: "TrainingThread", *, json: bool, eval_every: int, on_hangup: OnHangup) -> int:
     """Show a training until it ends, and return the exit code. The training never waits for the terminal."""
     from shakegpt.cli.console import choose_console
     from shakegpt.system.signals import ShutdownHandler
@@ -219,7 +217,7 @@ def stop(run: RunArgument) -> None:
     note(f"Asked {owner} to save {run} and stop." if owner else f"{run} has ended.")
 
 
-def open_full_screen(*, on_hangup: Literal["continue", "save"] = "continue", watch: Any = None) -> None:
+def open_full_screen(*, on_hangup: OnHangup = "continue", watch: Any = None) -> None:
     """Open the app, and end with its exit code."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(

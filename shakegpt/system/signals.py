@@ -13,6 +13,8 @@ from contextlib import suppress
 from queue import SimpleQueue
 from types import FrameType
 
+from shakegpt.config import OnHangup
+
 _GRACE_SECONDS = 1.0
 _STANDARD = (0, 1, 2)
 
@@ -38,7 +40,7 @@ class ShutdownHandler:
         *,
         stop: Callable[[], None],
         ended: Callable[[], int | None],
-        on_hangup: str = "continue",
+        on_hangup: OnHangup = "continue",
         left_terminal: Callable[[], None] = lambda: None,
         restore: Callable[[], None] = lambda: None,
     ) -> None:

@@ -1,6 +1,6 @@
 """What a training session is made of, and what it says of itself: its first event, its samples, and its records."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shakegpt.config import ModelConfig, SamplingConfig, TrainingConfig
 from shakegpt.data.corpus import Corpus
@@ -57,7 +57,7 @@ class Session:
         """Return what the model writes after ``step``, from the run's fixed prompt and seed."""
         known = set(self.config.sample_prompt) <= set(self.corpus.vocabulary.characters)
         prompt = self.config.sample_prompt if known else ""
-        settings = _SAMPLE_SETTINGS.but(seed=self.config.seed, length=self.config.sample_length)
+        settings = replace(_SAMPLE_SETTINGS, seed=self.config.seed, length=self.config.sample_length)
         live = LanguageModel(model=model, vocabulary=self.corpus.vocabulary, name=self.run)
         text = "".join(character.text for character in Stream(live, prompt, settings))
         return Sample(step=step, prompt=prompt, text=text)

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -11,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
 from textual.screen import Screen
 
+from shakegpt.config import OnHangup
 from shakegpt.events import Event, Step
 from shakegpt.runs.follower import Follower
 from shakegpt.runs.run import Run
@@ -32,7 +34,6 @@ from shakegpt.tui.preferences import Preferences, load_preferences, save_prefere
 from shakegpt.tui.themes import THEMES
 from shakegpt.tui.widgets.top_bar import TopBar
 
-OnHangup = Literal["continue", "save"]
 Mode = Literal["training", "generation", "checkpoints"]
 
 HEADLESS = "headless"
@@ -299,7 +300,7 @@ class ShakegptApp(App[str]):
 
     def remember(self, **changes: Any) -> None:
         """Change preferences; they are written soon after, and at the end."""
-        self.preferences = self.preferences.but(**changes)
+        self.preferences = replace(self.preferences, **changes)
         if not self._unsaved:
             self._unsaved = True
             self.set_timer(_REMEMBER_AFTER, self._save_preferences)

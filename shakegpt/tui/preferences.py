@@ -27,14 +27,10 @@ class Preferences:
     new_run: Mapping[str, str] = field(default_factory=dict)
     """The fields of the last new-run form, as typed."""
 
-    def but(self, **changes: Any) -> Self:
-        """Return these preferences with some changed."""
-        return replace(self, **changes)
-
     def with_prompt(self, prompt: str) -> Self:
         """Return these preferences with ``prompt`` as the newest of the history."""
         others = (old for old in self.prompts if old != prompt)
-        return self.but(prompts=(prompt, *others)[:PROMPTS_KEPT])
+        return replace(self, prompts=(prompt, *others)[:PROMPTS_KEPT])
 
 
 def preferences_path() -> Path:
@@ -84,7 +80,8 @@ def _sampling(values: dict[str, Any]) -> SamplingConfig:
         if known.name in values:
             value = values[known.name]
             try:
-                config = config.but(**{known.name: tuple(value) if known.name == "stop" else value})
+                change: dict[str, Any] = {known.name: tuple(value) if known.name == "stop" else value}
+                config = replace(config, **change)
             except (ValueError, TypeError):
                 continue
     return config

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from shakegpt.config import OnHangup
 from shakegpt.runs.run import Run
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.system.signals import ShutdownHandler
 from shakegpt.system.text import escape_line
-from shakegpt.tui.app import HEADLESS, OnHangup, ShakegptApp
+from shakegpt.tui.app import HEADLESS, ShakegptApp
 
 # Kitty keys, mouse, pasted text and focus reports off; wrapping and the cursor on; back to the main screen.
 _ORDINARY = (

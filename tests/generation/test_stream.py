@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -87,7 +88,7 @@ def test_a_cut_character_is_never_drawn(uniform: float) -> None:
 
 def test_a_seed_fixes_what_is_written() -> None:
     language_model = thinks([0.0, 1.0, 1.0, 0.5, 0.2])
-    first, again, other = (written(Stream(language_model, "a", PLAIN.but(seed=seed))) for seed in (1, 1, 2))
+    first, again, other = (written(Stream(language_model, "a", replace(PLAIN, seed=seed))) for seed in (1, 1, 2))
     assert first == again != other
     assert len(first) == 40
     samples = [written(Stream(language_model, "a", PLAIN, sample=sample)) for sample in range(3)]
@@ -107,12 +108,12 @@ def test_the_global_generator_is_neither_used_nor_moved() -> None:
 def test_greed_takes_the_likeliest_whatever_the_seed() -> None:
     language_model = thinks([0.0, 1.0, 1.5, 1.4, 1.5])
     for seed in range(3):
-        assert written(Stream(language_model, "a", PLAIN.but(temperature=0.0, seed=seed))) == "b" * 40
+        assert written(Stream(language_model, "a", replace(PLAIN, temperature=0.0, seed=seed))) == "b" * 40
 
 
 def test_temperature_brings_diversity() -> None:
     language_model = thinks([0.0, 1.0, 2.0, 3.0, 4.0])
-    texts = [written(Stream(language_model, "a", PLAIN.but(temperature=t, length=400))) for t in (0.1, 1.0, 50.0)]
+    texts = [written(Stream(language_model, "a", replace(PLAIN, temperature=t, length=400))) for t in (0.1, 1.0, 50.0)]
     shares = [text.count("d") / 400 for text in texts]
     expected = torch.tensor([0.0, 1.0, 2.0, 3.0, 4.0])
     for share, temperature in zip(shares, (0.1, 1.0, 50.0), strict=True):
@@ -124,7 +125,7 @@ def test_temperature_brings_diversity() -> None:
 
 def test_a_character_knows_what_it_was_drawn_from() -> None:
     logits = [0.0, 1.0, 2.0, 3.0, 4.0]
-    stream = Stream(thinks(logits), "a", PLAIN.but(temperature=2.0, top_k=2))
+    stream = Stream(thinks(logits), "a", replace(PLAIN, temperature=2.0, top_k=2))
     character = next(stream)
     distribution = character.distribution
     assert distribution.raw == pytest.approx(torch.tensor(logits).softmax(0).tolist())
@@ -141,14 +142,14 @@ def test_a_character_knows_what_it_was_drawn_from() -> None:
 
 
 def test_certainty_has_no_entropy() -> None:
-    assert Stream(thinks([0.0, 1.0, 0.0, 0.0, 0.0]), "a", PLAIN.but(top_k=1)).peek().entropy == 0
+    assert Stream(thinks([0.0, 1.0, 0.0, 0.0, 0.0]), "a", replace(PLAIN, top_k=1)).peek().entropy == 0
 
 
 # Prompts
 
 
 def test_what_was_written_is_read_before_the_next_character() -> None:
-    stream = Stream(says("abcd"), "a", PLAIN.but(length=4))
+    stream = Stream(says("abcd"), "a", replace(PLAIN, length=4))
     assert written(stream) == "abcd"
     assert stream.finish == "length"
 
@@ -165,7 +166,7 @@ def test_an_unknown_character_of_the_prompt_is_named() -> None:
 
 
 def test_a_long_prompt_and_a_long_text_go_on_past_the_window(tiny_speaker: LanguageModel) -> None:
-    text = written(Stream(tiny_speaker, "abcdefghij" * 9, PLAIN.but(length=100)))
+    text = written(Stream(tiny_speaker, "abcdefghij" * 9, replace(PLAIN, length=100)))
     assert len(text) == 100
 
 
@@ -174,7 +175,7 @@ def test_a_long_prompt_and_a_long_text_go_on_past_the_window(tiny_speaker: Langu
 
 @pytest.mark.parametrize("length", [0, 1, 7])
 def test_a_stream_ends_at_its_length(length: int) -> None:
-    stream = Stream(says("abcdabcd"), "a", PLAIN.but(length=length))
+    stream = Stream(says("abcdabcd"), "a", replace(PLAIN, length=length))
     assert written(stream) == "abcdabcd"[:length]
     assert (stream.finish, stream.count) == ("length", length)
     assert next(stream, None) is None
@@ -195,7 +196,7 @@ stop_sets = st.lists(st.text("ab", min_size=1, max_size=5), max_size=3).map(tupl
 
 @given(texts, stop_sets, st.integers(0, 12))
 def test_a_stop_text_is_found_across_any_split(text: str, stops: tuple[str, ...], length: int) -> None:
-    settings = PLAIN.but(stop=stops, length=length)
+    settings = replace(PLAIN, stop=stops, length=length)
     expected = stopped_by_hand(text, stops, length)
     stream = Stream(says(text), "a", settings)
     assert (written(stream), stream.finish) == expected
@@ -219,7 +220,7 @@ def test_a_character_is_held_back_exactly_while_it_may_begin_a_stop_text(text: s
     opinions.append(step_by_step.peek().raw)
     assert len(set(opinions)) == len(opinions)  # so an opinion tells how many characters were drawn
 
-    stream = Stream(language_model, "a", PLAIN.but(stop=stops, length=len(text)))
+    stream = Stream(language_model, "a", replace(PLAIN, stop=stops, length=len(text)))
     for place, _ in enumerate(stream):
         drawn = opinions.index(stream.peek().raw)
         if drawn == len(text) or any(stop in text[:drawn] for stop in stops):
@@ -228,14 +229,14 @@ def test_a_character_is_held_back_exactly_while_it_may_begin_a_stop_text(text: s
 
 
 def test_a_text_that_only_began_like_a_stop_comes_out_whole() -> None:
-    stream = Stream(says("abcabd"), "a", PLAIN.but(stop=("abd", "cc"), length=6))
+    stream = Stream(says("abcabd"), "a", replace(PLAIN, stop=("abd", "cc"), length=6))
     assert [character.text for character in itertools.islice(stream, 3)] == ["a", "b", "c"]
     assert next(stream, None) is None
     assert (stream.finish, stream.count) == ("stop", 3)
 
 
 def test_an_unfinished_beginning_comes_out_at_the_end() -> None:
-    stream = Stream(says("aab"), "a", PLAIN.but(stop=("abcd",), length=3))
+    stream = Stream(says("aab"), "a", replace(PLAIN, stop=("abcd",), length=3))
     assert written(stream) == "aab"
     assert stream.finish == "length"
 
@@ -245,30 +246,30 @@ def test_an_unfinished_beginning_comes_out_at_the_end() -> None:
 
 def test_the_settings_are_read_before_every_character() -> None:
     language_model = thinks([0.0, 1.0, 2.0, 3.0, 4.0])
-    settings = PLAIN.but(top_k=1, length=4)
+    settings = replace(PLAIN, top_k=1, length=4)
     stream = Stream(language_model, "a", lambda: settings)
     assert next(stream).text == "d"
-    settings = settings.but(top_k=5, temperature=1e9)
+    settings = replace(settings, top_k=5, temperature=1e9)
     later = next(stream)
     assert later.distribution.after == pytest.approx((0.2,) * 5)
-    settings = settings.but(temperature=0.0)
+    settings = replace(settings, temperature=0.0)
     assert next(stream).text == "d"
-    settings = settings.but(length=3)
+    settings = replace(settings, length=3)
     assert next(stream, None) is None
     assert stream.finish == "length"
-    settings = settings.but(length=4)
+    settings = replace(settings, length=4)
     assert next(stream).text == "d"
 
 
 def test_repetition_looks_at_the_prompt_and_at_what_was_written() -> None:
     language_model = thinks([1.0, 4.0, 3.9, 3.8, 3.7])
-    settings = PLAIN.but(temperature=0.0, repetition_penalty=2.0, length=4)
+    settings = replace(PLAIN, temperature=0.0, repetition_penalty=2.0, length=4)
     assert written(Stream(language_model, "a", settings)) == "bcda"  # each was likeliest among those not yet seen
 
 
 def test_repetition_forgets_what_has_left_the_window() -> None:
     language_model = thinks([1.0, 4.0, 3.9, 1.0, 1.0])
-    stream = Stream(language_model, "a" + "b" * 32, PLAIN.but(temperature=0.0, repetition_penalty=3.0))
+    stream = Stream(language_model, "a" + "b" * 32, replace(PLAIN, temperature=0.0, repetition_penalty=3.0))
     assert next(stream).text == "a"
 
 
@@ -303,10 +304,10 @@ def test_a_character_chosen_by_hand_changes_what_comes_next(tiny_speaker: Langua
 
 
 def test_a_step_goes_past_the_length_and_a_stop_text() -> None:
-    stream = Stream(says("abcd"), "a", PLAIN.but(length=1))
+    stream = Stream(says("abcd"), "a", replace(PLAIN, length=1))
     assert written(stream) == "a"
     assert stream.step().text == "b"
-    stopped = Stream(says("abcd"), "a", PLAIN.but(stop=("ab",)))
+    stopped = Stream(says("abcd"), "a", replace(PLAIN, stop=("ab",)))
     assert (written(stopped), stopped.finish) == ("", "stop")
     assert stopped.step().text == "c"
 
@@ -337,7 +338,7 @@ def test_samples_do_not_depend_on_how_many_are_asked_for(
     tiny_speaker: LanguageModel, changes: dict[str, object]
 ) -> None:
     """Through the real decoder, past its window: one stream, a few samples, and more."""
-    settings = PLAIN.but(**{"temperature": 3.0, **changes}, seed=5, length=30)
+    settings = replace(PLAIN, **{"temperature": 3.0, **changes}, seed=5, length=30)
     streams = [Stream(tiny_speaker, "abc:", settings, sample=sample) for sample in range(5)]
     alone = [(written(stream), stream.finish) for stream in streams]
     for count in (1, 3, 5):
@@ -347,7 +348,7 @@ def test_samples_do_not_depend_on_how_many_are_asked_for(
 
 def test_samples_that_stop_early_wait_for_the_others() -> None:
     language_model = thinks([0.0, 1.0, 1.0, 1.0, 1.0])
-    samples = write_samples(language_model, "a", PLAIN.but(stop=("ab",), length=60), 6)
+    samples = write_samples(language_model, "a", replace(PLAIN, stop=("ab",), length=60), 6)
     lengths = {len(sample.text) for sample in samples}
     assert len(lengths) > 1
     for sample in samples:

@@ -1,5 +1,6 @@
 """An app with nothing but a training screen, and a note of what the screen asks it for."""
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from textual.app import App
@@ -57,4 +58,4 @@ class Stage(App[None]):
         self.spoken.append(reference)
 
     def remember(self, **changes: Any) -> None:
-        self.preferences = self.preferences.but(**changes)
+        self.preferences = replace(self.preferences, **changes)

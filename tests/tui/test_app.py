@@ -1,6 +1,7 @@
 """The shell around the three screens: keys that work everywhere, the one training, leaving, and what is remembered."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -294,7 +295,7 @@ async def test_the_theme_and_settings_come_back_another_day() -> None:
         await pilot.pause()
         assert first.theme == "shakegpt"
         first.theme = "shakegpt-paper"
-        first.remember(sampling=first.preferences.sampling.but(temperature=0.4))
+        first.remember(sampling=replace(first.preferences.sampling, temperature=0.4))
         await pilot.pause()
     assert load_preferences().theme == "shakegpt-paper"
     second = app_in()

@@ -1,7 +1,7 @@
 """The knobs of a generation: what each one turns through, and the voices that set several at once."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shakegpt.config import SamplingConfig
@@ -27,7 +27,8 @@ class Knob:
                 value = next((rung for rung in self.rungs if rung > value + 1e-9), value)
             else:
                 value = next((rung for rung in reversed(self.rungs) if rung < value - 1e-9), value)
-        return settings.but(**{self.field: None if math.isinf(value) else value})
+        change: dict[str, Any] = {self.field: None if math.isinf(value) else value}
+        return replace(settings, **change)
 
     def show(self, settings: SamplingConfig) -> str:
         """Return the value as it is written on the knob."""
@@ -51,7 +52,7 @@ class SeedKnob(Knob):
 
     def turned(self, settings: SamplingConfig, clicks: int) -> SamplingConfig:
         """Return the settings with the seed some clicks on; never below 0."""
-        return settings.but(seed=min(max(0, settings.seed + clicks), 2**31 - 1))
+        return replace(settings, seed=min(max(0, settings.seed + clicks), 2**31 - 1))
 
 
 KNOBS = (
@@ -77,7 +78,7 @@ VOICES: dict[str, dict[str, Any]] = {
 
 def voice_of(settings: SamplingConfig) -> str | None:
     """Return the name of the voice that these settings are, if they are one."""
-    return next((name for name, values in VOICES.items() if settings.but(**values) == settings), None)
+    return next((name for name, values in VOICES.items() if replace(settings, **values) == settings), None)
 
 
 def next_voice(settings: SamplingConfig, clicks: int = 1) -> str:

@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from textual.app import ComposeResult
@@ -93,7 +94,7 @@ class SpeakingScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """The page in the middle, the prompt and the knobs below it."""
         preferences = self._shakegpt.preferences
-        settings = preferences.sampling.but(stop=())
+        settings = replace(preferences.sampling, stop=())
         voices = self._given_voices or EngineVoices(lambda: self._shakegpt.store, self._copy_live)
         self._voices = voices
         self.left = Passage(voices, settings, id="left")
@@ -206,7 +207,7 @@ class SpeakingScreen(Screen[None]):
         """Speak again with a new seed."""
         seed = self.choose_seed()
         for passage in self.speaking:
-            passage.turn(passage.settings.but(seed=seed))
+            passage.turn(replace(passage.settings, seed=seed))
         self._knobs_turned()
         self.action_again()
 
@@ -241,11 +242,11 @@ class SpeakingScreen(Screen[None]):
 
     def action_voice(self, clicks: int) -> None:
         """Take the next voice, or the one before."""
-        self._set(self.active.settings.but(**VOICES[next_voice(self.active.settings, clicks)]))
+        self._set(replace(self.active.settings, **VOICES[next_voice(self.active.settings, clicks)]))
 
     def action_use_voice(self, name: str) -> None:
         """Take a voice by name."""
-        self._set(self.active.settings.but(**VOICES[name]))
+        self._set(replace(self.active.settings, **VOICES[name]))
 
     def action_reset(self) -> None:
         """Put every knob back."""
@@ -255,7 +256,7 @@ class SpeakingScreen(Screen[None]):
         if self.in_duel:  # a duel is fair: one seed and one length for both
             for passage in self.speaking:
                 if passage is not self.active:
-                    passage.turn(passage.settings.but(seed=settings.seed, length=settings.length))
+                    passage.turn(replace(passage.settings, seed=settings.seed, length=settings.length))
         self.active.turn(settings)
         self._knobs_turned()
 

@@ -1,5 +1,6 @@
 """The generation screen by its keys."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,7 @@ async def test_voices_go_round_and_reset_puts_all_back() -> None:
             names.append(knobs(app).split()[-1])
         assert names == ["balanced", "wild", "greedy", "careful"]
         await pilot.press("V")
-        assert app.generation.left.settings == SamplingConfig().but(**VOICES["greedy"])
+        assert app.generation.left.settings == replace(SamplingConfig(), **VOICES["greedy"])
         await pilot.press("0")
         assert app.generation.left.settings == SamplingConfig()
 

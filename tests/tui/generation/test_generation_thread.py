@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -108,7 +109,7 @@ def test_a_knob_acts_on_the_very_next_character() -> None:
     voices = FakeVoices("abcdefghij", gated=True)
     with Speech(voices, length=6, rest=True) as speech:
         for number, temperature in enumerate((0.5, 1.0, 1.5), 1):
-            speech.settings = speech.settings.but(temperature=temperature)
+            speech.settings = replace(speech.settings, temperature=temperature)
             speech.voice.step()
             voices.let(1)
             speech.listener.wait(lambda number=number: len(speech.listener.text) == number)
@@ -135,7 +136,7 @@ def test_a_passage_ends_at_the_text_it_is_to_end_at() -> None:
 def test_while_it_rests_the_outlook_follows_the_knobs() -> None:
     with Speech(FakeVoices("abc"), rest=True) as speech:
         speech.listener.wait_for("resting")
-        speech.settings = speech.settings.but(top_k=2)
+        speech.settings = replace(speech.settings, top_k=2)
         speech.voice.look()
         speech.listener.wait(lambda: _cut(speech.listener.news[-1]) == 8)
 
@@ -149,7 +150,7 @@ def test_the_length_is_read_before_every_character() -> None:
     with Speech(voices, length=10) as speech:
         voices.let(1)
         speech.listener.wait(lambda: speech.listener.text == "a")
-        speech.settings = speech.settings.but(length=3)
+        speech.settings = replace(speech.settings, length=3)
         voices.let(9)
         speech.listener.wait_for("ended")
         assert speech.listener.text == "abc"

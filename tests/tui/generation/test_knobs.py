@@ -1,5 +1,7 @@
 """What the knobs turn through, and where they end."""
 
+from dataclasses import replace
+
 import pytest
 
 from shakegpt.config import SamplingConfig
@@ -36,10 +38,10 @@ from shakegpt.tui.generation.knobs import KNOB, KNOBS, VOICES, next_voice, voice
 def test_a_click_goes_to_the_next_value_and_stops_at_the_end(
     field: str, start: float | None, clicks: int, expected: float | None
 ) -> None:
-    settings = SamplingConfig().but(**{field: start})
+    settings = replace(SamplingConfig(), **{field: start})
     turned = KNOB[field].turned(settings, clicks)
     assert getattr(turned, field) == expected
-    assert turned == settings.but(**{field: expected}), "the other knobs stay"
+    assert turned == replace(settings, **{field: expected}), "the other knobs stay"
 
 
 @pytest.mark.parametrize("knob", KNOBS, ids=lambda knob: knob.field)
@@ -60,16 +62,16 @@ def test_every_value_on_the_way_is_one_that_the_engine_takes(knob: object, click
 
 @pytest.mark.parametrize("name", VOICES)
 def test_a_voice_is_known_by_its_settings(name: str) -> None:
-    settings = SamplingConfig(seed=7, length=99).but(**VOICES[name])
+    settings = replace(SamplingConfig(seed=7, length=99), **VOICES[name])
     assert voice_of(settings) == name
-    assert voice_of(settings.but(temperature=1.99)) is None
+    assert voice_of(replace(settings, temperature=1.99)) is None
 
 
 def test_voices_follow_each_other_around_a_ring() -> None:
     settings, heard = SamplingConfig(temperature=0.33), []
     for _ in range(5):
         name = next_voice(settings)
-        settings = settings.but(**VOICES[name])
+        settings = replace(settings, **VOICES[name])
         heard.append(name)
     assert heard == ["balanced", "wild", "greedy", "careful", "balanced"]
     assert next_voice(settings, -1) == "careful"
