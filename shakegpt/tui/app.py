@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -21,16 +20,17 @@ from shakegpt.runs.source import TrainingSource
 from shakegpt.runs.store import Store
 from shakegpt.system.settings import load_keymap
 from shakegpt.system.text import escape_control_characters, escape_line
-from shakegpt.training.setup import TrainingRequest, launch
+from shakegpt.training.setup import launch
 from shakegpt.training.thread import TrainingThread
 from shakegpt.tui.ascii_filter import AsciiOnly, speaks_utf8
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
+from shakegpt.tui.context import AppContext
 from shakegpt.tui.dialogs.help import help_for
 from shakegpt.tui.dialogs.quit import Leaving, QuitScreen
 from shakegpt.tui.driver import driver_class
 from shakegpt.tui.formatting import count, decimal
-from shakegpt.tui.messages import SpeakFrom, TrainingChanged
-from shakegpt.tui.preferences import Preferences, load_preferences, save_preferences
+from shakegpt.tui.messages import GenerateFrom, StartTraining, TrainingChanged
+from shakegpt.tui.preferences import load_preferences
 from shakegpt.tui.themes import THEMES
 from shakegpt.tui.widgets.top_bar import TopBar
 
@@ -39,7 +39,7 @@ Mode = Literal["training", "generation", "checkpoints"]
 HEADLESS = "headless"
 """The app's result where its user wants training to go on without it."""
 _SHOWS_PER_SECOND = 10
-_REMEMBER_AFTER = 1.0
+_SECONDS_PER_SAVE = 1.0
 
 
 @runtime_checkable
@@ -48,26 +48,6 @@ class ShowsTraining(Protocol):
 
     def show(self, snapshot: Snapshot) -> None:
         """Show the run as it stands now."""
-
-
-@runtime_checkable
-class ShowsWhose(Protocol):
-    """A screen that says whose run it shows."""
-
-    def announce(self, note: str, *, read_only: bool) -> None:
-        """Say whose run is on show, and whether it takes commands."""
-
-
-def _training_screen() -> Screen[Any]:
-    from shakegpt.tui.training.training_screen import TrainingScreen
-
-    return TrainingScreen()
-
-
-def _generation_screen() -> Screen[Any]:
-    from shakegpt.tui.generation.generation_screen import GenerationScreen
-
-    return GenerationScreen()
 
 
 class ShakegptApp(App[str]):
@@ -86,11 +66,6 @@ class ShakegptApp(App[str]):
 
     TITLE = "shakegpt"
     CSS_PATH = "app.tcss"
-    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
-        "training": _training_screen,
-        "generation": _generation_screen,
-        "checkpoints": CheckpointScreen,
-    }
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-normal"), (120, "-wide"), (160, "-very-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-medium"), (36, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -116,14 +91,10 @@ class ShakegptApp(App[str]):
         mode: Mode | None = None,
     ) -> None:
         super().__init__(driver_class=driver_class())
-        self.store = store or Store.default()
-        self.training = training
+        self.context = AppContext(store=store or Store.default(), preferences=load_preferences(), training=training)
         self.on_hangup: OnHangup = on_hangup
-        self.in_use: str | None = None
-        """The checkpoint that the generation screen speaks from."""
         self.loop: asyncio.AbstractEventLoop | None = None
         """The event loop, for threads that want the app to leave; ``None`` until it runs."""
-        self.preferences: Preferences = load_preferences()
         self._ascii = AsciiOnly(enabled=not speaks_utf8())
         self._opening: Mode = mode or ("training" if training or watch else "generation")
         self._to_follow = watch
@@ -131,39 +102,54 @@ class ShakegptApp(App[str]):
         self._told = threading.Event()
         self._shown: Snapshot | None = None
         self._leaving = False
-        self._unsaved = False
         self._keys = load_keymap()
+        self.add_mode("training", self.training_screen)
+        self.add_mode("generation", self.generation_screen)
+        self.add_mode("checkpoints", partial(CheckpointScreen, self.context))
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self._preferred_theme()
 
-    # The three screens
+    # The three screens. Those of training and generation are imported when they are first opened.
+
+    def training_screen(self) -> Screen[Any]:
+        """Make the training screen."""
+        from shakegpt.tui.training.training_screen import TrainingScreen
+
+        return TrainingScreen(self.context)
+
+    def generation_screen(self) -> Screen[Any]:
+        """Make the generation screen."""
+        from shakegpt.tui.generation.generation_screen import GenerationScreen
+
+        return GenerationScreen(self.context)
 
     async def on_mount(self) -> None:
         """Open on the first screen; everything slow begins after its first paint."""
         self.loop = asyncio.get_running_loop()
         self.set_keymap(self._keys)
-        self.theme_changed_signal.subscribe(self, lambda theme: self.remember(theme=theme.name))
+        self.theme_changed_signal.subscribe(self, lambda theme: self.context.remember(theme=theme.name))
+        self.set_interval(_SECONDS_PER_SAVE, self._save_preferences)
         await self.action_go(self._opening)
         if self._to_follow is not None:
             self.follow(self._to_follow)
-        elif self.training is not None:
-            self._take_up(self.training)
+        elif self.context.training is not None:
+            self._take_up(self.context.training)
         self.call_after_refresh(self._warm_up)
 
     async def action_go(self, mode: Mode) -> None:
         """Switch to a screen, and show it where training stands."""
         await self.switch_mode(mode)
-        self._show(self.training.latest if self.training else None)
+        self._show(self.context.training.latest if self.context.training else None)
 
     def action_help(self) -> None:
         """Explain the screen at hand."""
         self.push_screen(help_for(self.screen))
 
-    async def speak_from(self, reference: str) -> None:
-        """Switch to the generation screen and let it speak from a checkpoint, or from the ``"live"`` weights."""
+    async def on_generate_from(self, message: GenerateFrom) -> None:
+        """Switch to the generation screen, and pass the message on to it."""
         await self.action_go("generation")
-        self.screen.post_message(SpeakFrom(reference))
+        self.screen_stack[0].post_message(GenerateFrom(message.reference))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Put every action of the screen at hand, and those that work everywhere, into the command palette."""
@@ -193,72 +179,50 @@ class ShakegptApp(App[str]):
 
     # The one training
 
-    @property
-    def own_training(self) -> TrainingSource | None:
-        """The training that this process does and that has not ended."""
-        training = self.training
-        return training if training is not None and training.owned and training.alive else None
-
-    @property
-    def is_training(self) -> bool:
-        """Whether a run is in training on show: our own, or one being watched."""
-        return self.training is not None and self.training.latest.state not in ENDED
-
-    def start_training(self, request: TrainingRequest) -> bool:
-        """Begin to train what is asked for and show it; say so and return false where a run is in training already."""
-        if self.own_training is not None:
+    async def on_start_training(self, message: StartTraining) -> None:
+        """Start the training and show it, unless a run of this process is in training already."""
+        if self.context.own_training is not None:
             self.notify("A run is in training already: save and stop it first (1, then x).", severity="warning")
-            return False
-        thread = TrainingThread(partial(launch, self.store, request))
+            return
+        thread = TrainingThread(partial(launch, self.context.store, message.request))
         self._take_up(thread)
         thread.start()
-        self.call_later(self._go_to_training)
-        return True
-
-    async def _go_to_training(self) -> None:
         await self.action_go("training")
-        self._say_whose("", read_only=False)
 
     def follow(self, run: Run) -> None:
         """Show a run that another process trains; commands reach it where that process runs on this host."""
         follower = Follower(run)
-        self._take_up(follower)
+        self._take_up(follower, note=f"Watching: {follower.owner} trains it." if follower.owner else "")
         follower.start()
-        note = f"Watching: {follower.owner} trains it." if follower.owner else ""
-        self._say_whose(note, read_only=follower.read_only)
 
-    def _say_whose(self, note: str, *, read_only: bool) -> None:
-        for screen in self.screen_stack:
-            if isinstance(screen, ShowsWhose):
-                screen.announce(note, read_only=read_only)
-
-    def _take_up(self, training: TrainingSource) -> None:
+    def _take_up(self, training: TrainingSource, note: str = "") -> None:
         if self._unsubscribe is not None:
             self._unsubscribe()
-        if self.training is not None and self.training is not training:
-            self.training.close()
-        self.training = training
+        if self.context.training is not None and self.context.training is not training:
+            self.context.training.close()
+        self.context.training, self.context.training_note = training, note
         self._shown = None
         self._unsubscribe = training.subscribe(self._hear)
         self._show(training.latest)
 
-    def _hear(self, event: Event | None, snapshot: Snapshot) -> None:
+    def _hear(self, event: Event | None, _: Snapshot) -> None:
         """Pass news on from the training thread: one message at a time, however fast it steps; rarer news at once."""
         if not self._told.is_set() or not isinstance(event, Step):
             self._told.set()
-            self.post_message(TrainingChanged(snapshot, event))
+            self.post_message(TrainingChanged())
 
     def on_training_changed(self) -> None:
         """Show the newest snapshot, at most so many times a second; the next news waits until then."""
         self.set_timer(1 / _SHOWS_PER_SECOND, self._catch_up)
-        if self.training is not None:
-            self._show(self.training.latest)
+        if self.context.training is not None:
+            self._show(self.context.training.latest)
 
     def _catch_up(self) -> None:
         """Listen again, and show what has happened meanwhile."""
         self._told.clear()
-        if self.training is not None and self.training.latest is not self._shown:
-            self._hear(None, self.training.latest)
+        training = self.context.training
+        if training is not None and training.latest is not self._shown:
+            self._hear(None, training.latest)
 
     def _show(self, snapshot: Snapshot | None) -> None:
         for bar in self.screen_stack[0].query(TopBar):
@@ -298,31 +262,21 @@ class ShakegptApp(App[str]):
 
     # What is remembered
 
-    def remember(self, **changes: Any) -> None:
-        """Change preferences; they are written soon after, and at the end."""
-        self.preferences = replace(self.preferences, **changes)
-        if not self._unsaved:
-            self._unsaved = True
-            self.set_timer(_REMEMBER_AFTER, self._save_preferences)
-
     def on_unmount(self) -> None:
         """Write what is still unwritten."""
         self._save_preferences()
-        if self.training is not None:
-            self.training.close()
+        if self.context.training is not None:
+            self.context.training.close()
 
     def _save_preferences(self) -> None:
-        if not self._unsaved:
-            return
-        self._unsaved = False
         try:
-            save_preferences(self.preferences)
+            self.context.save_preferences()
         except OSError as error:
             self.log.warning(f"preferences were not saved: {error}")
 
     def _preferred_theme(self) -> str:
-        if self.preferences.theme in self.available_themes:
-            return self.preferences.theme
+        if self.context.preferences.theme in self.available_themes:
+            return self.context.preferences.theme
         return "ansi-dark" if self.console.color_system == "standard" else "shakegpt"
 
     # Leaving
@@ -332,7 +286,7 @@ class ShakegptApp(App[str]):
         if isinstance(self.screen, QuitScreen):
             self.screen.dismiss(None)
             return
-        thread = self.own_training
+        thread = self.context.own_training
         if thread is None:
             self.exit()
             return
@@ -342,7 +296,7 @@ class ShakegptApp(App[str]):
         self.push_screen(QuitScreen(name, progress), self._leave)
 
     def _leave(self, leaving: Leaving | None) -> None:
-        thread = self.own_training
+        thread = self.context.own_training
         if leaving is None:
             return
         if thread is None:

@@ -1,31 +1,31 @@
-"""What travels between the parts of the app.
+"""What the screens ask of the app, and what the training thread tells it."""
 
-Every message is small and frozen in spirit: made once, read by whoever handles it. A noisy one says ``can_replace``, so
-that on a slow link those still waiting collapse into the newest.
-"""
+from dataclasses import dataclass
 
 from textual.message import Message
 
-from shakegpt.events import Event
-from shakegpt.runs.snapshot import Snapshot
+from shakegpt.training.setup import TrainingRequest
 
 
+@dataclass
 class TrainingChanged(Message):
-    """The run on show has moved on. Only the newest matters: a snapshot holds everything before it."""
-
-    def __init__(self, snapshot: Snapshot, event: Event | None = None) -> None:
-        self.snapshot = snapshot
-        self.event = event
-        super().__init__()
+    """The run on show has a new snapshot. One message waits at most, however fast the run is."""
 
     def can_replace(self, message: Message) -> bool:
         """Take the place of an older one that still waits."""
         return isinstance(message, TrainingChanged)
 
 
-class SpeakFrom(Message):
-    """Someone wants to hear a model: a checkpoint's reference, or ``"live"`` for the weights in training."""
+@dataclass
+class StartTraining(Message):
+    """The user wants to train a model."""
 
-    def __init__(self, reference: str) -> None:
-        self.reference = reference
-        super().__init__()
+    request: TrainingRequest
+
+
+@dataclass
+class GenerateFrom(Message):
+    """The user wants to generate text from a model."""
+
+    reference: str
+    """A checkpoint's reference, or ``"live"`` for the weights in training."""

@@ -49,7 +49,7 @@ def run_app(app: ShakegptApp) -> int:
 
 def _outlive(app: ShakegptApp, endings: ShutdownHandler) -> int | None:
     """See a training that is still under way to its end; return the exit code that its failure asks for."""
-    thread = app.own_training
+    thread = app.context.own_training
     if thread is None:
         return None
     if endings.exit_code is None and (endings.detached or app.return_value == HEADLESS):
@@ -79,13 +79,14 @@ def _say(sentence: str) -> None:
 
 
 def _stop(app: ShakegptApp) -> None:
-    if (thread := app.own_training) is not None:
+    if (thread := app.context.own_training) is not None:
         thread.stop()
     _leave(app)
 
 
 def _await_end(app: ShakegptApp) -> int | None:
-    return app.training.await_end() if app.training is not None else None
+    training = app.context.training
+    return training.await_end() if training is not None else None
 
 
 def _leave(app: ShakegptApp) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from shakegpt import events as say
 from shakegpt.events import Evaluation, Event, Failed, Finished, Sample, Saved, Started, Step, perplexity
-from shakegpt.runs.snapshot import Snapshot, replay
+from shakegpt.runs.snapshot import ENDED, Snapshot, replay
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
 VERSES = [
@@ -133,10 +133,13 @@ class FakeTraining:
     def __init__(self, snapshot: Snapshot) -> None:
         self.latest = snapshot
         self.told: list[str] = []
-        self.alive = True
         self.owned = True
         self.read_only = False
         self._callbacks: list[Callable[[Event | None, Snapshot], None]] = []
+
+    @property
+    def alive(self) -> bool:
+        return self.latest.state not in ENDED
 
     def subscribe(self, callback: Callable[[Event | None, Snapshot], None]) -> Callable[[], None]:
         self._callbacks.append(callback)

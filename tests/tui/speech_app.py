@@ -24,8 +24,10 @@ class SpeechApp(ShakegptApp):
 
     def __init__(self, voices: Voices | None = None, **arguments: Any) -> None:
         self.voices = voices or FakeVoices()
-        self.MODES = {**ShakegptApp.MODES, "generation": lambda: GenerationScreen(self.voices, pace=0)}  # type: ignore[misc]
         super().__init__(**arguments)
+
+    def generation_screen(self) -> GenerationScreen:
+        return GenerationScreen(self.context, self.voices, pace=0)
 
     @property
     def fake(self) -> FakeVoices:

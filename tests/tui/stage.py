@@ -1,12 +1,14 @@
 """An app with nothing but a training screen, and a note of what the screen asks it for."""
 
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from textual.app import App
 
 from shakegpt.runs.snapshot import Snapshot
+from shakegpt.runs.store import Store
 from shakegpt.training.setup import TrainingRequest
+from shakegpt.tui.context import AppContext
+from shakegpt.tui.messages import GenerateFrom, StartTraining
 from shakegpt.tui.preferences import Preferences
 from shakegpt.tui.themes import THEMES
 from shakegpt.tui.training.training_screen import TrainingScreen
@@ -15,8 +17,8 @@ from shakegpt.tui.training.training_screen import TrainingScreen
 class FixedTrainingScreen(TrainingScreen):
     """The training screen without a clock and on a machine that never changes."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**{"read_memory": lambda: 612_000_000, **options})
+    def __init__(self, context: AppContext, **options: Any) -> None:
+        super().__init__(context, **{"read_memory": lambda: 612_000_000, **options})
         self._memory = 612_000_000  # known before the first paint, and not some time after it
 
 
@@ -26,14 +28,12 @@ class Stage(App[None]):
     HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-narrow"), (80, "-normal"), (120, "-wide"), (160, "-very-wide")]
     VERTICAL_BREAKPOINTS: ClassVar = [(0, "-short"), (24, "-medium"), (36, "-tall")]
 
-    def __init__(self, snapshot: Snapshot | None = None, training: Any = None, **options: Any) -> None:
+    def __init__(self, snapshot: Snapshot | None = None, training: Any = None, **shared: Any) -> None:
         super().__init__()
         self.first = snapshot if snapshot is not None or training is None else training.latest
-        self.training = training
-        self.preferences = Preferences()
+        self.context = AppContext(store=Store.default(), preferences=Preferences(), training=training, **shared)
         self.requests: list[TrainingRequest] = []
         self.spoken: list[str] = []
-        self.options = options
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = "shakegpt"
@@ -47,15 +47,11 @@ class Stage(App[None]):
         return next(screen for screen in self.screen_stack if isinstance(screen, TrainingScreen))
 
     async def on_mount(self) -> None:
-        await self.push_screen(FixedTrainingScreen(**self.options))
+        await self.push_screen(FixedTrainingScreen(self.context))
         self.training_screen.show(self.first)
 
-    def start_training(self, request: TrainingRequest) -> bool:
-        self.requests.append(request)
-        return True
+    def on_start_training(self, message: StartTraining) -> None:
+        self.requests.append(message.request)
 
-    async def speak_from(self, reference: str) -> None:
-        self.spoken.append(reference)
-
-    def remember(self, **changes: Any) -> None:
-        self.preferences = replace(self.preferences, **changes)
+    def on_generate_from(self, message: GenerateFrom) -> None:
+        self.spoken.append(message.reference)

@@ -17,7 +17,7 @@ from shakegpt.tui import app as app_module
 from shakegpt.tui.app import HEADLESS, ShakegptApp
 from shakegpt.tui.dialogs.help import HelpScreen
 from shakegpt.tui.dialogs.quit import QuitScreen
-from shakegpt.tui.messages import TrainingChanged
+from shakegpt.tui.messages import StartTraining, TrainingChanged
 from shakegpt.tui.preferences import load_preferences
 from shakegpt.tui.widgets.top_bar import TopBar
 
@@ -174,9 +174,9 @@ async def test_only_one_run_trains_at_a_time() -> None:
     try:
         async with app.run_test() as pilot:
             await pilot.pause()
-            assert not app.start_training(TrainingRequest(preset="nano", corpus="demo"))
+            app.post_message(StartTraining(TrainingRequest(preset="nano", corpus="demo")))
             await pilot.pause()
-            assert app.training is thread
+            assert app.context.training is thread
             assert "already" in str(next(iter(app._notifications)).message)
     finally:
         release.set()
@@ -195,10 +195,10 @@ async def test_what_is_asked_for_is_launched_on_a_thread(monkeypatch: pytest.Mon
     async with app.run_test() as pilot:
         await pilot.pause()
         request = TrainingRequest(preset="nano", corpus="demo")
-        assert app.start_training(request)
-        assert isinstance(app.training, TrainingThread)
-        thread = app.training
+        app.post_message(StartTraining(request))
         await until(pilot, lambda: app.current_mode == "training")
+        thread = app.context.training
+        assert isinstance(thread, TrainingThread)
         thread.join(30)
         await until(pilot, lambda: any("There is no text." in str(n.message) for n in app._notifications))
         assert asked == [request]
@@ -280,7 +280,6 @@ async def test_save_and_stop_leaves_once_it_is_saved(
         await pilot.press(*keys)
         await until(pilot, lambda: training.told == ["stop"])
         assert app.is_running
-        training.alive = False
         training.move(snapshots("stopped"))
         await until(pilot, lambda: app._exit)
     assert app.return_value is None
@@ -295,12 +294,12 @@ async def test_the_theme_and_settings_come_back_another_day() -> None:
         await pilot.pause()
         assert first.theme == "shakegpt"
         first.theme = "shakegpt-paper"
-        first.remember(sampling=replace(first.preferences.sampling, temperature=0.4))
+        first.context.remember(sampling=replace(first.context.preferences.sampling, temperature=0.4))
         await pilot.pause()
     assert load_preferences().theme == "shakegpt-paper"
     second = app_in()
     assert second.theme == "shakegpt-paper"
-    assert second.preferences.sampling.temperature == 0.4
+    assert second.context.preferences.sampling.temperature == 0.4
 
 
 async def test_a_theme_that_is_gone_is_no_trouble(home: Any) -> None:

@@ -86,7 +86,7 @@ def fixed_shelf(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def runs_app(home: Path, **options: Any) -> SpeechApp:
     app = SpeechApp(store=Store(home), mode="checkpoints", **options)
-    app.in_use = "hamlet@4250"
+    app.context.loaded_checkpoint = "hamlet@4250"
     return app
 
 

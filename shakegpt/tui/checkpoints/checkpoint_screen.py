@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
@@ -30,11 +30,10 @@ from shakegpt.tui.checkpoints.run_list import (
     remove_checkpoint,
 )
 from shakegpt.tui.checkpoints.run_table import Row, RunTable
+from shakegpt.tui.context import AppContext
 from shakegpt.tui.dialogs.ask import ConfirmScreen, PromptScreen
+from shakegpt.tui.messages import GenerateFrom, StartTraining
 from shakegpt.tui.widgets.top_bar import TopBar
-
-if TYPE_CHECKING:
-    from shakegpt.tui.app import ShakegptApp
 
 _UNFOLDED_AT_FIRST = 12
 """A store of at most so many rows is shown whole; a larger one with only its newest run unfolded."""
@@ -95,10 +94,9 @@ class CheckpointScreen(Screen[None]):
             self.failed = failed
             super().__init__()
 
-    app: "ShakegptApp"
-
-    def __init__(self) -> None:
+    def __init__(self, context: AppContext) -> None:
         super().__init__()
+        self.context = context
         self._shelf: list[ListedRun] | None = None
         self._problem = ""
         self._sort: SortKey = "age"
@@ -147,7 +145,7 @@ class CheckpointScreen(Screen[None]):
     @work(thread=True, exclusive=True, group="shelf", exit_on_error=False)
     def _read(self) -> None:
         try:
-            self.post_message(self.Read(read_run_list(self.app.store)))
+            self.post_message(self.Read(read_run_list(self.context.store)))
         except (ShakegptError, OSError) as error:
             self.post_message(self.Read([], escape_control_characters(str(error))))
 
@@ -171,7 +169,7 @@ class CheckpointScreen(Screen[None]):
             if run.status != "shipped" and not self._folded.get(run.name, False):
                 rows += [Row(run, checkpoint) for checkpoint in run.checkpoints]
         self.query_one(RunTable).show(
-            rows, marked=self._marked, in_use=self.app.in_use, sort=self._sort, reverse=self._reverse
+            rows, marked=self._marked, in_use=self.context.loaded_checkpoint, sort=self._sort, reverse=self._reverse
         )
         self.set_class(not rows, "-empty")
         if rows and self.focused is None:
@@ -197,9 +195,9 @@ class CheckpointScreen(Screen[None]):
         """Tell more about the row under the cursor."""
         self._describe(self.current)
 
-    async def on_data_table_row_selected(self, _: DataTable.RowSelected) -> None:
+    def on_data_table_row_selected(self, _: DataTable.RowSelected) -> None:
         """Let it speak."""
-        await self.action_speak()
+        self.action_speak()
 
     def _describe(self, row: Row | None) -> None:
         details = self.query_one("#details", Static)
@@ -219,14 +217,14 @@ class CheckpointScreen(Screen[None]):
             + Content.styled(f"\n{escape_line(where)}", "$foreground 50%")
         )
 
-    async def action_speak(self) -> None:
+    def action_speak(self) -> None:
         """Load the checkpoint into the generation screen."""
         if (row := self.current) is None:
             return
         if row.chosen is None:
             self._say(f"{row.run.name} has no checkpoint yet.")
             return
-        await self.app.speak_from(row.chosen.reference)
+        self.post_message(GenerateFrom(row.chosen.reference))
 
     def action_resume(self) -> None:
         """Train on from the checkpoint; a run that has taken all its steps is asked for more."""
@@ -250,7 +248,7 @@ class CheckpointScreen(Screen[None]):
             self._resume(reference, {"steps": int(steps)})
 
     def _resume(self, reference: str, changes: dict[str, int]) -> None:
-        self.app.start_training(TrainingRequest(changes=dict(changes), resume=reference))
+        self.post_message(StartTraining(TrainingRequest(changes=dict(changes), resume=reference)))
 
     def action_copy_path(self) -> None:
         """Copy the path, and show it: a clipboard over SSH may not be listening."""
@@ -281,7 +279,7 @@ class CheckpointScreen(Screen[None]):
         from shakegpt.tui.chart.chart_screen import ChartScreen, NamedCurve
 
         try:
-            curves = [NamedCurve(name, self.app.store.run(name).snapshot()) for name in names]
+            curves = [NamedCurve(name, self.context.store.run(name).snapshot()) for name in names]
         except (ShakegptError, OSError) as error:
             self.post_message(self.Done(escape_control_characters(str(error)), failed=True))
             return
@@ -300,7 +298,7 @@ class CheckpointScreen(Screen[None]):
         if new is not None and new != old:
             self._marked -= {old}
             self._folded[new] = self._folded.get(old, False)
-            self._do(lambda: self.app.store.run(old).rename(new), f"{old} is {new} now.")
+            self._do(lambda: self.context.store.run(old).rename(new), f"{old} is {new} now.")
 
     def action_delete(self) -> None:
         """Ask, then delete the run or the checkpoint."""
@@ -323,10 +321,10 @@ class CheckpointScreen(Screen[None]):
         self.app.push_screen(ConfirmScreen(question, "delete it"), answered)
 
     def _delete_run(self, name: str) -> None:
-        self.app.store.run(name).remove()
+        self.context.store.run(name).remove()
 
     def _delete_checkpoint(self, name: str, step: int) -> None:
-        remove_checkpoint(self.app.store.run(name), step)
+        remove_checkpoint(self.context.store.run(name), step)
 
     def _may_change(self, run: ListedRun, done: str) -> bool:
         if run.name == PRETRAINED:

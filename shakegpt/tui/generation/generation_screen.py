@@ -10,6 +10,7 @@ from textual.message import Message
 
 from shakegpt.errors import ShakegptError
 from shakegpt.system.text import escape_line
+from shakegpt.tui.context import AppContext
 from shakegpt.tui.dialogs.choose_model import ChooseModelScreen, model_choices
 from shakegpt.tui.generation.bindings import BINDINGS, SCENE_ONLY
 from shakegpt.tui.generation.casting import CastingScreen
@@ -17,7 +18,7 @@ from shakegpt.tui.generation.model_loader import Voices
 from shakegpt.tui.generation.prompt_field import PromptField
 from shakegpt.tui.generation.scene import Scene
 from shakegpt.tui.generation.speaking_screen import DEFAULT_PACE, SpeakingScreen
-from shakegpt.tui.messages import SpeakFrom
+from shakegpt.tui.messages import GenerateFrom
 from shakegpt.tui.save_text import keep, shown_path
 
 _FALLBACK_SPEAKERS = ("ROMEO", "JULIET", "GLOUCESTER", "KING RICHARD III", "MENENIUS", "First Citizen")
@@ -27,6 +28,7 @@ class GenerationScreen(SpeakingScreen):
     """Where the model speaks: scenes, duels, the choice of models, and what is kept of it all.
 
     Args:
+        context: what the app shares with its screens.
         voices: opens models; the engine's where not given.
     """
 
@@ -39,8 +41,8 @@ class GenerationScreen(SpeakingScreen):
             self.names = names
             super().__init__()
 
-    def __init__(self, voices: Voices | None = None, *, pace: int = DEFAULT_PACE) -> None:
-        super().__init__(voices, pace=pace)
+    def __init__(self, context: AppContext, voices: Voices | None = None, *, pace: int = DEFAULT_PACE) -> None:
+        super().__init__(context, voices, pace=pace)
         self._speakers: Sequence[str] = _FALLBACK_SPEAKERS
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
@@ -160,16 +162,17 @@ class GenerationScreen(SpeakingScreen):
         self._started_from = None
         self._refresh_all()
 
-    def on_speak_from(self, message: SpeakFrom) -> None:
+    def on_generate_from(self, message: GenerateFrom) -> None:
         """Speak from a model that another screen names."""
+        message.stop()
         self.use(message.reference)
         if not self.in_scene:
             self._start()
 
     def action_choose_model(self) -> None:
         """Choose who speaks."""
-        live = self._shakegpt.own_training is not None
-        choices = model_choices(self._shakegpt.store, live=live)
+        live = self.context.own_training is not None
+        choices = model_choices(self.context.store, live=live)
         self.app.push_screen(ChooseModelScreen(choices, self.active.reference), self._model_chosen)
 
     def _model_chosen(self, reference: str | None) -> None:
@@ -212,4 +215,4 @@ class GenerationScreen(SpeakingScreen):
 
     @property
     def _texts_folder(self) -> Path:
-        return self._shakegpt.store.home / "texts"
+        return self.context.store.home / "texts"

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -16,6 +16,7 @@ from textual.widgets import Footer, Static
 from shakegpt.config import SamplingConfig
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.system.text import escape_line
+from shakegpt.tui.context import AppContext
 from shakegpt.tui.generation.generation_pane import Passage
 from shakegpt.tui.generation.knobs import KNOB, VOICES, next_voice
 from shakegpt.tui.generation.knobs_bar import KnobsBar
@@ -25,9 +26,6 @@ from shakegpt.tui.generation.next_character import NextCharacter
 from shakegpt.tui.generation.prompt_field import PromptField
 from shakegpt.tui.generation.scene_pane import Stage
 from shakegpt.tui.widgets.top_bar import TopBar
-
-if TYPE_CHECKING:
-    from shakegpt.tui.app import ShakegptApp
 
 FIRST_PROMPT = "ROMEO:\n"
 DEFAULT_PACE = 100
@@ -41,6 +39,7 @@ class SpeakingScreen(Screen[None]):
     """Where a model speaks: what the plain page, a scene and a duel have in common.
 
     Args:
+        context: what the app shares with its screens.
         voices: opens models; the engine's where not given.
     """
 
@@ -78,8 +77,9 @@ class SpeakingScreen(Screen[None]):
             self.reference = reference
             super().__init__()
 
-    def __init__(self, voices: Voices | None = None, *, pace: int = DEFAULT_PACE) -> None:
+    def __init__(self, context: AppContext, voices: Voices | None = None, *, pace: int = DEFAULT_PACE) -> None:
         super().__init__()
+        self.context = context
         self._given_voices = voices
         self._pace = pace
         self._started_from: str | None = None
@@ -87,15 +87,11 @@ class SpeakingScreen(Screen[None]):
         self.choose_seed: Callable[[], int] = lambda: random.randrange(1, 100_000)
         """Gives the seed of "again with a new seed"."""
 
-    @property
-    def _shakegpt(self) -> "ShakegptApp":
-        return cast("ShakegptApp", self.app)
-
     def compose(self) -> ComposeResult:
         """The page in the middle, the prompt and the knobs below it."""
-        preferences = self._shakegpt.preferences
+        preferences = self.context.preferences
         settings = replace(preferences.sampling, stop=())
-        voices = self._given_voices or EngineVoices(lambda: self._shakegpt.store, self._copy_live)
+        voices = self._given_voices or EngineVoices(lambda: self.context.store, self._copy_live)
         self._voices = voices
         self.left = Passage(voices, settings, id="left")
         self.right = Passage(voices, settings, id="right")
@@ -228,7 +224,7 @@ class SpeakingScreen(Screen[None]):
     def _remember_prompt(self, prompt: str) -> None:
         if prompt and (not self.prompt.history or self.prompt.history[0] != prompt):
             self.prompt.remember(prompt)
-            self._shakegpt.remember(prompts=self._shakegpt.preferences.with_prompt(prompt).prompts)
+            self.context.remember(prompts=self.context.preferences.with_prompt(prompt).prompts)
 
     def _prepare_stage(self) -> None:
         self.say("")
@@ -263,7 +259,7 @@ class SpeakingScreen(Screen[None]):
     def _knobs_turned(self) -> None:
         self.query_one(KnobsBar).show(self.active.settings)
         if self.active is not self.right:
-            self._shakegpt.remember(sampling=self.active.settings)
+            self.context.remember(sampling=self.active.settings)
 
     def action_pace(self) -> None:
         """Speak at the next of three paces."""
@@ -388,7 +384,7 @@ class SpeakingScreen(Screen[None]):
         if self.active.transcript.tint:
             modes.append("surprise")
         self.query_one(VoiceStatus).show(self.active, tuple(modes))
-        self._shakegpt.in_use = self.active.model.model if self.active.model else None
+        self.context.loaded_checkpoint = self.active.model.model if self.active.model else None
         if self.has_class("panel"):
             self.query_one(NextCharacter).show(self.active.outlook)
 
@@ -399,5 +395,5 @@ class SpeakingScreen(Screen[None]):
     # -- the engine
 
     def _copy_live(self) -> Any:
-        training = self._shakegpt.own_training
+        training = self.context.own_training
         return training.copy_model() if training is not None else None

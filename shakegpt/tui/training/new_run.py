@@ -152,7 +152,7 @@ class NewRunScreen(ModalScreen[TrainingRequest | None]):
     @on(Input.Changed)
     @on(Select.Changed)
     def _look_over(self) -> None:
-        """RunLock every field against what it may be: another preset may have other limits."""
+        """Check every field against what it may be: another preset may have other limits."""
         typed = self._typed = {str(field.name): field.value for field in self.query(FormField)}
         self._hint()
         for field in self.query(FormField):

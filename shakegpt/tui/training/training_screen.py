@@ -1,7 +1,7 @@
 """The training screen: a run as it learns."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -16,7 +16,8 @@ from shakegpt.runs.snapshot import ENDED, Snapshot, State
 from shakegpt.system.text import escape_control_characters
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.chart.quantities import LOSS, QUANTITIES, Quantity
-from shakegpt.tui.messages import TrainingChanged
+from shakegpt.tui.context import AppContext
+from shakegpt.tui.messages import GenerateFrom, StartTraining
 from shakegpt.tui.training.memory import GpuUsage, gpu_in_use, process_memory
 from shakegpt.tui.training.metric_panel import MetricPanel
 from shakegpt.tui.training.notice import Notice, Tone, notice_of
@@ -26,9 +27,6 @@ from shakegpt.tui.training.run_line import RunLine
 from shakegpt.tui.training.sample_panel import SamplePanel
 from shakegpt.tui.training.welcome import Welcome
 from shakegpt.tui.widgets.top_bar import TopBar
-
-if TYPE_CHECKING:
-    from shakegpt.tui.app import ShakegptApp
 
 NUMBERS_PER_SECOND = 3
 """How often the numbers follow that are watched: step, loss, perplexity, learning rate."""
@@ -51,10 +49,9 @@ class TrainingScreen(Screen[None]):
     """Shows the newest snapshot of a run, a few times a second, and passes commands on to the app.
 
     Args:
+        context: what the app shares with its screens.
         read_memory: returns the bytes that training holds; ``None`` where that is not known.
         read_gpu: returns what the GPU is doing, or ``None`` without one; called off the UI thread.
-        note: a sentence to show while there is nothing more urgent, such as whose run is being watched.
-        read_only: the run on show takes no commands.
     """
 
     DEFAULT_CSS = """
@@ -74,7 +71,7 @@ class TrainingScreen(Screen[None]):
     """
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("p,space", "pause", "Pause", id="training.pause", key_display="p", tooltip="RunLock after this step"),
+        Binding("p,space", "pause", "Pause", id="training.pause", key_display="p", tooltip="Pause after this step"),
         Binding("p,space", "resume", "Resume", id="training.resume", key_display="p", tooltip="Go on training"),
         Binding("s", "save", "Save", id="training.save", tooltip="Write a checkpoint now"),
         Binding("x", "stop", "Stop", id="training.stop", tooltip="Save and end the run"),
@@ -92,16 +89,14 @@ class TrainingScreen(Screen[None]):
 
     def __init__(
         self,
+        context: AppContext,
         *,
         read_memory: Callable[[], int | None] = process_memory,
         read_gpu: Callable[[], GpuUsage | None] = gpu_in_use,
-        note: str = "",
-        read_only: bool = False,
     ) -> None:
         super().__init__()
+        self.context = context
         self.snapshot: Snapshot | None = None
-        self.read_only = read_only
-        self._note = note
         self._read_memory = read_memory
         self._read_gpu = read_gpu
         self._memory: int | None = None
@@ -151,18 +146,6 @@ class TrainingScreen(Screen[None]):
         for timer in self._clocks:
             timer.pause()
 
-    def announce(self, note: str, *, read_only: bool) -> None:
-        """Say whose run is on show, and whether it takes commands."""
-        self._note, self.read_only = note, read_only
-        self.refresh_bindings()
-        if self.snapshot is not None:
-            self._paint()
-
-    def on_training_changed(self, message: TrainingChanged) -> None:
-        """Show what the training has come to."""
-        message.stop()
-        self.show(message.snapshot)
-
     def show(self, snapshot: Snapshot | None) -> None:
         """Show a run: at once where its state has changed, and with the next tick where it took a step."""
         before, self.snapshot = self.snapshot, snapshot
@@ -179,13 +162,15 @@ class TrainingScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Offer only what can be done with the run as it is."""
         state = self.snapshot.state if self.snapshot else None
-        running = state in _BUSY and not self.read_only
+        training = self.context.training
+        read_only = training is not None and training.read_only
+        running = state in _BUSY and not read_only
         offered = {
             "pause": running and state != "paused",
             "resume": running and state == "paused",
             "save": running,
-            "stop": (running or state == "loading") and not self.read_only,
-            "go_on": state in ("stopped", "failed") and not self.read_only and self._run is not None,
+            "stop": (running or state == "loading") and not read_only,
+            "go_on": state in ("stopped", "failed") and not read_only and self._run is not None,
             "demo": self.snapshot is None,
             "zoom": self.snapshot is not None,
             "generate": self._run is not None,
@@ -194,35 +179,34 @@ class TrainingScreen(Screen[None]):
         return offered.get(action, True)
 
     def action_pause(self) -> None:
-        """RunLock after the step at hand."""
-        if training := self._app.training:
+        """Pause after the step at hand."""
+        if training := self.context.training:
             self._command(training.pause, "pausing")
 
     def action_resume(self) -> None:
         """Go on training."""
-        if training := self._app.training:
+        if training := self.context.training:
             self._command(training.resume, "resuming")
 
     def action_save(self) -> None:
         """Write a checkpoint after the step at hand."""
-        if training := self._app.training:
+        if training := self.context.training:
             self._command(training.save, "saving")
 
     def action_stop(self) -> None:
         """Save and end the run."""
-        if training := self._app.training:
+        if training := self.context.training:
             self._command(training.stop, "stopping")
 
     def action_go_on(self) -> None:
         """Resume the run on show from its last checkpoint."""
         started = self.snapshot and self.snapshot.started
         if started:
-            request = TrainingRequest(resume=f"{started.run}@last")
-            self._app.start_training(request)
+            self.post_message(StartTraining(TrainingRequest(resume=f"{started.run}@last")))
 
     def action_demo(self) -> None:
         """Train the smallest preset on the text that ships."""
-        self._app.start_training(TrainingRequest(preset="nano", corpus="demo"))
+        self.post_message(StartTraining(TrainingRequest(preset="nano", corpus="demo")))
 
     @work(group="new-run", exclusive=True)
     async def action_new_run(self) -> None:
@@ -233,27 +217,26 @@ class TrainingScreen(Screen[None]):
             name = self._run or "A run"
             self.notify(f"{name} is in training: x saves and stops it, then n starts another.", markup=False)
             return
-        form = NewRunScreen(self._app.preferences.new_run)
+        form = NewRunScreen(self.context.preferences.new_run)
         request = await self.app.push_screen_wait(form)
         if request is not None:
-            self._app.remember(new_run=form.typed)
-            self._app.start_training(request)
+            self.context.remember(new_run=form.typed)
+            self.post_message(StartTraining(request))
 
     def action_zoom(self) -> None:
         """Open the chart of the panel that has the focus, or of the loss."""
         panel = self.focused
         self._open_chart(panel.quantity if isinstance(panel, MetricPanel) else LOSS)
 
-    async def action_generate(self) -> None:
+    def action_generate(self) -> None:
         """Hear the live weights; of a run that is over, or not ours, its best checkpoint."""
         if self.snapshot is None or self._run is None:
             return
-        training = self._app.training
-        live = self.snapshot.state not in ENDED and training is not None and training.owned
+        live = self.context.own_training is not None
         if not live and self.snapshot.saved is None:
             self.notify("This run has saved nothing yet that could speak.", severity="warning")
             return
-        await self._app.speak_from("live" if live else self._run)
+        self.post_message(GenerateFrom("live" if live else self._run))
 
     def action_sample(self, by: int) -> None:
         """Step through the samples of the run."""
@@ -284,10 +267,6 @@ class TrainingScreen(Screen[None]):
         if self.snapshot is not None:
             name = self._run or "this run"
             self.app.push_screen(ChartScreen([NamedCurve(name, self.snapshot)], quantity=quantity, live=True))
-
-    @property
-    def _app(self) -> "ShakegptApp":
-        return cast("ShakegptApp", self.app)
 
     @property
     def _run(self) -> str | None:
@@ -343,8 +322,8 @@ class TrainingScreen(Screen[None]):
     def _sentence(self, snapshot: Snapshot) -> tuple[Tone, str, str] | None:
         said = notice_of(snapshot)
         hidden = said is not None and said[0] == "warning" and snapshot.warning is self._hidden
-        if (said is None or hidden) and self._note:
-            return "note", self._note, ""
+        if (said is None or hidden) and self.context.training_note:
+            return "note", self.context.training_note, ""
         return None if hidden else said
 
     @work(thread=True, group="measure", exclusive=True, exit_on_error=False)

@@ -24,7 +24,7 @@ from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
 from shakegpt.tui.checkpoints.run_list import age, arranged, matching, read_run_list
 from shakegpt.tui.checkpoints.run_table import RunTable
 from shakegpt.tui.dialogs.ask import ConfirmScreen, PromptScreen
-from shakegpt.tui.messages import SpeakFrom
+from shakegpt.tui.messages import GenerateFrom, StartTraining
 
 Events = Callable[..., list[Event]]
 NOW = 1_795_384_800.0
@@ -83,12 +83,13 @@ class RunsApp(SpeechApp):
         self.requests: list[TrainingRequest] = []
         self.spoken: list[str] = []
 
-    def start_training(self, request: TrainingRequest) -> bool:
-        self.requests.append(request)
-        return True
+    def on_start_training(self, message: StartTraining) -> None:
+        message.prevent_default()
+        self.requests.append(message.request)
 
-    async def speak_from(self, reference: str) -> None:
-        self.spoken.append(reference)
+    def on_generate_from(self, message: GenerateFrom) -> None:  # type: ignore[override]
+        message.prevent_default()
+        self.spoken.append(message.reference)
 
     @property
     def runs(self) -> CheckpointScreen:
@@ -197,7 +198,7 @@ async def test_what_ships_is_one_row_that_can_only_speak(
     shipped = [replace(shipped[0], checkpoints=(replace(shipped[0].checkpoints[1], info=best, last=True),))]
     monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_run_list", lambda store: shipped)
     app = RunsApp(store)
-    app.in_use = "pretrained"
+    app.context.loaded_checkpoint = "pretrained"
     async with app.run_test() as pilot:
         await ready(pilot)
         assert app.keys == ["pretrained"]
@@ -231,9 +232,8 @@ async def test_the_app_takes_a_checkpoint_to_the_generation_screen(store: Store)
     app = SpeechApp(store=store, mode="checkpoints")
     async with app.run_test() as pilot:
         await pilot.pause()
-        await app.speak_from("hamlet@300")
+        app.screen.post_message(GenerateFrom("hamlet@300"))
         await until(pilot, lambda: app.current_mode == "generation" and app.generation.active.reference == "hamlet@300")
-    assert SpeakFrom("x").reference == "x"
 
 
 async def test_resume_goes_on_from_the_last(store: Store) -> None:

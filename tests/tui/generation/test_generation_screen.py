@@ -15,7 +15,7 @@ from shakegpt.tui.generation.knobs import KNOBS, VOICES
 from shakegpt.tui.generation.knobs_bar import KnobsBar
 from shakegpt.tui.generation.next_character import NextCharacter
 from shakegpt.tui.generation.transcript import Transcript
-from shakegpt.tui.messages import SpeakFrom
+from shakegpt.tui.messages import GenerateFrom
 
 VERSE = "O, speak again, bright angel! for thou art\nAs glorious to this night.\n"
 
@@ -122,7 +122,7 @@ async def test_the_prompt_is_spoken_from_and_remembered() -> None:
         await pilot.press("enter")
         await spoken(pilot, app)
         assert app.fake.opened == [("pretrained", "NURSE:\n")]
-        assert app.preferences.prompts[0] == "NURSE:\n"
+        assert app.context.preferences.prompts[0] == "NURSE:\n"
         assert not isinstance(app.focused, Input), "after Enter the keys turn knobs"
 
 
@@ -165,14 +165,14 @@ async def test_a_model_that_is_gone_is_a_sentence_and_the_text_stays() -> None:
         await pilot.press("enter")
         await spoken(pilot, app)
         app.fake.missing.add("lear")
-        app.generation.post_message(SpeakFrom("lear"))
+        app.generation.post_message(GenerateFrom("lear"))
         await until(pilot, lambda: "There is no run lear" in notice(app))
         assert VERSE in app.generation.left.transcript.text
 
 
 async def test_it_speaks_from_the_model_that_another_screen_names() -> None:
     async with (app := SpeechApp()).run_test() as pilot:
-        app.generation.post_message(SpeakFrom("macbeth@500"))
+        app.generation.post_message(GenerateFrom("macbeth@500"))
         await until(pilot, lambda: bool(app.fake.opened))
         await spoken(pilot, app)
         assert app.fake.opened == [("macbeth@500", "ROMEO:\n")]
@@ -278,7 +278,7 @@ async def test_the_tint_colours_by_surprise() -> None:
 async def test_settings_are_remembered() -> None:
     async with (app := SpeechApp()).run_test() as pilot:
         await pilot.press("T", "K")
-        assert app.preferences.sampling.temperature == pytest.approx(0.85)
+        assert app.context.preferences.sampling.temperature == pytest.approx(0.85)
 
 
 async def test_leaving_the_app_in_mid_stream_ends_the_voice() -> None:

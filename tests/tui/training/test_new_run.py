@@ -208,4 +208,4 @@ async def test_the_training_screen_starts_what_the_form_asks_and_remembers_it() 
         await pilot.press("tab", "tab", *"lear", "enter")
         await settle(pilot)
         assert app.requests == [TrainingRequest(corpus="tiny-shakespeare", run_name="lear")]
-        assert app.preferences.new_run["run"] == "lear"
+        assert app.context.preferences.new_run["run"] == "lear"

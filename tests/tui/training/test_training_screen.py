@@ -12,7 +12,6 @@ from shakegpt.events import Warning as Trouble
 from shakegpt.runs.snapshot import Snapshot, advance, replay
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.chart.chart_screen import ChartScreen
-from shakegpt.tui.messages import TrainingChanged
 from shakegpt.tui.training.memory import GpuUsage, process_memory
 from shakegpt.tui.training.metric_panel import MetricPanel
 from shakegpt.tui.training.metric_value import MetricValue
@@ -121,26 +120,28 @@ async def test_the_badge_says_paused_once_it_is(snapshots: Snapshots, fake_train
     app = Stage(training=fake_training("training"))
     async with app.run_test() as pilot:
         await pilot.press("p")
-        app.training_screen.post_message(TrainingChanged(snapshots("paused")))
+        app.training_screen.show(snapshots("paused"))
         await pilot.pause()
         assert text_of(app.screen.query_one(RunLine)).split()[0] == "PAUSED"
 
 
-async def test_a_run_that_takes_no_commands_offers_none(snapshots: Snapshots) -> None:
-    app = Stage(snapshots("training"), note="Watching macbeth, trained by process 4711.", read_only=True)
+async def test_a_run_that_takes_no_commands_offers_none(fake_training: Callable[[str], Any]) -> None:
+    training = fake_training("training")
+    training.read_only = True
+    app = Stage(training=training, training_note="Watching macbeth, trained by process 4711.")
     async with app.run_test() as pilot:
         await pilot.pause()
         assert not {"pause", "resume", "save", "stop", "go_on"} & offered(pilot)
         assert app.screen.query_one(Notice).text == "Watching macbeth, trained by process 4711."
 
 
-async def test_a_note_can_be_given_later(snapshots: Snapshots) -> None:
-    app = Stage(snapshots("training"))
+async def test_another_run_has_another_note(snapshots: Snapshots) -> None:
+    app = Stage(snapshots("finished"))
     async with app.run_test() as pilot:
-        app.training_screen.announce("Watching from afar.", read_only=True)
+        app.context.training_note = "Watching from afar."
+        app.training_screen.show(snapshots("training"))
         await pilot.pause()
         assert app.screen.query_one(Notice).text == "Watching from afar."
-        assert "pause" not in offered(pilot)
 
 
 @pytest.mark.parametrize(("state", "spoken"), [("training", "live"), ("finished", "macbeth"), ("stopped", "macbeth")])

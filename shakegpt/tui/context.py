@@ -1,0 +1,43 @@
+"""What the app and its screens share, handed to each screen when it is made."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from shakegpt.runs.source import TrainingSource
+from shakegpt.runs.store import Store
+from shakegpt.tui.preferences import Preferences, save_preferences
+
+
+@dataclass(kw_only=True)
+class AppContext:
+    """The store, the user's preferences and the run on show.
+
+    Screens read it. What they want the app to do, such as starting a training, they ask for by a message.
+    """
+
+    store: Store
+    preferences: Preferences
+    training: TrainingSource | None = None
+    """The run on show."""
+    training_note: str = ""
+    """What there is to say of the run on show, such as which process trains it."""
+    loaded_checkpoint: str | None = None
+    """The checkpoint that the generation screen generates from."""
+    _preferences_changed: bool = False
+
+    @property
+    def own_training(self) -> TrainingSource | None:
+        """The training that this process does and that has not ended."""
+        training = self.training
+        return training if training is not None and training.owned and training.alive else None
+
+    def remember(self, **changes: Any) -> None:
+        """Change preferences; the app saves them soon after."""
+        self.preferences = replace(self.preferences, **changes)
+        self._preferences_changed = True
+
+    def save_preferences(self) -> None:
+        """Write the preferences if they have changed. Raises ``OSError``."""
+        if self._preferences_changed:
+            self._preferences_changed = False
+            save_preferences(self.preferences)
