@@ -5,12 +5,12 @@ The app draws them itself, from the runs of the store at hand (``$SHAKEGPT_HOME`
 
 import asyncio
 import sys
-from pathlib import Path
 
 from shakegpt.runs.store import Store
+from shakegpt.system.paths import asset_path
 from shakegpt.tui.app import ShakegptApp
 
-FOLDER = Path(__file__).parent.parent / "assets" / "screenshots"
+FOLDER = asset_path("screenshots")
 SIZE = (120, 34)
 SPEECH_SECONDS = 3.5
 FIRST_NEWS_SECONDS = 8.0
@@ -37,5 +37,4 @@ async def draw(run: str) -> None:
 
 
 if __name__ == "__main__":
-    FOLDER.mkdir(parents=True, exist_ok=True)
     asyncio.run(draw(sys.argv[1]))

@@ -14,7 +14,8 @@ from typer.core import TyperGroup
 from shakegpt.cli.options import Json
 from shakegpt.cli.output import note, reports_errors, say, say_json
 from shakegpt.errors import ShakegptError, UsageError
-from shakegpt.system.settings import KEYS, TEMPLATE, Settings, config_path, load_settings, unusable
+from shakegpt.system.paths import config_file
+from shakegpt.system.settings import KEYS, TEMPLATE, Settings, load_settings, unusable
 from shakegpt.system.text import escape_line
 
 PRECEDENCE = (
@@ -138,7 +139,7 @@ def _unknown(settings: Settings, name: str, where: str, known: Mapping[str, Any]
 @reports_errors
 def path() -> None:
     """Print where the settings file is, whether there is one or not."""
-    say(str(config_path()))
+    say(str(config_file()))
 
 
 @app.command(epilog=PRECEDENCE)
@@ -167,7 +168,7 @@ def _rows(table: Mapping[str, Any], where: str = "") -> list[str]:
 @reports_errors
 def edit(context: typer.Context) -> None:
     """Open the settings file in $VISUAL or $EDITOR, and check it afterwards."""
-    target = config_path()
+    target = config_file()
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(TEMPLATE, encoding="utf-8")

@@ -116,6 +116,7 @@ def doctor(json: Json = False) -> None:
     from shakegpt.data import catalog as library
     from shakegpt.runs.store import Store
     from shakegpt.system.device import choose_device_plan
+    from shakegpt.system.paths import corpora_folder
     from shakegpt.version import versions
 
     device_plan = choose_device_plan()
@@ -129,7 +130,7 @@ def doctor(json: Json = False) -> None:
         "versions": versions() | {"cuda": torch.version.cuda or "none"},
         "paths": {
             "home": str(store.home),
-            "corpora": str(library.cache_folder()),
+            "corpora": str(corpora_folder()),
             "corpus_path": os.environ.get(library.CORPUS_PATH, ""),
         },
         "disk_free_bytes": _free_bytes(store.home),

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import platformdirs
-
 from shakegpt.errors import CorpusError, UsageError
 from shakegpt.system.files import make_folder, replace_file
-from shakegpt.system.paths import asset_path
+from shakegpt.system.paths import asset_path, corpora_folder
 
 TINY_SHAKESPEARE = "tiny-shakespeare"
 TINY_SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
@@ -44,11 +42,6 @@ class FoundCorpus:
         return self.source != "to be fetched"
 
 
-def cache_folder() -> Path:
-    """Return the folder of fetched and added texts."""
-    return platformdirs.user_cache_path("shakegpt") / "corpora"
-
-
 def find_corpus(name: str, *, on_progress: OnProgress | None = None) -> FoundCorpus:
     """Return where a corpus is; Tiny Shakespeare is fetched when it is nowhere on this machine.
 
@@ -64,9 +57,9 @@ def find_corpus(name: str, *, on_progress: OnProgress | None = None) -> FoundCor
         known = _find_tiny_shakespeare()
         return known if known.here else fetch_tiny_shakespeare(on_progress)
     if _NAME.fullmatch(name):
-        for candidate in (cache_folder() / f"{name}.txt", *_on_corpus_path(f"{name}.txt")):
+        for candidate in (corpora_folder() / f"{name}.txt", *_on_corpus_path(f"{name}.txt")):
             if candidate.is_file():
-                return FoundCorpus(name, candidate, "cache" if candidate.parent == cache_folder() else "corpus path")
+                return FoundCorpus(name, candidate, "cache" if candidate.parent == corpora_folder() else "corpus path")
     return _find_file(name)
 
 
@@ -82,7 +75,7 @@ def _find_file(name: str) -> FoundCorpus:
 
 def known_corpora() -> list[FoundCorpus]:
     """Return every text that has a name: the built-in ones, then those added, by name."""
-    added = sorted(path for path in cache_folder().glob("*.txt") if path.stem != TINY_SHAKESPEARE)
+    added = sorted(path for path in corpora_folder().glob("*.txt") if path.stem != TINY_SHAKESPEARE)
     return [
         _find_tiny_shakespeare(),
         FoundCorpus(DEMO, asset_path("corpus/demo.txt"), "built in"),
@@ -107,7 +100,7 @@ def add_corpus(path: Path, name: str, data: bytes) -> FoundCorpus:
             f"A corpus cannot be called {name!r}: a name is 1 to 64 letters, digits, dots, dashes or underscores, does "
             f"not begin with a dot, and is not {DEMO} or {TINY_SHAKESPEARE}; choose one with --name."
         )
-    target = cache_folder() / f"{name}.txt"
+    target = corpora_folder() / f"{name}.txt"
     try:
         make_folder(target.parent)
         replace_file(target, data)
@@ -117,7 +110,7 @@ def add_corpus(path: Path, name: str, data: bytes) -> FoundCorpus:
 
 
 def _find_tiny_shakespeare() -> FoundCorpus:
-    cached = cache_folder() / f"{TINY_SHAKESPEARE}.txt"
+    cached = corpora_folder() / f"{TINY_SHAKESPEARE}.txt"
     if _is_tiny_shakespeare(cached):
         return FoundCorpus(TINY_SHAKESPEARE, cached, "cache")
     for path in _on_corpus_path(*_TINY_SHAKESPEARE_FILES):
@@ -152,13 +145,13 @@ def fetch_tiny_shakespeare(on_progress: OnProgress | None = None) -> FoundCorpus
 
     pooch.get_logger().setLevel(logging.ERROR)  # a logger of its own, unknown to logging.getLogger
     with suppress(OSError):  # private, which pooch would not make it; where it cannot be made, pooch says why
-        make_folder(cache_folder())
+        make_folder(corpora_folder())
     name = f"{TINY_SHAKESPEARE}.txt"
     downloader = pooch.HTTPDownloader(
         timeout=_TIMEOUT_SECONDS, progressbar=_Progress(on_progress) if on_progress else False
     )
     registry = pooch.create(
-        path=cache_folder(),
+        path=corpora_folder(),
         base_url="",
         registry={name: f"sha256:{TINY_SHAKESPEARE_SHA256}"},
         urls={name: TINY_SHAKESPEARE_URL},

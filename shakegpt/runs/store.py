@@ -7,8 +7,6 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
-
 from shakegpt.errors import CheckpointError, ShakegptError, UsageError
 from shakegpt.runs.lock import busy
 from shakegpt.runs.manifest import MANIFEST_FILE
@@ -24,7 +22,7 @@ from shakegpt.runs.run import (
     sweep_folder,
 )
 from shakegpt.system.files import make_folder
-from shakegpt.system.paths import asset_path
+from shakegpt.system.paths import HOME_VARIABLE, asset_path, home_folder, runs_folder
 from shakegpt.system.text import escape_line
 
 if TYPE_CHECKING:
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
 
 Warn = Callable[[str], None]
 
-HOME = "SHAKEGPT_HOME"
 PRETRAINED = "pretrained"
 LAST = "last"
 # Names for runs that were given none, in the order the Folio gives the tragedies, then the rest.
@@ -76,13 +73,12 @@ class Store:
     @classmethod
     def default(cls) -> "Store":
         """Return the user's store: ``$SHAKEGPT_HOME``, or the platform's data directory."""
-        given = os.environ.get(HOME)
-        return cls(Path(given).expanduser() if given else platformdirs.user_data_path("shakegpt"))
+        return cls(home_folder())
 
     @property
     def runs_folder(self) -> Path:
         """Where the runs are."""
-        return self.home / "runs"
+        return runs_folder(self.home)
 
     def runs(self) -> list[Run]:
         """Return every readable run, newest first."""
@@ -133,7 +129,7 @@ class Store:
         except OSError as error:
             raise ShakegptError(
                 f"The store {self.home} cannot be written ({error.strerror}); free some space, or name another place "
-                f"in ${HOME}."
+                f"in ${HOME_VARIABLE}."
             ) from error
         raise self._taken(name or "")
 

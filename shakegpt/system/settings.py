@@ -19,13 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from shakegpt.errors import UsageError
 from shakegpt.system.files import read_bounded
+from shakegpt.system.paths import config_file
 from shakegpt.system.text import escape_line
 
-CONFIG_FILE = "config.toml"
 KEYS = "keys"
 TEMPLATE = """\
 # Defaults for shakegpt. A table is a command, a line in it is one of its options; `shakegpt COMMAND --help` lists them.
@@ -61,11 +59,6 @@ class Settings:
     """The app's keys by the id of their binding, several separated by commas: ``{"app.quit": "ctrl+q,f10"}``."""
 
 
-def config_path() -> Path:
-    """Return where the file is, whether there is one or not."""
-    return platformdirs.user_config_path("shakegpt") / CONFIG_FILE
-
-
 def load_settings(path: Path | None = None) -> Settings:
     """Read the file; one that is not there says nothing.
 
@@ -74,7 +67,7 @@ def load_settings(path: Path | None = None) -> Settings:
     Raises:
         UsageError: it cannot be read or is no TOML of this form; the message says where.
     """
-    path = path or config_path()
+    path = path or config_file()
     try:
         values = tomllib.loads(read_bounded(path.resolve(), _LARGEST_FILE).decode())
     except FileNotFoundError:

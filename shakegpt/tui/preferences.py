@@ -7,9 +7,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
-import platformdirs
-
 from shakegpt.config import SamplingConfig
+from shakegpt.system.paths import preferences_file
 
 PROMPTS_KEPT = 100
 _LARGEST_FILE = 1_000_000
@@ -33,17 +32,10 @@ class Preferences:
         return replace(self, prompts=(prompt, *others)[:PROMPTS_KEPT])
 
 
-def preferences_path() -> Path:
-    """Return where the preferences are kept: beside the runs where ``$SHAKEGPT_HOME`` is set."""
-    if home := os.environ.get("SHAKEGPT_HOME"):
-        return Path(home) / "config" / "preferences.json"
-    return platformdirs.user_config_path("shakegpt") / "preferences.json"
-
-
 def load_preferences(path: Path | None = None) -> Preferences:
     """Read the preferences; a missing, damaged or hostile file gives the defaults, field by field."""
     try:
-        with (path or preferences_path()).open("rb") as file:
+        with (path or preferences_file()).open("rb") as file:
             values = json.loads(file.read(_LARGEST_FILE))
     except (OSError, ValueError, RecursionError):
         return Preferences()
@@ -63,7 +55,7 @@ def load_preferences(path: Path | None = None) -> Preferences:
 
 def save_preferences(preferences: Preferences, path: Path | None = None) -> None:
     """Write the preferences in one move, for the user's eyes only. Raises ``OSError``."""
-    path = path or preferences_path()
+    path = path or preferences_file()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     building = path.with_name(f".{path.name}.{os.getpid()}")
     values = {**asdict(preferences), "new_run": dict(preferences.new_run)}

@@ -84,10 +84,10 @@ def test_a_store_that_cannot_be_read_offers_nothing(store: Store) -> None:
 
 
 def test_settings_that_cannot_be_used_do_not_keep_completion_from_working(store: Store) -> None:
-    from shakegpt.system.settings import config_path
+    from shakegpt.system.paths import config_file
 
-    config_path().parent.mkdir(parents=True)
-    config_path().write_text("[")
+    config_file().parent.mkdir(parents=True)
+    config_file().write_text("[")
     assert complete("shakegpt tr")[0] == ["train"]
 
 

@@ -134,10 +134,10 @@ MOVES = {
 
 
 def write_settings(text: str) -> None:
-    from shakegpt.system.settings import config_path
+    from shakegpt.system.paths import config_file
 
-    config_path().parent.mkdir(parents=True)
-    config_path().write_text(text)
+    config_file().parent.mkdir(parents=True)
+    config_file().write_text(text)
 
 
 @pytest.fixture

@@ -13,9 +13,10 @@ import pooch.core
 import pytest
 
 from shakegpt.data import catalog as library
-from shakegpt.data.catalog import CORPUS_PATH, TINY_SHAKESPEARE, add_corpus, cache_folder, find_corpus, known_corpora
+from shakegpt.data.catalog import CORPUS_PATH, TINY_SHAKESPEARE, add_corpus, find_corpus, known_corpora
 from shakegpt.errors import CorpusError, UsageError
 from shakegpt.system.files import sha256
+from shakegpt.system.paths import corpora_folder
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # requests, after a cut
 
@@ -79,7 +80,7 @@ def test_a_text_added_to_the_library_is_found_by_its_name(tmp_path: Path) -> Non
 def test_a_name_that_is_none_or_taken_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="cannot be called"):
         add_corpus(tmp_path / "lear.txt", name, b"Howl!")
-    assert not cache_folder().exists()
+    assert not corpora_folder().exists()
 
 
 def test_a_text_on_the_corpus_path_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +224,7 @@ def test_a_download_that_keeps_going_wrong_says_so_and_leaves_nothing(
     assert "to go on offline, train on --corpus demo" in str(caught.value)
     assert CORPUS_PATH in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert list(cache_folder().iterdir()) == []
+    assert list(corpora_folder().iterdir()) == []
 
 
 @pytest.mark.usefixtures("at_once")
@@ -237,8 +238,8 @@ def test_a_download_that_cannot_start_says_how_to_go_on(monkeypatch: pytest.Monk
 
 def test_a_cache_that_cannot_be_written_says_so(serve: Callable[..., Shelf]) -> None:
     serve(good)
-    cache_folder().parent.parent.mkdir(parents=True, exist_ok=True)
-    cache_folder().parent.write_text("a file where the folder should be")
+    corpora_folder().parent.parent.mkdir(parents=True, exist_ok=True)
+    corpora_folder().parent.write_text("a file where the folder should be")
     with pytest.raises(CorpusError, match="could not be fetched"):
         find_corpus(TINY_SHAKESPEARE)
 

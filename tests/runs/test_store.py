@@ -4,7 +4,6 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import platformdirs
 import pytest
 
 from shakegpt.errors import CheckpointError, ShakegptError
@@ -29,10 +28,8 @@ def set_losses(run: Run, losses: dict[int, float | None]) -> None:
 # Where
 
 
-def test_the_store_is_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Store.default().home == tmp_path / "home"
-    monkeypatch.delenv("SHAKEGPT_HOME")
-    assert Store.default().home == platformdirs.user_data_path("shakegpt") == tmp_path / "data" / "shakegpt"
+def test_the_default_store_is_the_users_home(private_surroundings: Path) -> None:
+    assert Store.default().home == private_surroundings
 
 
 def test_an_empty_store_is_no_error(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ import pytest
 from shakegpt.errors import UsageError
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
-from shakegpt.system.settings import TEMPLATE, config_path, load_keymap, load_settings
+from shakegpt.system.paths import config_file
+from shakegpt.system.settings import TEMPLATE, load_keymap, load_settings
 
 WRONG = {
     "no TOML": ("x", "Expected '='"),
@@ -38,7 +39,7 @@ def configure(private_surroundings: Path) -> Callable[[str | bytes], Path]:
     """``configure("[train]...")``: write the settings file of the test's own surroundings."""
 
     def write(text: str | bytes) -> Path:
-        path = config_path()
+        path = config_file()
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode() if isinstance(text, str) else text)
         return path
@@ -53,7 +54,7 @@ Invoke = Callable[..., Any]
 def test_no_file_says_nothing(private_surroundings: Path, invoke: Invoke) -> None:
     settings = load_settings()
     assert (settings.defaults, settings.keymap) == ({}, {})
-    assert invoke("config", "path").stdout == f"{config_path()}\n"
+    assert invoke("config", "path").stdout == f"{config_file()}\n"
     assert invoke("config", "show").exit_code == 0
 
 
@@ -94,8 +95,8 @@ def test_a_file_that_cannot_be_used_leaves_the_way_out_open(
 
 
 def test_a_folder_or_pipe_in_its_place_is_told_of(private_surroundings: Path) -> None:
-    config_path().parent.mkdir(parents=True)
-    os.mkfifo(config_path())
+    config_file().parent.mkdir(parents=True)
+    os.mkfifo(config_file())
     with pytest.raises(UsageError, match="not a regular file"):
         load_settings()
 
@@ -214,7 +215,7 @@ def test_edit_begins_with_the_template_and_checks_what_was_saved(
     editor.chmod(0o755)
     monkeypatch.setenv("VISUAL", f"'{editor}'")
     assert invoke("config", "edit").exit_code == 0
-    assert config_path().read_text() == TEMPLATE + "[train]\nsteps = 9\n"
+    assert config_file().read_text() == TEMPLATE + "[train]\nsteps = 9\n"
     done = invoke("config", "edit")  # the table stands twice now
     assert done.exit_code == 2
     assert "cannot be used" in done.stderr

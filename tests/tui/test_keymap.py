@@ -3,14 +3,14 @@
 import pytest
 
 from shakegpt.errors import UsageError
-from shakegpt.system.settings import config_path
+from shakegpt.system.paths import config_file
 from shakegpt.tui.app import ShakegptApp
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
 
 
 def configure(text: str) -> None:
-    config_path().parent.mkdir(parents=True, exist_ok=True)
-    config_path().write_text(text)
+    config_file().parent.mkdir(parents=True, exist_ok=True)
+    config_file().write_text(text)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from shakegpt.config import SamplingConfig
-from shakegpt.tui.preferences import PROMPTS_KEPT, Preferences, load_preferences, preferences_path, save_preferences
+from shakegpt.system.paths import preferences_file
+from shakegpt.tui.preferences import PROMPTS_KEPT, Preferences, load_preferences, save_preferences
 
 
 def test_what_is_saved_is_read_back(home: Path) -> None:
@@ -16,15 +17,15 @@ def test_what_is_saved_is_read_back(home: Path) -> None:
         new_run={"preset": "nano", "steps": "20"},
     )
     save_preferences(mine)
-    assert preferences_path() == home / "config" / "preferences.json"
+    assert preferences_file() == home / "config" / "preferences.json"
     assert load_preferences() == mine
 
 
 def test_they_are_for_the_users_eyes_only(home: Path) -> None:
     save_preferences(Preferences())
-    assert stat.S_IMODE(preferences_path().stat().st_mode) == 0o600
-    assert stat.S_IMODE(preferences_path().parent.stat().st_mode) == 0o700
-    assert [path.name for path in preferences_path().parent.iterdir()] == ["preferences.json"]
+    assert stat.S_IMODE(preferences_file().stat().st_mode) == 0o600
+    assert stat.S_IMODE(preferences_file().parent.stat().st_mode) == 0o700
+    assert [path.name for path in preferences_file().parent.iterdir()] == ["preferences.json"]
 
 
 @pytest.mark.parametrize(
@@ -32,22 +33,22 @@ def test_they_are_for_the_users_eyes_only(home: Path) -> None:
     ["", "{", "[1]", "null", '"theme"', "[" * 100_000, '{"theme": 3, "prompts": "x", "sampling": [], "new_run": 1}'],
 )
 def test_a_damaged_file_gives_the_defaults(home: Path, text: str) -> None:
-    preferences_path().parent.mkdir(parents=True)
-    preferences_path().write_text(text)
+    preferences_file().parent.mkdir(parents=True)
+    preferences_file().write_text(text)
     assert load_preferences() == Preferences()
 
 
 def test_bytes_that_are_no_text_give_the_defaults(home: Path) -> None:
-    preferences_path().parent.mkdir(parents=True)
-    preferences_path().write_bytes(b"\xff\xfe\x00")
+    preferences_file().parent.mkdir(parents=True)
+    preferences_file().write_bytes(b"\xff\xfe\x00")
     assert load_preferences() == Preferences()
 
 
 def test_what_makes_sense_is_kept_field_by_field(home: Path) -> None:
-    preferences_path().parent.mkdir(parents=True)
+    preferences_file().parent.mkdir(parents=True)
     sampling = {"temperature": 0.3, "top_p": 7, "top_k": "many", "of another day": 1}
     values = {"theme": "nord", "sampling": sampling, "prompts": ["a", 3, "b"], "new_run": {"steps": "9", "seed": 1}}
-    preferences_path().write_text(json.dumps(values))
+    preferences_file().write_text(json.dumps(values))
     assert load_preferences() == Preferences(
         theme="nord", sampling=SamplingConfig(temperature=0.3), prompts=("a", "b"), new_run={"steps": "9"}
     )
@@ -60,12 +61,3 @@ def test_a_prompt_moves_to_the_front_and_the_oldest_go() -> None:
     preferences = preferences.with_prompt("50")
     assert preferences.prompts[:2] == ("50", f"{PROMPTS_KEPT + 4}")
     assert len(preferences.prompts) == len(set(preferences.prompts)) == PROMPTS_KEPT
-
-
-def test_without_a_home_of_ones_own_they_are_where_the_platform_keeps_them(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.delenv("SHAKEGPT_HOME")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    assert preferences_path().name == "preferences.json"
-    assert preferences_path().parent.name == "shakegpt"

@@ -9,6 +9,7 @@ from textual.binding import BindingType
 from textual.message import Message
 
 from shakegpt.errors import ShakegptError
+from shakegpt.system.paths import texts_folder
 from shakegpt.system.text import escape_line
 from shakegpt.tui.context import AppContext
 from shakegpt.tui.dialogs.choose_model import ChooseModelScreen, model_choices
@@ -215,4 +216,4 @@ class GenerationScreen(SpeakingScreen):
 
     @property
     def _texts_folder(self) -> Path:
-        return self.context.store.home / "texts"
+        return texts_folder(self.context.store.home)
