@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any, TextIO
 
 from shakegpt.events import Evaluation, Event, Started, Step
-from shakegpt.runs.snapshot import Curve, Snapshot
+from shakegpt.runs.downsampling import mean_losses
+from shakegpt.runs.snapshot import Snapshot
 
 _WIDTH, _HEIGHT = 60, 10
 _TRAIN, _VALIDATION = ".", "o"
@@ -33,7 +34,8 @@ def draw_chart(snapshot: Snapshot, *, width: int = _WIDTH, height: int = _HEIGHT
         width: columns of the chart without its scale.
         height: rows of the chart without its scale.
     """
-    train, validation = _finite(snapshot.train), _finite(snapshot.validation)
+    train = list(zip(*mean_losses(snapshot.train, width), strict=True))
+    validation = list(zip(*mean_losses(snapshot.validation, width), strict=True))
     losses = [loss for _, loss in train + validation]
     if not losses:
         return []
@@ -41,9 +43,9 @@ def draw_chart(snapshot: Snapshot, *, width: int = _WIDTH, height: int = _HEIGHT
     last = max(step for step, _ in train + validation)
     rows = [[" "] * width for _ in range(height)]
     for points, mark in ((train, _TRAIN), (validation, _VALIDATION)):
-        for column, loss in _columns(points, last, width).items():
+        for step, loss in points:
             share = (high - loss) / (high - low) if high > low else 0.5
-            rows[round(share * (height - 1))][column] = mark
+            rows[round(share * (height - 1))][min(width - 1, step * width // max(1, last))] = mark
     scale = {0: f"{high:.3f}", height - 1: f"{low:.3f}"}
     margin = max(len(text) for text in scale.values())
     lines = [f"{scale.get(number, ''):>{margin}} |{''.join(row)}".rstrip() for number, row in enumerate(rows)]
@@ -54,18 +56,6 @@ def draw_chart(snapshot: Snapshot, *, width: int = _WIDTH, height: int = _HEIGHT
         f"{'':>{margin}} +{'-' * width}",
         f"{'':>{margin}}  0{end:>{width - 1}}",
     ]
-
-
-def _finite(curve: Curve) -> list[tuple[int, float]]:
-    return [(point.step, point.loss) for point in curve.points() if math.isfinite(point.loss)]
-
-
-def _columns(points: list[tuple[int, float]], last: int, width: int) -> dict[int, float]:
-    """Return the mean loss of the points that fall into each column."""
-    found: dict[int, list[float]] = {}
-    for step, loss in points:
-        found.setdefault(min(width - 1, step * width // max(1, last)), []).append(loss)
-    return {column: sum(losses) / len(losses) for column, losses in found.items()}
 
 
 def write_csv(events: Iterable[Event], file: TextIO) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shakegpt.errors import ShakegptError, UsageError
-from shakegpt.runs.snapshot import Curve, Snapshot
+from shakegpt.runs.downsampling import mean_losses
+from shakegpt.runs.snapshot import Snapshot
 from shakegpt.system.files import replace_file
 
 if TYPE_CHECKING:
@@ -68,18 +69,14 @@ def _draw(runs: Mapping[str, Snapshot], kind: str) -> bytes:
 
 def _draw_run(axes: "Axes", name: str, snapshot: Snapshot, colour: str) -> None:
     label = name.replace("$", r"\$")  # matplotlib would read mathematics between dollars
-    axes.plot(*_thinned(snapshot.train), color=colour, linewidth=0.8, alpha=0.5, label=f"{label}, train")
+    axes.plot(
+        *mean_losses(snapshot.train, _MOST_POINTS), color=colour, linewidth=0.8, alpha=0.5, label=f"{label}, train"
+    )
     if len(snapshot.validation):
-        axes.plot(*_thinned(snapshot.validation), color=colour, linewidth=1.8, marker=".", label=f"{label}, validation")
-
-
-def _thinned(curve: Curve) -> tuple[list[int], list[float]]:
-    """Return steps and losses: all of them, or of a long curve the means of equal stretches."""
-    points = curve.points()
-    stretch = -(-len(points) // _MOST_POINTS) or 1
-    steps, losses = [], []
-    for start in range(0, len(points), stretch):
-        part = points[start : start + stretch]
-        steps.append(part[-1].step)
-        losses.append(sum(point.loss for point in part) / len(part))
-    return steps, losses
+        axes.plot(
+            *mean_losses(snapshot.validation, _MOST_POINTS),
+            color=colour,
+            linewidth=1.8,
+            marker=".",
+            label=f"{label}, validation",
+        )

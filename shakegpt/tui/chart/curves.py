@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from shakegpt.runs.downsampling import extremes
 from shakegpt.runs.snapshot import Curve, Point
 
 Axis = Literal["step", "time", "tokens"]
@@ -63,17 +64,8 @@ def smooth(line: Line, smoothing: Smoothing) -> Line:
 
 
 def thin(line: Line, columns: int) -> Line:
-    """Return at most about two values a column, the least and the greatest, so that no spike is lost."""
-    size = math.ceil(len(line.xs) / max(1, columns))
-    if size <= 2:
-        return line
-    kept: list[int] = []
-    for start in range(0, len(line.xs), size):
-        stretch = range(start, min(start + size, len(line.xs)))
-        least, greatest = min(stretch, key=line.ys.__getitem__), max(stretch, key=line.ys.__getitem__)
-        kept += sorted({least, greatest})
-    if kept[-1] != len(line.xs) - 1:
-        kept.append(len(line.xs) - 1)
+    """Return at most about two values a column, the least and the greatest."""
+    kept = extremes(line.ys, columns)
     return Line([line.xs[index] for index in kept], [line.ys[index] for index in kept])
 
 

@@ -8,10 +8,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.message import Message
 
+from shakegpt.runs.downsampling import Downsampler
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.tui.chart.quantities import Quantity
 from shakegpt.tui.training.metric_value import MetricValue
-from shakegpt.tui.widgets.downsampling import Downsampler
 from shakegpt.tui.widgets.sparkline import Sparkline
 
 
@@ -57,7 +57,7 @@ class MetricPanel(Vertical, can_focus=True):
         quantity, trend = self.quantity, self.query_one(Sparkline)
         if trend.size.width != self._buckets.columns:
             self._buckets = Downsampler(quantity.of, trend.size.width)
-        self._buckets.follow(snapshot.train, snapshot.steps)
+        self._buckets.update(snapshot.train, snapshot.steps)
         marks = self._validation_marks(snapshot) if quantity.validated else {}
         trend.show(self._buckets.means, marks)
 
@@ -78,5 +78,7 @@ class MetricPanel(Vertical, can_focus=True):
 
     def _validation_marks(self, snapshot: Snapshot) -> dict[int, float]:
         """Return the newest finite evaluation of each column."""
-        values = ((self._buckets.column(point.step), self.quantity.of(point)) for point in snapshot.validation.points())
+        values = (
+            (self._buckets.column_of(point.step), self.quantity.of(point)) for point in snapshot.validation.points()
+        )
         return {column: value for column, value in values if column is not None and math.isfinite(value)}

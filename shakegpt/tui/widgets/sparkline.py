@@ -1,5 +1,6 @@
 """A sparkline that can be looked at all day over a slow link."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -8,7 +9,6 @@ from textual import widgets
 from textual.reactive import reactive
 
 from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
-from shakegpt.tui.widgets.downsampling import scale
 
 _BARS = "▁▂▃▄▅▆▇█"
 MARK = "◆"
@@ -48,7 +48,7 @@ class Sparkline(widgets.Sparkline, DiffWidget):
 
     def draw(self, width: int, height: int) -> list[Row]:
         """Return the bars, top row first."""
-        low, high = scale([*(self.data or ()), *self._marks.values()], robust=self._plunges)
+        low, high = round_bounds([*(self.data or ()), *self._marks.values()], robust=self._plunges)
 
         def eighths(value: float) -> int:
             return max(1, min(8 * height, round(8 * height * (value - low) / (high - low))))
@@ -85,3 +85,20 @@ def _with_marks(cells: str, columns: list[int], bar_style: Style, mark_style: St
         row += [(cells[done:column].ljust(column - done), bar_style), (MARK, mark_style)]
         done = column + 1
     return [*row, (cells[done:], bar_style)]
+
+
+def round_bounds(values: list[float], *, robust: bool = False) -> tuple[float, float]:
+    """Return round bounds around finite values; round, so that they seldom change and cells stay as they are.
+
+    Args:
+        values: what is drawn.
+        robust: let the largest tenth stand out at the top, where a steep start would flatten the rest.
+    """
+    if not values:
+        return 0.0, 1.0
+    ordered = sorted(values)
+    low, high = ordered[0], ordered[-1 - len(ordered) // 10 if robust else -1]
+    if high - low <= 1e-9 * max(abs(high), 1e-12):  # all the same, but for rounding
+        return high - max(abs(high), 1e-12), high
+    grain = 10 ** math.floor(math.log10((high - low) / 2))
+    return math.floor(low / grain) * grain, math.ceil(high / grain) * grain

@@ -2,12 +2,10 @@ import math
 from operator import attrgetter
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from shakegpt.runs.snapshot import Curve, Point
 from shakegpt.tui.chart.curve_plot import CountFormatter, LogarithmFormatter, ValueFormatter
-from shakegpt.tui.chart.curves import Axis, Line, Smoothing, line_of, logarithm, smooth, thin
+from shakegpt.tui.chart.curves import Axis, Line, Smoothing, line_of, logarithm, smooth
 
 CURVE = Curve([Point(1, 0.5, 64, 4.0), Point(2, 1.0, 128, math.nan), Point(3, 1.5, 192, 2.0)])
 
@@ -36,16 +34,6 @@ def test_heavy_smoothing_takes_more_noise_away_than_light() -> None:
         return max(ys) - min(ys)
 
     assert noise("heavy") < noise("light") < noise("off")
-
-
-@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=500), st.integers(1, 50))
-def test_thinning_keeps_the_extremes_and_the_ends(ys: list[float], columns: int) -> None:
-    line = Line([float(x) for x in range(len(ys))], ys)
-    thinned = thin(line, columns)
-    assert (min(thinned.ys), max(thinned.ys)) == (min(ys), max(ys))
-    assert thinned.xs[-1] == line.xs[-1]
-    assert thinned.xs == sorted(set(thinned.xs))
-    assert len(thinned.xs) <= 2 * columns + 1
 
 
 def test_what_lies_between_runs_on_beyond_the_edges() -> None:
