@@ -24,7 +24,7 @@ from shakegpt.errors import UsageError
 from shakegpt.events import Event
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
-from shakegpt.training.setup import TrainingRequest, launch
+from shakegpt.training.setup import TrainingRequest, build_trainer
 
 if TYPE_CHECKING:
     from shakegpt.evaluation.loss import Loss
@@ -152,7 +152,7 @@ class Training:
 
     def __init__(self, store: Store, request: TrainingRequest) -> None:
         self._store = store
-        self._trainer = launch(store, request)
+        self._trainer = build_trainer(store, request)
         self._events = cast(Generator[Event, None, None], iter(self._trainer))
 
     @property

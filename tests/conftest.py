@@ -23,7 +23,7 @@ from shakegpt.model.gpt import GPT
 from shakegpt.model.language_model import LanguageModel
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
-from shakegpt.training.setup import TrainingRequest, launch
+from shakegpt.training.setup import TrainingRequest, build_trainer
 
 # Two cores that others share say nothing about an example's speed; equal runs try equal examples.
 settings.register_profile("suite", deadline=None, derandomize=True, database=None, max_examples=60)
@@ -146,7 +146,7 @@ def trained_home(tmp_path_factory: pytest.TempPathFactory, demo: Corpus) -> Path
     """A store with one finished run, ``macbeth``: nano, thirty steps on the demo text. Not to be written to."""
     home = tmp_path_factory.mktemp("trained") / "home"
     request = TrainingRequest(preset="nano", corpus="demo", run_name="macbeth", changes=NANO_CHANGES)
-    for _ in launch(Store(home), request):
+    for _ in build_trainer(Store(home), request):
         pass
     return home
 
@@ -178,7 +178,7 @@ def train_nano(private_surroundings: Path) -> TrainNano:
             resume=resume,
             changes=changes if resume else NANO_CHANGES | {"steps": 5, "sample_length": 0} | changes,
         )
-        trainer = launch(Store(private_surroundings), request)
+        trainer = build_trainer(Store(private_surroundings), request)
         return trainer.run, list(trainer)
 
     return train

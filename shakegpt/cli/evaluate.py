@@ -51,7 +51,7 @@ def evaluate(
     info, opened = store.read(reference, warn=note)
     if corpus is None and info.run is not None:
         run = store.run(info.run)
-        corpus, encoding = run.text, run.record.encoding
+        corpus, encoding = run.corpus_source, run.metadata.encoding
     text = Corpus.load(corpus or TINY_SHAKESPEARE, encoding=encoding)
     unknown = sorted(set(text.vocabulary.characters) - set(opened.vocabulary.characters))
     if unknown:
@@ -91,14 +91,14 @@ def evaluate(
 def _measure_copying(opened: "Checkpoint", text: "Corpus", characters: int) -> dict[str, Any]:
     """Write as the model itself would (temperature 1, nothing cut) and compare with the training split."""
     from shakegpt.config import SamplingConfig
-    from shakegpt.evaluation.memorization import WINDOW, find_copying
+    from shakegpt.evaluation.memorization import WINDOW, measure_memorization
     from shakegpt.generation.stream import Stream
     from shakegpt.model.language_model import LanguageModel
 
     language_model = LanguageModel(model=opened.model(), vocabulary=opened.vocabulary, name="")
     settings = SamplingConfig(temperature=1.0, length=characters)
     written = "".join(character.text for character in Stream(language_model, "\n", settings))
-    found = find_copying(written, text.training_text)
+    found = measure_memorization(written, text.training_text)
     return {
         "characters": found.characters,
         "longest_run": len(found.longest_run),

@@ -73,7 +73,7 @@ def import_(
     if json:
         say_json({"run": made.name, "checkpoint": last.reference if last else None, "path": str(made.path)})
     else:
-        weights = f"{made.record.model.parameters:,} weights"
+        weights = f"{made.metadata.model.parameters:,} weights"
         say(f"{made.name}: {weights}; hear it by `shakegpt generate --checkpoint {made.name}`.")
 
 
@@ -83,5 +83,5 @@ def _origin(store: "Store", info: "CheckpointInfo") -> "Origin":
 
     if info.run is None:
         return Origin(step=info.step)
-    record = store.run(info.run).record
+    record = store.run(info.run).metadata
     return Origin(step=info.step, corpus=record.corpus, corpus_sha256=record.corpus_sha256)

@@ -80,14 +80,14 @@ def _facts(store: "Store", run: "Run") -> dict[str, Any]:
         {"reference": info.reference, "step": info.step, "val_loss": info.val_loss, "bytes": info.bytes}
         for info in run.checkpoints()
     ]
-    return asdict(store.summary(run)) | {"record": asdict(run.record), "checkpoint_list": checkpoints}
+    return asdict(store.summary(run)) | {"record": asdict(run.metadata), "checkpoint_list": checkpoints}
 
 
 def _summarise(store: "Store", run: "Run") -> None:
     """Print what a person wants to know of a run, its curve included, in plain text."""
     from shakegpt.cli.curves import draw_chart
 
-    summary, best, record, checkpoints = store.summary(run), run.best(), run.record, run.checkpoints()
+    summary, best, record, checkpoints = store.summary(run), run.best(), run.metadata, run.checkpoints()
     story = run.snapshot()
     say(f"{run.name}: {summary.status}, step {summary.step} of {summary.steps}")
     say(

@@ -81,7 +81,7 @@ def train(
 ) -> None:
     """Train a model without a screen: for tmux, cron and pipes."""
     from shakegpt.runs.store import Store
-    from shakegpt.training.setup import SESSION_FIELDS, TrainingRequest, launch
+    from shakegpt.training.setup import SESSION_FIELDS, TrainingRequest, build_trainer
     from shakegpt.training.thread import TrainingThread
 
     options = {**locals()}
@@ -99,7 +99,7 @@ def train(
     if ranks > 1:
         _join(device or "auto")
     store = Store.default()
-    thread = TrainingThread(lambda: launch(store, request, on_progress=download_bar()))
+    thread = TrainingThread(lambda: build_trainer(store, request, on_progress=download_bar()))
     curves = _write_curves(thread, tensorboard)
     code = _follow(thread, json=json, eval_every=eval_every or 250, on_hangup=on_hangup)
     if curves is not None:
@@ -107,19 +107,19 @@ def train(
         if curves.trouble:
             note(f"warning: {curves.trouble}")
     if ranks > 1:
-        from shakegpt.training.distributed import leave
+        from shakegpt.training.distributed import leave_group
 
-        leave()
+        leave_group()
     raise typer.Exit(code)
 
 
 def _join(device: DeviceName) -> None:
     """Join the processes that ``torchrun`` started; all but the first, which goes on, work here to the end."""
     from shakegpt.system.device import choose_device_plan
-    from shakegpt.training.distributed import join, serve
+    from shakegpt.training.distributed import join_group, serve
 
     device_plan = choose_device_plan(device, "fp32")
-    if join(device_plan.device) > 0:
+    if join_group(device_plan.device) > 0:
         raise typer.Exit(serve(device_plan.threads))
 
 

@@ -8,7 +8,7 @@ WINDOW = 40
 
 
 @dataclass(frozen=True)
-class Copying:
+class Memorization:
     """What was found in common."""
 
     characters: int
@@ -19,21 +19,21 @@ class Copying:
     """The share of their windows of ``WINDOW`` characters that do."""
 
 
-def find_copying(written: str, learned: str) -> Copying:
+def measure_memorization(written: str, learned: str) -> Memorization:
     """Compare what a model wrote with what it learned from.
 
     Args:
         written: generated text.
         learned: the training split.
     """
-    return Copying(
+    return Memorization(
         characters=len(written),
-        longest_run=longest_common_run(written, learned),
-        copied_share=share_in_common(written, learned, WINDOW),
+        longest_run=longest_common_substring(written, learned),
+        copied_share=copied_share_of(written, learned, WINDOW),
     )
 
 
-def longest_common_run(written: str, learned: str) -> str:
+def longest_common_substring(written: str, learned: str) -> str:
     """Return the longest run of characters that stands in both texts, the first of equals; empty where there is none.
 
     A text that holds a run holds every shorter part of it, so the length is found by bisection: a pass over both
@@ -53,7 +53,7 @@ def longest_common_run(written: str, learned: str) -> str:
     return found
 
 
-def share_in_common(written: str, learned: str, width: int) -> float:
+def copied_share_of(written: str, learned: str, width: int) -> float:
     """Return the share of the windows of ``written`` that stand in ``learned``; 0 where it has none."""
     known = _windows(learned, width)
     windows = list(_slide(written, width))

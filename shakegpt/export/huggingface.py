@@ -25,7 +25,7 @@ from shakegpt.events import Finished
 from shakegpt.export.bundle import foreign_names
 from shakegpt.model.gpt import GPT
 from shakegpt.runs.checkpoint import Checkpoint, CheckpointData, read_checkpoint, write_checkpoint
-from shakegpt.runs.run import Run, RunRecord, this_moment
+from shakegpt.runs.run import Run, RunMetadata, utc_timestamp
 from shakegpt.runs.store import Store
 from shakegpt.system.files import read_bounded
 from shakegpt.system.json_records import parse_json
@@ -219,22 +219,22 @@ def import_run(store: Store, folder: Path, name: str | None = None) -> Run:
         ShakegptError: the name is taken, or the store cannot be written.
     """
     if name is not None:
-        store.check_free(name)
+        store.check_new_name(name)
     model = read_directory(folder)
     step = model.origin.step
     run = store.create(
-        RunRecord(
+        RunMetadata(
             preset="imported",
             model=model.config,
             training=TrainingConfig(steps=max(1, step)),
             corpus=model.origin.corpus,
             corpus_sha256=model.origin.corpus_sha256,
-            created=this_moment(),
+            created=utc_timestamp(),
             versions=versions(),
         ),
         name,
     )
-    with run.hold():
+    with run.lock():
         try:
             path = run.checkpoint_path(step)
             contents = CheckpointData(

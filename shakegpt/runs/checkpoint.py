@@ -46,7 +46,7 @@ _LARGEST_COUNT = 10**12
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelRecord:
+class ModelMetadata:
     """What stands beside the weights: enough to generate."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
@@ -57,7 +57,7 @@ class ModelRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingRecord:
+class TrainingMetadata:
     """What stands beside the optimizer's tensors: with them, enough to resume exactly.
 
     Batches, dropout masks and samples are functions of (seed, step), so no generator's state is kept.
@@ -92,10 +92,10 @@ class TrainingRecord:
 
 
 @dataclass(frozen=True)
-class ResumeData:
+class SavedTrainingState:
     """A record and the tensors that go with it: optimizer moments and the gradient scaler."""
 
-    record: TrainingRecord
+    metadata: TrainingMetadata
     tensors: Mapping[str, Tensor]
 
 
@@ -111,7 +111,7 @@ class CheckpointData:
     """In nats per character, where the step was evaluated."""
     seconds: float = 0.0
     """Time spent training."""
-    state: ResumeData | None = None
+    training_state: SavedTrainingState | None = None
     """What resuming needs; without it, a checkpoint can only speak."""
 
 
@@ -137,7 +137,7 @@ class Checkpoint:
         """Return the model, in evaluation mode on the CPU."""
         return build_model(self.config, self.weights).eval()
 
-    def training_state(self) -> ResumeData:
+    def read_training_state(self) -> SavedTrainingState:
         """Read what resuming needs.
 
         Raises:
@@ -150,7 +150,7 @@ class Checkpoint:
         data = read_verified(self.path, self.manifest, TRAINING_FILE, _LARGEST_FILE)
         text, shapes = _read_header(data, self.path / TRAINING_FILE)
         try:
-            record = parse_record(text, TrainingRecord)
+            record = parse_record(text, TrainingMetadata)
         except ValueError as error:
             raise _damaged(self.path / TRAINING_FILE, error) from None
         if record.schema != SCHEMA or record.step != self.manifest.step or not _is_sensible(record):
@@ -160,7 +160,7 @@ class Checkpoint:
         tensors = _load_finite(data, self.path / TRAINING_FILE)
         if any(bool((tensor < 0).any()) for name, tensor in tensors.items() if not name.startswith(_SIGNED)):
             raise _damaged(self.path / TRAINING_FILE, "a mean of squares or a count is negative")
-        return ResumeData(record, tensors)
+        return SavedTrainingState(record, tensors)
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class Resume:
     """A checkpoint to go on from, and what to say about it."""
 
     checkpoint: Checkpoint
-    state: ResumeData
+    state: SavedTrainingState
     reference: str
     warnings: tuple[str, ...] = ()
 
@@ -196,10 +196,10 @@ def write_checkpoint(folder: Path, contents: CheckpointData) -> Manifest:
 
 def encode_checkpoint(contents: CheckpointData) -> EncodedCheckpoint:
     """Return the bytes of a checkpoint. The same state gives the same, but for the ``seconds`` of the manifest."""
-    record = ModelRecord(schema=SCHEMA, model=contents.config, vocabulary=contents.vocabulary.characters)
+    record = ModelMetadata(schema=SCHEMA, model=contents.config, vocabulary=contents.vocabulary.characters)
     files = {}
-    if contents.state is not None:  # the larger one first: making its bytes takes as much again for a moment
-        files[TRAINING_FILE] = _serialise(contents.state.tensors, contents.state.record)
+    if contents.training_state is not None:  # the larger one first: making its bytes takes as much again for a moment
+        files[TRAINING_FILE] = _serialise(contents.training_state.tensors, contents.training_state.metadata)
     files[MODEL_FILE] = _serialise(contents.weights, record)
     manifest = Manifest(
         schema=SCHEMA,
@@ -258,7 +258,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     data = read_verified(folder, manifest, MODEL_FILE, _LARGEST_FILE)
     text, shapes = _read_header(data, path)
     try:
-        record = parse_record(text, ModelRecord)
+        record = parse_record(text, ModelMetadata)
         vocabulary = Vocabulary(record.vocabulary)
     except ValueError as error:
         raise _damaged(path, error) from None
@@ -293,7 +293,7 @@ def _training_shapes(config: ModelConfig, *, scaled: bool) -> dict[str, tuple[in
     }
 
 
-def _is_sensible(record: TrainingRecord) -> bool:
+def _is_sensible(record: TrainingMetadata) -> bool:
     """Say whether a record's numbers could be a training's."""
     counts = (record.step, record.tokens, record.train_loss_count, record.rollbacks, record.non_finite)
     return (
@@ -309,7 +309,7 @@ def _is_sensible(record: TrainingRecord) -> bool:
     )
 
 
-def _serialise(tensors: Mapping[str, Tensor], record: ModelRecord | TrainingRecord) -> bytes:
+def _serialise(tensors: Mapping[str, Tensor], record: ModelMetadata | TrainingMetadata) -> bytes:
     ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(asdict(record), sort_keys=True, ensure_ascii=False, allow_nan=False)
     return safetensors_torch.save(ready, metadata={_METADATA_KEY: text})

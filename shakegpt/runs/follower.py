@@ -12,7 +12,7 @@ from shakegpt.runs.snapshot import ENDED, Snapshot, State, advance
 from shakegpt.runs.source import Subscriber
 from shakegpt.system.files import open_regular
 
-GONE = "The process that trained this run is gone; resume it from its last checkpoint."
+PROCESS_GONE = "The process that trained this run is gone; resume it from its last checkpoint."
 _CHUNK = 1 << 20
 
 
@@ -61,12 +61,12 @@ class Follower:
 
     owned = False
 
-    def __init__(self, run: Run, *, every: float = 0.25) -> None:
+    def __init__(self, run: Run, *, interval: float = 0.25) -> None:
         self.run = run
         self.owner = run.owner()
         """The process that trains the run; ``None`` where it has ended."""
         self._tail = LogTail(run.metrics_path)
-        self._every = every
+        self._interval = interval
         self._snapshot = Snapshot()
         self._callbacks: list[Subscriber] = []
         self._lock = threading.Lock()
@@ -143,7 +143,7 @@ class Follower:
     def await_end(self) -> None:
         """Return at once: this process trains nothing."""
 
-    def look(self) -> bool:
+    def poll(self) -> bool:
         """Take in what the log says now; return whether anything was new."""
         heard = self._pause_asked and not self.run.has_request()
         anew, events = self._tail.read()
@@ -163,17 +163,17 @@ class Follower:
         self._publish(snapshot, events[-1] if events else None)
         return True
 
-    def look_for_life(self) -> None:
+    def check_alive(self) -> None:
         """Notice a process that is gone without a last word."""
-        if self._snapshot.state in ENDED or self.run.is_held() or self.look():
+        if self._snapshot.state in ENDED or self.run.is_locked() or self.poll():
             return  # what it said last may have been written between the two looks
-        self._publish(replace(self._snapshot, state="failed", message=GONE), None)
+        self._publish(replace(self._snapshot, state="failed", message=PROCESS_GONE), None)
 
     def _follow(self) -> None:
         while not self._closed.is_set():
-            if not self.look():
-                self.look_for_life()
-                self._wake.wait(self._every)
+            if not self.poll():
+                self.check_alive()
+                self._wake.wait(self._interval)
                 self._wake.clear()
 
     def _publish(self, snapshot: Snapshot, event: Event | None) -> None:

@@ -80,7 +80,7 @@ class RunLock:
                         "locks."
                     ) from error
             if time.monotonic() >= deadline:
-                raise busy(run, owner_of(path))
+                raise run_busy_error(run, lock_owner(path))
             time.sleep(_POLL_SECONDS)
         if not _is_open_file(path, self._descriptor):
             raise ShakegptError(f"The run {run} was just removed or renamed by another process.")
@@ -101,7 +101,7 @@ class RunLock:
         self.close()
 
 
-def is_held(path: Path) -> bool:
+def is_locked(path: Path) -> bool:
     """Say whether a living process holds this lock, without disturbing it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -116,9 +116,9 @@ def is_held(path: Path) -> bool:
     return False
 
 
-def owner_of(path: Path) -> LockOwner | None:
+def lock_owner(path: Path) -> LockOwner | None:
     """Return the process that holds this lock, if one does; process 0 where it has not said who it is."""
-    if not is_held(path):
+    if not is_locked(path):
         return None
     try:
         return parse_record(read_bounded(path, _TEXT_BYTES), LockOwner)
@@ -126,7 +126,7 @@ def owner_of(path: Path) -> LockOwner | None:
         return LockOwner(pid=0, host="")
 
 
-def busy(run: str, owner: LockOwner | None) -> RunBusyError:
+def run_busy_error(run: str, owner: LockOwner | None) -> RunBusyError:
     """Return the error that says who holds a run, and what to do about it."""
     return RunBusyError(
         f"The run {run} is being trained by {owner or 'another process'}; stop it with `shakegpt stop {run}`, watch it "

@@ -17,7 +17,7 @@ from shakegpt.config import ModelConfig, TrainingConfig
 from shakegpt.errors import CheckpointError, ShakegptError, UsageError
 from shakegpt.events import Failed, Finished
 from shakegpt.runs.event_log import EventLog
-from shakegpt.runs.lock import LockOwner, RunLock, is_held, owner_of
+from shakegpt.runs.lock import LockOwner, RunLock, is_locked, lock_owner
 from shakegpt.runs.manifest import MANIFEST_FILE, Manifest, read_manifest
 from shakegpt.runs.snapshot import Snapshot, replay
 from shakegpt.system.files import make_folder, read_bounded, remove_folder, replace_file, sync_folder, write_synced
@@ -37,7 +37,7 @@ _LARGEST_RECORD = 1024**2
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunRecord:
+class RunMetadata:
     """What a run is, fixed when it begins (``run.json``)."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
@@ -60,8 +60,8 @@ class RunRecord:
     """How the text's bytes spell characters."""
 
 
-def this_moment() -> str:
-    """Return the time as ``RunRecord.created`` has it; to the millisecond, so that of two runs one is the newer."""
+def utc_timestamp() -> str:
+    """Return the time as ``RunMetadata.created`` has it; to the millisecond, so that of two runs one is the newer."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
@@ -104,7 +104,7 @@ class CheckpointInfo:
 
 
 class Run:
-    """A folder of the store. Reading never blocks and never needs the lock; writing needs ``with run.hold():``."""
+    """A folder of the store. Reading never blocks and never needs the lock; writing needs ``with run.lock():``."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -115,14 +115,14 @@ class Run:
         return self.path.name
 
     @cached_property
-    def record(self) -> RunRecord:
+    def metadata(self) -> RunMetadata:
         """What the run is.
 
         Raises:
             ShakegptError: the record is missing or damaged.
         """
         try:
-            return parse_record(read_bounded(self.path / _RECORD_FILE, _LARGEST_RECORD), RunRecord)
+            return parse_record(read_bounded(self.path / _RECORD_FILE, _LARGEST_RECORD), RunMetadata)
         except (OSError, ValueError) as error:
             reason = escape_line(str(error))
             raise ShakegptError(
@@ -130,28 +130,28 @@ class Run:
             ) from None
 
     @property
-    def text(self) -> str:
+    def corpus_source(self) -> str:
         """What names the text it learned from: the file it was given as, where that still is, else the corpus."""
-        file = self.record.corpus_file
-        return file if file is not None and Path(file).is_file() else self.record.corpus
+        file = self.metadata.corpus_file
+        return file if file is not None and Path(file).is_file() else self.metadata.corpus
 
     # Checkpoints
 
     @property
-    def checkpoint_folder(self) -> Path:
+    def checkpoints_folder(self) -> Path:
         """Where the checkpoints are."""
         return self.path / "checkpoints"
 
     def checkpoint_path(self, step: int) -> Path:
         """Return the folder of the checkpoint of a step."""
-        return self.checkpoint_folder / f"step-{step:08d}"
+        return self.checkpoints_folder / f"step-{step:08d}"
 
     def checkpoint_folders(self) -> list[tuple[int, Path]]:
         """Return the step and the folder of everything that looks like a checkpoint, by step. Links are passed over."""
         found = []
-        if self.checkpoint_folder.is_symlink():
+        if self.checkpoints_folder.is_symlink():
             return []
-        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.checkpoint_folder) as entries:
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.checkpoints_folder) as entries:
             for entry in entries:
                 match = _CHECKPOINT_NAME.fullmatch(entry.name)
                 if match and entry.is_dir(follow_symlinks=False):
@@ -165,31 +165,31 @@ class Run:
         found = []
         for step, path in self.checkpoint_folders():
             with suppress(CheckpointError, OSError):  # damaged, or just removed by the writer
-                info = describe_checkpoint(path, run=self.name)
+                info = read_checkpoint_info(path, run=self.name)
                 if info.step == step:
                     found.append(info)
         return found
 
     def best(self) -> CheckpointInfo | None:
         """Return the checkpoint of lowest validation loss; where none was evaluated, the last."""
-        return best_of(self.checkpoints())
+        return best_checkpoint(self.checkpoints())
 
     def last(self) -> CheckpointInfo | None:
         """Return the checkpoint of the highest step."""
         return next(reversed(self.checkpoints()), None)
 
-    def prune(self, keep: int) -> None:
+    def prune_checkpoints(self, keep: int) -> None:
         """Remove old checkpoints, leaving the best, the last and the newest ``keep`` beside them."""
         checkpoints = self.checkpoints()
-        best = best_of(checkpoints)
+        best = best_checkpoint(checkpoints)
         rest = [info for info in checkpoints[:-1] if info is not best]
         for info in rest[: max(0, len(rest) - keep)]:
             remove_folder(info.path)
 
-    def sweep(self) -> None:
+    def remove_leftovers(self) -> None:
         """Remove what writers that died left half done. Only the process that holds the run may."""
-        for folder in (self.path, self.checkpoint_folder, *(path for _, path in self.checkpoint_folders())):
-            sweep_folder(folder)
+        for folder in (self.path, self.checkpoints_folder, *(path for _, path in self.checkpoint_folders())):
+            remove_leftovers(folder)
         with suppress(OSError):
             (self.path / _REQUEST_FILE).unlink()
 
@@ -211,7 +211,7 @@ class Run:
 
     def status(self) -> Status:
         """Say how the run stands. A run that no living process holds never reads as training."""
-        if self.is_held():
+        if self.is_locked():
             return "training"
         match self.log.last():
             case Finished(outcome=outcome):
@@ -223,7 +223,7 @@ class Run:
 
     # One writer
 
-    def hold(self) -> RunLock:
+    def lock(self) -> RunLock:
         """Take the run for writing, until the hold is closed.
 
         Raises:
@@ -231,13 +231,13 @@ class Run:
         """
         return RunLock(self.path / _LOCK_FILE, self.name)
 
-    def is_held(self) -> bool:
+    def is_locked(self) -> bool:
         """Say whether a living process holds the run, without disturbing it."""
-        return is_held(self.path / _LOCK_FILE)
+        return is_locked(self.path / _LOCK_FILE)
 
     def owner(self) -> LockOwner | None:
         """Return the process that holds the run, if one does."""
-        return owner_of(self.path / _LOCK_FILE)
+        return lock_owner(self.path / _LOCK_FILE)
 
     # Asking the process that holds it
 
@@ -247,7 +247,7 @@ class Run:
         Raises:
             ShakegptError: no process holds it.
         """
-        if not self.is_held():
+        if not self.is_locked():
             raise ShakegptError(f"The run {self.name} is not training: it is {self.status()}.")
         replace_file(self.path / _REQUEST_FILE, what.encode())
 
@@ -283,7 +283,7 @@ class Run:
         Raises:
             RunBusyError: a process is training it.
         """
-        with self.hold():
+        with self.lock():
             remove_folder(self.path)
 
     def rename(self, name: str) -> "Run":
@@ -295,7 +295,7 @@ class Run:
         """
         check_run_name(name)
         target = self.path.with_name(name)
-        with self.hold():
+        with self.lock():
             try:
                 _rename_to_new(self.path, target)
             except FileExistsError:
@@ -312,7 +312,7 @@ def check_run_name(name: str) -> None:
         )
 
 
-def create_run(path: Path, record: RunRecord) -> Run:
+def create_run(path: Path, record: RunMetadata) -> Run:
     """Make the folder of a new run: whole or not at all.
 
     Raises:
@@ -324,7 +324,7 @@ def create_run(path: Path, record: RunRecord) -> Run:
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     text = json.dumps(asdict(record), indent=2, sort_keys=True, ensure_ascii=False)
     try:
-        make_folder(Run(partial).checkpoint_folder)
+        make_folder(Run(partial).checkpoints_folder)
         write_synced(partial / _RECORD_FILE, (text + "\n").encode())
         sync_folder(partial)
         _rename_to_new(partial, path)
@@ -349,7 +349,7 @@ def is_run(path: Path) -> bool:
     return RUN_NAME.fullmatch(path.name) is not None and not path.is_symlink() and (path / _RECORD_FILE).is_file()
 
 
-def describe_checkpoint(path: Path, *, run: str | None = None, reference: str | None = None) -> CheckpointInfo:
+def read_checkpoint_info(path: Path, *, run: str | None = None, reference: str | None = None) -> CheckpointInfo:
     """Return what a checkpoint's manifest says.
 
     Raises:
@@ -362,7 +362,7 @@ def describe_checkpoint(path: Path, *, run: str | None = None, reference: str | 
     )
 
 
-def best_of(checkpoints: list[CheckpointInfo]) -> CheckpointInfo | None:
+def best_checkpoint(checkpoints: list[CheckpointInfo]) -> CheckpointInfo | None:
     """Return the checkpoint of lowest validation loss, the earliest of equals; the last where none was evaluated."""
     evaluated = [info for info in checkpoints if info.val_loss is not None]
     if evaluated:
@@ -370,7 +370,7 @@ def best_of(checkpoints: list[CheckpointInfo]) -> CheckpointInfo | None:
     return checkpoints[-1] if checkpoints else None
 
 
-def sweep_folder(path: Path, *, older_than: float = 0.0) -> None:
+def remove_leftovers(path: Path, *, older_than: float = 0.0) -> None:
     """Remove what a process that died left half made or half removed in a folder.
 
     Args:

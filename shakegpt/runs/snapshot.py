@@ -85,7 +85,7 @@ class Snapshot:
     """Why a failed run failed."""
 
     @property
-    def at(self) -> int:
+    def current_step(self) -> int:
         """The newest step."""
         if self.step is not None:
             return self.step.step
@@ -102,7 +102,7 @@ class Snapshot:
         if self.step is None or self.started is None or not self.step.tokens_per_second > 0:
             return None
         tokens_per_step = self.started.batch_size * self.started.block_size
-        return (self.steps - self.at) * tokens_per_step / self.step.tokens_per_second
+        return (self.steps - self.current_step) * tokens_per_step / self.step.tokens_per_second
 
 
 def advance(snapshot: Snapshot, event: Event) -> Snapshot:

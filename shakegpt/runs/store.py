@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shakegpt.errors import CheckpointError, ShakegptError, UsageError
-from shakegpt.runs.lock import busy
+from shakegpt.runs.lock import run_busy_error
 from shakegpt.runs.manifest import MANIFEST_FILE
 from shakegpt.runs.run import (
     CheckpointInfo,
     Run,
-    RunRecord,
+    RunMetadata,
     Status,
     check_run_name,
     create_run,
-    describe_checkpoint,
     is_run,
-    sweep_folder,
+    read_checkpoint_info,
+    remove_leftovers,
 )
 from shakegpt.system.files import make_folder
 from shakegpt.system.paths import HOME_VARIABLE, asset_path, home_folder, runs_folder
@@ -42,7 +42,7 @@ _RUN_NAMES = (
 _LEFTOVER_SECONDS = 3600.0
 _RESERVED_NAMES = frozenset({LAST, PRETRAINED})
 
-__all__ = ["CheckpointInfo", "Run", "RunRecord", "RunSummary", "Store"]
+__all__ = ["CheckpointInfo", "Run", "RunMetadata", "RunSummary", "Store"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ class Store:
         dated = []
         for run in runs:
             try:
-                dated.append((run.record.created, run.name, run))
+                dated.append((run.metadata.created, run.name, run))
             except ShakegptError:
                 continue
         return [run for _, _, run in sorted(dated, key=lambda row: row[:2], reverse=True)]
@@ -110,17 +110,17 @@ class Store:
             raise ShakegptError(f"There is no run {name}; {known}.")
         return run
 
-    def create(self, record: RunRecord, name: str | None = None) -> Run:
+    def create(self, record: RunMetadata, name: str | None = None) -> Run:
         """Make a new run, naming it where no name is given.
 
         Raises:
             ShakegptError: the name is none, is reserved or is taken; or the store cannot be written.
         """
         if name is not None:
-            self.check_free(name)
+            self.check_new_name(name)
         try:
             make_folder(self.runs_folder)
-            sweep_folder(self.runs_folder, older_than=_LEFTOVER_SECONDS)
+            remove_leftovers(self.runs_folder, older_than=_LEFTOVER_SECONDS)
             for candidate in [name] if name else _free_names():
                 try:
                     return create_run(self.runs_folder / candidate, record)
@@ -133,7 +133,7 @@ class Store:
             ) from error
         raise self._taken(name or "")
 
-    def check_free(self, name: str) -> None:
+    def check_new_name(self, name: str) -> None:
         """Check that a new run may have this name.
 
         Raises:
@@ -149,7 +149,7 @@ class Store:
 
     def _taken(self, name: str) -> ShakegptError:
         if (owner := Run(self.runs_folder / name).owner()) is not None:
-            return busy(name, owner)
+            return run_busy_error(name, owner)
         return ShakegptError(
             f"There is a run {name} already; go on with it by --resume {name}, or choose another name with --run."
         )
@@ -162,11 +162,11 @@ class Store:
             name=run.name,
             status=run.status(),
             step=max((info.step for info in checkpoints), default=0),
-            steps=run.record.training.steps,
+            steps=run.metadata.training.steps,
             best_val_loss=min(losses, default=None),
             checkpoints=len(checkpoints),
-            corpus=run.record.corpus,
-            created=run.record.created,
+            corpus=run.metadata.corpus,
+            created=run.metadata.created,
             bytes=run.bytes(),
         )
 
@@ -185,7 +185,7 @@ class Store:
         if reference == LAST:
             return self._newest()
         if os.sep in reference or (Path(reference) / MANIFEST_FILE).exists():
-            return describe_checkpoint(Path(reference).expanduser(), reference=reference)
+            return read_checkpoint_info(Path(reference).expanduser(), reference=reference)
         name, _, which = reference.partition("@")
         run = self.run(name)
         checkpoints = run.checkpoints()
@@ -211,7 +211,7 @@ class Store:
             raise CheckpointError(
                 "This installation has no pretrained model; train one with `shakegpt train` and name it instead."
             ) from None
-        return describe_checkpoint(path, reference=PRETRAINED)
+        return read_checkpoint_info(path, reference=PRETRAINED)
 
     def _newest(self) -> CheckpointInfo:
         for run in self.runs():
@@ -269,8 +269,8 @@ class Store:
             try:
                 checkpoint = read_checkpoint(path)
                 if to_resume:
-                    checkpoint.training_state()
-                return describe_checkpoint(path, run=run, reference=None if run else reference), checkpoint
+                    checkpoint.read_training_state()
+                return read_checkpoint_info(path, run=run, reference=None if run else reference), checkpoint
             except CheckpointError as error:
                 damaged = path.exists()  # else the run's writer has just removed it for a newer one
                 path, run = self._locate(reference, tried, to_resume=to_resume)

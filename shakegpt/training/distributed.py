@@ -45,7 +45,7 @@ def is_distributed() -> bool:
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
-def join(device: torch.device) -> int:
+def join_group(device: torch.device) -> int:
     """Join the processes that ``torchrun`` started, and return this one's rank.
 
     Args:
@@ -63,14 +63,14 @@ def join(device: torch.device) -> int:
     return dist.get_rank()
 
 
-def leave() -> None:
+def leave_group() -> None:
     """Send the other ranks home, from rank 0, as far as they are still there."""
     with suppress(LostRankError):
         _send(_END)
     dist.destroy_process_group()
 
 
-def share_of(rank: int, ranks: int, rows: int) -> range:
+def rows_of_rank(rank: int, ranks: int, rows: int) -> range:
     """Return the sequences of a batch that a rank takes: contiguous, as equal as can be."""
     return range(rows * rank // ranks, rows * (rank + 1) // ranks)
 
@@ -106,7 +106,7 @@ class SharedGradients(Gradients):
         scale = torch.ones((), device=inputs.device) * options.get("scale", 1.0)
         _broadcast(_flatten([*self.parameters, scale]))
         try:
-            loss = super().compute(inputs, targets, share=share_of(0, dist.get_world_size(), rows), **options)
+            loss = super().compute(inputs, targets, share=rows_of_rank(0, dist.get_world_size(), rows), **options)
         except Exception:  # such as too little memory: the others must not wait for this rank's share
             _reduce(self.total, torch.zeros((), device=inputs.device))
             raise
@@ -154,7 +154,7 @@ def _serve_step(gradients: Gradients, step: float, accumulate: float, rows: floa
         *parts, scale = torch.split(weights, [*(parameter.numel() for parameter in gradients.parameters), 1])
         for parameter, part in zip(gradients.parameters, parts, strict=True):
             parameter.copy_(part.view_as(parameter))
-    share = share_of(dist.get_rank(), dist.get_world_size(), int(rows))
+    share = rows_of_rank(dist.get_rank(), dist.get_world_size(), int(rows))
     loss = gradients.compute(
         batch[0], batch[1], step=int(step), accumulate=int(accumulate), scale=scale[0], share=share
     )

@@ -78,7 +78,7 @@ class Optimizer:
             self._overflowed = torch.isfinite(loss) & (after < before) & (after >= _LEAST_SCALE)
         return norm
 
-    def tensors(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Return all that the optimizer remembers, by name, in fp32."""
         adamw = self._adamw
         tensors: dict[str, Tensor] = {}
@@ -92,7 +92,7 @@ class Optimizer:
             tensors["scaler.growth_tracker"] = torch.tensor(float(state["_growth_tracker"]))
         return tensors
 
-    def load(self, tensors: Mapping[str, Tensor]) -> None:
+    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
         """Remember what ``tensors`` returned once, in this process or another."""
         for name, parameter in self._parameters.items():
             self._adamw.steps[parameter].copy_(tensors["optimizer.step"])

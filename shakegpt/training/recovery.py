@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 
 from shakegpt.errors import CheckpointError, ShakegptError
-from shakegpt.runs.checkpoint import Checkpoint, ResumeData, TrainingRecord, read_checkpoint
+from shakegpt.runs.checkpoint import Checkpoint, SavedTrainingState, TrainingMetadata, read_checkpoint
 from shakegpt.runs.run import Run
 from shakegpt.system.files import remove_folder
 
@@ -35,7 +35,7 @@ class Recovery:
         self.rate_scale = 1.0
         """What going back has left of the learning rate."""
 
-    def remember(self, record: TrainingRecord) -> None:
+    def remember(self, record: TrainingMetadata) -> None:
         """Take over what a checkpoint's record says."""
         self.streak, self.rollbacks = record.non_finite, record.rollbacks
         self.rate_scale = record.learning_rate_scale
@@ -51,7 +51,7 @@ class Recovery:
             return "skip"
         return "go back" if self.rollbacks < MOST_ROLLBACKS else "give up"
 
-    def go_back(self) -> tuple[Checkpoint, ResumeData] | None:
+    def go_back(self) -> tuple[Checkpoint, SavedTrainingState] | None:
         """Return the newest good checkpoint, removing those after it, whose steps will be taken anew.
 
         Not good are those that cannot be read, those written amid non-finite steps, and one that was never evaluated
@@ -70,10 +70,10 @@ class Recovery:
         for step, path in reversed(folders):
             try:
                 checkpoint = read_checkpoint(path)
-                state = checkpoint.training_state()
+                state = checkpoint.read_training_state()
             except CheckpointError:
                 continue
-            if state.record.non_finite or (step >= self._below and checkpoint.manifest.val_loss is None):
+            if state.metadata.non_finite or (step >= self._below and checkpoint.manifest.val_loss is None):
                 continue
             for later, later_path in folders:
                 if later > step:

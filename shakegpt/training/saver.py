@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from shakegpt.errors import CheckpointError, ShakegptError
 from shakegpt.runs.checkpoint import CheckpointData, encode_checkpoint, matches_disk, write_encoded
 from shakegpt.runs.manifest import MANIFEST_FILE, read_manifest
-from shakegpt.runs.run import CheckpointInfo, Run, describe_checkpoint
+from shakegpt.runs.run import CheckpointInfo, Run, read_checkpoint_info
 from shakegpt.system.files import replace_file
 
 FIRST_DELAY_SECONDS = 1.0
@@ -73,14 +73,14 @@ class Saver:
                 _note_val_loss(folder, val_loss)
             else:
                 write_encoded(folder, encoded)
-            info = describe_checkpoint(folder, run=self._run.name)
+            info = read_checkpoint_info(folder, run=self._run.name)
         except (OSError, SafetensorError, CheckpointError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise self._back_off(step, reason) from error
         self.newest, self.attempts, self.trouble = (step, val_loss), 0, ""
         self._saved_at, self._retry_at = time.monotonic(), 0.0
         with suppress(OSError):  # an old checkpoint too many is no reason to stop
-            self._run.prune(self._keep)
+            self._run.prune_checkpoints(self._keep)
         return info
 
     def _back_off(self, step: int, reason: str) -> ShakegptError:

@@ -8,7 +8,7 @@ from shakegpt.events import Sample, Started
 from shakegpt.generation.stream import Stream
 from shakegpt.model.gpt import GPT
 from shakegpt.model.language_model import LanguageModel
-from shakegpt.runs.checkpoint import TrainingRecord
+from shakegpt.runs.checkpoint import TrainingMetadata
 from shakegpt.runs.manifest import SCHEMA
 from shakegpt.system.device import DevicePlan
 from shakegpt.training.recovery import Recovery
@@ -64,7 +64,7 @@ class Session:
 
     def record(
         self, *, step: int, tokens: int, accumulate: int, standing: Standing, recovery: Recovery
-    ) -> TrainingRecord:
+    ) -> TrainingMetadata:
         """Return what a checkpoint of ``step`` records beside its tensors. Waits for a GPU.
 
         Args:
@@ -75,7 +75,7 @@ class Session:
             recovery: the trouble so far.
         """
         total, count = standing.train_losses()
-        return TrainingRecord(
+        return TrainingMetadata(
             schema=SCHEMA,
             step=step,
             tokens=tokens,

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from shakegpt.config import DEFAULT_PRESET, PRESETS, TrainingConfig, changed_fields
 from shakegpt.data.catalog import TINY_SHAKESPEARE, OnProgress, find_corpus
 from shakegpt.errors import CheckpointError, CorpusError, UsageError
-from shakegpt.runs.lock import busy
-from shakegpt.runs.run import CheckpointInfo, Run, RunRecord, this_moment
+from shakegpt.runs.lock import run_busy_error
+from shakegpt.runs.run import CheckpointInfo, Run, RunMetadata, utc_timestamp
 from shakegpt.runs.store import Store
 
 if TYPE_CHECKING:
     from shakegpt.data.corpus import Corpus
-    from shakegpt.runs.checkpoint import ResumeData
+    from shakegpt.runs.checkpoint import SavedTrainingState
     from shakegpt.system.device import DevicePlan
     from shakegpt.training.trainer import Trainer
 
@@ -36,7 +36,7 @@ class TrainingRequest:
     """The checkpoint to go on from; a run's name alone means its last."""
 
 
-def launch(store: Store, request: TrainingRequest, *, on_progress: OnProgress | None = None) -> "Trainer":
+def build_trainer(store: Store, request: TrainingRequest, *, on_progress: OnProgress | None = None) -> "Trainer":
     """Return the trainer that a request comes to. Imports torch, reads the corpus, and makes the run's folder.
 
     Args:
@@ -64,7 +64,7 @@ def _begin(store: Store, request: TrainingRequest, on_progress: OnProgress | Non
     dropout = changes.pop("dropout", None)
     config = preset.training_config(**changes)  # a value that makes no sense is told before anything is fetched
     if request.run_name is not None:
-        store.check_free(request.run_name)
+        store.check_new_name(request.run_name)
 
     from shakegpt.data.corpus import Corpus
     from shakegpt.system.device import choose_device_plan
@@ -75,13 +75,13 @@ def _begin(store: Store, request: TrainingRequest, on_progress: OnProgress | Non
     corpus = Corpus.load(request.corpus or TINY_SHAKESPEARE, encoding=request.encoding, on_progress=on_progress)
     model_config = preset.model_config(len(corpus.vocabulary), dropout=dropout)
     corpus.require(model_config.block_size)
-    record = RunRecord(
+    record = RunMetadata(
         preset=request.preset,
         model=model_config,
         training=config,
         corpus=corpus.name,
         corpus_sha256=corpus.sha256,
-        created=this_moment(),
+        created=utc_timestamp(),
         versions=versions(),
         corpus_file=_file_of(request.corpus),
         encoding=request.encoding,
@@ -97,9 +97,9 @@ def _go_on(store: Store, request: TrainingRequest, reference: str, on_progress: 
 
     warnings: list[str] = []
     info, checkpoint = store.read(reference, warn=warnings.append, to_resume=True)
-    state = checkpoint.training_state()
+    state = checkpoint.read_training_state()
     request = _with_corpus(store, request, info)
-    old = state.record.training
+    old = state.metadata.training
     asked = {name: value for name, value in request.changes.items() if value is not None}
     dropout = asked.pop("dropout", None)
     if asked.get("learning_rate", old.learning_rate) < old.min_learning_rate:
@@ -126,13 +126,13 @@ def _go_on(store: Store, request: TrainingRequest, reference: str, on_progress: 
     if run is not None:
         warnings += [f"From here on: {told}."] if told else []
     else:
-        record = RunRecord(
-            preset=state.record.preset,
+        record = RunMetadata(
+            preset=state.metadata.preset,
             model=model_config,
             training=config,
             corpus=corpus.name,
             corpus_sha256=corpus.sha256,
-            created=this_moment(),
+            created=utc_timestamp(),
             versions=versions(),
             resumed_from=info.reference,
             changes={name: f"{before} -> {after}" for name, (before, after) in changes.items()},
@@ -141,14 +141,14 @@ def _go_on(store: Store, request: TrainingRequest, reference: str, on_progress: 
         )
         run = store.create(record, request.run_name)
         warnings.append(f"This is a new run, {run.name}, forked from {info.reference}: {told or 'nothing changed'}.")
-        state = replace(state, record=replace(state.record, best_step=None, best_val_loss=None))
+        state = replace(state, metadata=replace(state.metadata, best_step=None, best_val_loss=None))
     return Trainer(
         run,
         config,
         corpus,
         model_config=model_config,
         device_plan=device_plan,
-        preset=state.record.preset,
+        preset=state.metadata.preset,
         resume=Resume(replace(checkpoint, config=model_config), state, info.reference, tuple(warnings)),
     )
 
@@ -158,7 +158,7 @@ def _with_corpus(store: Store, request: TrainingRequest, info: CheckpointInfo) -
     if request.corpus is not None or info.run is None:
         return request
     run = store.run(info.run)
-    return replace(request, corpus=run.text, encoding=run.record.encoding)
+    return replace(request, corpus=run.corpus_source, encoding=run.metadata.encoding)
 
 
 def _file_of(corpus: str | None) -> str | None:
@@ -168,11 +168,11 @@ def _file_of(corpus: str | None) -> str | None:
     return str(Path(corpus).expanduser().absolute())
 
 
-def _same_corpus(state: "ResumeData", request: TrainingRequest, on_progress: OnProgress | None) -> "Corpus":
+def _same_corpus(state: "SavedTrainingState", request: TrainingRequest, on_progress: OnProgress | None) -> "Corpus":
     from shakegpt.data.corpus import Corpus
 
-    corpus = Corpus.load(request.corpus or state.record.corpus, encoding=request.encoding, on_progress=on_progress)
-    if corpus.sha256 != state.record.corpus_sha256:
+    corpus = Corpus.load(request.corpus or state.metadata.corpus, encoding=request.encoding, on_progress=on_progress)
+    if corpus.sha256 != state.metadata.corpus_sha256:
         raise CorpusError(
             f"The corpus {corpus.name} is not the text that this run learned from (its SHA-256 differs); give the same "
             "text with --corpus, or begin a new run on this one."
@@ -180,21 +180,21 @@ def _same_corpus(state: "ResumeData", request: TrainingRequest, on_progress: OnP
     return corpus
 
 
-def _device_plan_like(state: "ResumeData", config: TrainingConfig) -> "DevicePlan":
+def _device_plan_like(state: "SavedTrainingState", config: TrainingConfig) -> "DevicePlan":
     """Where and how to go on: as before, where the precision was left to shakegpt and the device is the same kind."""
     from shakegpt.system.device import choose_device_plan
 
     device_plan = choose_device_plan(config.device, config.precision)
-    if config.precision == "auto" and device_plan.device.type == state.record.device:
-        return choose_device_plan(config.device, state.record.precision)  # type: ignore[arg-type]
+    if config.precision == "auto" and device_plan.device.type == state.metadata.device:
+        return choose_device_plan(config.device, state.metadata.precision)  # type: ignore[arg-type]
     return device_plan
 
 
-def _inexact(state: "ResumeData", device_plan: "DevicePlan") -> list[str]:
+def _inexact(state: "SavedTrainingState", device_plan: "DevicePlan") -> list[str]:
     """Say in one sentence what differs from the session before so that the numbers will not be the same to the bit."""
     from shakegpt.version import versions
 
-    record = state.record
+    record = state.metadata
     pairs = {
         "device": (record.device, device_plan.device.type),
         "precision": (record.precision, device_plan.precision),
@@ -215,7 +215,7 @@ def _run_to_go_on_with(store: Store, request: TrainingRequest, info: CheckpointI
         return None
     run = store.run(info.run)
     if (owner := run.owner()) is not None:
-        raise busy(run.name, owner)
+        raise run_busy_error(run.name, owner)
     # Checkpoints beyond the one asked for would be overtaken by other numbers: leave them to the run they belong to.
     # Damaged ones were passed over on purpose, and are written anew.
     from shakegpt.runs.checkpoint import read_checkpoint
@@ -223,6 +223,6 @@ def _run_to_go_on_with(store: Store, request: TrainingRequest, info: CheckpointI
     for step, path in run.checkpoint_folders():
         if step > info.step:
             with suppress(CheckpointError):
-                read_checkpoint(path).training_state()
+                read_checkpoint(path).read_training_state()
                 return None
     return run

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from shakegpt.runs.checkpoint import TrainingRecord
+from shakegpt.runs.checkpoint import TrainingMetadata
 
 
 class Standing:
@@ -28,7 +28,7 @@ class Standing:
     def _zero(self) -> Tensor:
         return torch.zeros(2, dtype=self._dtype, device=self._device)
 
-    def restore(self, record: TrainingRecord, val_loss: float | None) -> None:
+    def restore(self, record: TrainingMetadata, val_loss: float | None) -> None:
         """Take over what a checkpoint says."""
         self.val_loss = val_loss
         self.best_step, self.best_val_loss = record.best_step, record.best_val_loss

@@ -66,7 +66,7 @@ class TrainingThread(threading.Thread):
         return self._snapshot.state not in ENDED
 
     @property
-    def run_record(self) -> Run | None:
+    def trained_run(self) -> Run | None:
         """The run being trained, once it is known."""
         return getattr(self._trainer, "run", None)
 
@@ -175,7 +175,7 @@ class TrainingThread(threading.Thread):
 
     def _take_requests(self) -> None:
         """Obey another process: ``shakegpt stop`` and ``shakegpt watch`` leave their wishes in the run's folder."""
-        match self.run_record.take_request() if self.run_record is not None else None:
+        match self.trained_run.take_request() if self.trained_run is not None else None:
             case "pause":
                 self.pause()
             case "resume":
@@ -199,7 +199,7 @@ class TrainingThread(threading.Thread):
                     future.set_exception(ShakegptError("The training ended; speak from its last checkpoint."))
 
     def _fail(self, message: str) -> None:
-        failed = Failed(step=self._snapshot.at, message=message)
+        failed = Failed(step=self._snapshot.current_step, message=message)
         self._show(advance(self._snapshot, failed), failed)
 
     def _set_state(self, state: State) -> None:

@@ -15,7 +15,7 @@ from shakegpt.evaluation.loss import evaluate
 from shakegpt.events import Evaluation, Event, Failed, Finished, Outcome, Saved, Step, Warning, perplexity
 from shakegpt.model.gpt import GPT
 from shakegpt.model.language_model import LanguageModel
-from shakegpt.runs.checkpoint import Checkpoint, CheckpointData, Resume, ResumeData, build_model
+from shakegpt.runs.checkpoint import Checkpoint, CheckpointData, Resume, SavedTrainingState, build_model
 from shakegpt.runs.run import Run
 from shakegpt.system.device import DevicePlan
 from shakegpt.system.seeds import derive_seed
@@ -77,7 +77,7 @@ class Trainer:
         self._evaluation_seconds = 0.0
         self._pool = ThreadPool(device_plan.threads)
         self._saver = Saver(run, keep=config.keep, every_seconds=config.save_seconds)
-        taken = resume.state.record.step if resume else 0
+        taken = resume.state.metadata.step if resume else 0
         self._compiler = Compiler(device_plan.device, config.steps - taken)
         self._session = Session(
             run=run.name,
@@ -118,8 +118,8 @@ class Trainer:
     # The loop
 
     def __iter__(self) -> Iterator[Event]:
-        with self.run.hold(), closing(self.run.log):
-            self.run.sweep()
+        with self.run.lock(), closing(self.run.log):
+            self.run.remove_leftovers()
             events = self._train()
             event: Event | None = None
             try:
@@ -254,7 +254,7 @@ class Trainer:
                     step=self.step,
                     val_loss=self._standing.known_val_loss,
                     seconds=self._pace.seconds,
-                    state=self._state(),
+                    training_state=self._state(),
                 )
             )
         except ShakegptError as error:
@@ -350,11 +350,11 @@ class Trainer:
         )
         self._optimizer = Optimizer(self.model, self.config, precision=self.device_plan.precision)
 
-    def _restore(self, checkpoint: Checkpoint, state: ResumeData) -> None:
-        record = state.record
+    def _restore(self, checkpoint: Checkpoint, state: SavedTrainingState) -> None:
+        record = state.metadata
         self._begin()
         self._adopt(checkpoint.model())
-        self._optimizer.load(state.tensors)
+        self._optimizer.load_state_dict(state.tensors)
         self.step, self.tokens = record.step, record.tokens
         self._standing.restore(record, checkpoint.manifest.val_loss)
         self._recovery.remember(record)
@@ -364,7 +364,7 @@ class Trainer:
         if checkpoint.path == self.run.checkpoint_path(record.step):
             self._saver.newest = (record.step, self._standing.val_loss)
 
-    def _state(self) -> ResumeData:
+    def _state(self) -> SavedTrainingState:
         record = self._session.record(
             step=self.step,
             tokens=self.tokens,
@@ -372,7 +372,7 @@ class Trainer:
             standing=self._standing,
             recovery=self._recovery,
         )
-        return ResumeData(record, self._optimizer.tensors())
+        return SavedTrainingState(record, self._optimizer.state_dict())
 
     # Words
 

@@ -20,7 +20,7 @@ from shakegpt.runs.source import TrainingSource
 from shakegpt.runs.store import Store
 from shakegpt.system.settings import load_keymap
 from shakegpt.system.text import escape_control_characters, escape_line
-from shakegpt.training.setup import launch
+from shakegpt.training.setup import build_trainer
 from shakegpt.training.thread import TrainingThread
 from shakegpt.tui.ascii_filter import AsciiOnly, speaks_utf8
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
@@ -184,7 +184,7 @@ class ShakegptApp(App[str]):
         if self.context.own_training is not None:
             self.notify("A run is in training already: save and stop it first (1, then x).", severity="warning")
             return
-        thread = TrainingThread(partial(launch, self.context.store, message.request))
+        thread = TrainingThread(partial(build_trainer, self.context.store, message.request))
         self._take_up(thread)
         thread.start()
         await self.action_go("training")
@@ -258,7 +258,7 @@ class ShakegptApp(App[str]):
             )
         else:
             best = f" Best validation loss {decimal(snapshot.best.val_loss)}." if snapshot.best else ""
-            self.notify(f"Training has {snapshot.state} at step {count(snapshot.at)}.{best}", markup=False)
+            self.notify(f"Training has {snapshot.state} at step {count(snapshot.current_step)}.{best}", markup=False)
 
     # What is remembered
 
@@ -292,7 +292,7 @@ class ShakegptApp(App[str]):
             return
         snapshot = thread.latest
         name = escape_line(snapshot.started.run) if snapshot.started else "A run"
-        progress = f"step {count(snapshot.at)} of {count(snapshot.steps)}" if snapshot.steps else "loading"
+        progress = f"step {count(snapshot.current_step)} of {count(snapshot.steps)}" if snapshot.steps else "loading"
         self.push_screen(QuitScreen(name, progress), self._leave)
 
     def _leave(self, leaving: Leaving | None) -> None:

@@ -367,7 +367,7 @@ def test_runs_path(store: Store, macbeth: Run, invoke: Invoke) -> None:
 def test_runs_remove_asks_or_is_told_yes(store: Store, macbeth: Run, invoke: Invoke) -> None:
     assert "--yes" in one_sentence(invoke("runs", "remove", "macbeth"), 2)
     assert macbeth.path.exists()
-    with macbeth.hold():
+    with macbeth.lock():
         one_sentence(invoke("runs", "remove", "macbeth", "--yes"), 1)
     assert invoke("runs", "remove", "macbeth", "--yes").exit_code == 0
     assert not macbeth.path.exists()
@@ -380,7 +380,7 @@ def test_a_run_that_is_not_there_is_told(store: Store, invoke: Invoke, arguments
 
 def test_stop_needs_a_run_in_training(store: Store, macbeth: Run, invoke: Invoke) -> None:
     assert "is not training" in one_sentence(invoke("stop", "macbeth"), 1)
-    with macbeth.hold():
+    with macbeth.lock():
         done = invoke("stop", "macbeth")
         assert done.exit_code == 0
         assert f"process {os.getpid()}" in done.stderr

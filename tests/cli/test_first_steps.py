@@ -174,7 +174,7 @@ def assert_one_sentence(text: str) -> None:
 
 
 def test_a_run_in_training_is_neither_trained_again_nor_removed(macbeth: Run, run_cli: Callable[..., Any]) -> None:
-    with macbeth.hold():
+    with macbeth.lock():
         for arguments in (["train", "--resume", "macbeth@20"], ["runs", "remove", "macbeth", "--yes"]):
             done = run_cli(*arguments)
             assert done.returncode == 1

@@ -191,7 +191,7 @@ def test_import_gives_the_same_weights_and_vocabulary(
     assert back.config == checkpoint.config
     assert back.vocabulary == checkpoint.vocabulary
     assert all(torch.equal(back.weights[name], weight) for name, weight in checkpoint.weights.items())
-    assert (run.record.corpus, store.summary(run).step, run.status()) == ("demo", 30, "finished")
+    assert (run.metadata.corpus, store.summary(run).step, run.status()) == ("demo", 30, "finished")
     assert back.manifest.val_loss is None  # what others claim of their weights is not ours to record
 
 
@@ -319,16 +319,16 @@ def test_a_past_that_makes_no_sense_is_passed_over(copy: Path, private_surroundi
     spoil_config(shakegpt={"step": -5, "corpus": "../../etc/passwd", "corpus_sha256": 7})(copy)
     store = Store(private_surroundings)
     run = import_run(store, copy)
-    assert (run.record.corpus, store.summary(run).step) == ("unknown", 0)
+    assert (run.metadata.corpus, store.summary(run).step) == ("unknown", 0)
 
 
 def test_an_imported_run_does_not_train_on(directory: Path, private_surroundings: Path) -> None:
-    from shakegpt.training.setup import TrainingRequest, launch
+    from shakegpt.training.setup import TrainingRequest, build_trainer
 
     store = Store(private_surroundings)
     import_run(store, directory, "back")
     with pytest.raises(CheckpointError, match="weights only"):
-        launch(store, TrainingRequest(resume="back", changes={"steps": 99}))
+        build_trainer(store, TrainingRequest(resume="back", changes={"steps": 99}))
 
 
 def test_a_taken_name_is_refused_before_anything_is_read(store: Store, tmp_path: Path) -> None:

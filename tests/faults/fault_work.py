@@ -21,17 +21,23 @@ from shakegpt.config import ModelConfig, TrainingConfig
 from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.errors import ShakegptError
 from shakegpt.model.gpt import GPT
-from shakegpt.runs.checkpoint import CheckpointData, ModelRecord, ResumeData, TrainingRecord, read_checkpoint
+from shakegpt.runs.checkpoint import (
+    CheckpointData,
+    ModelMetadata,
+    SavedTrainingState,
+    TrainingMetadata,
+    read_checkpoint,
+)
 from shakegpt.runs.event_log import EventLog
 from shakegpt.runs.manifest import Manifest
-from shakegpt.runs.run import RunRecord
+from shakegpt.runs.run import RunMetadata
 from shakegpt.runs.store import Store
 from shakegpt.system.json_records import _adapter
 from shakegpt.training import gradients, optimizer, trainer
 from shakegpt.training.saver import Saver
 
 TqdmDefaultWriteLock.mp_lock = None  # a process that is killed could not give its semaphore back
-for kind in (ModelRecord, TrainingRecord, Manifest, RunRecord):  # once in the server, not in every process
+for kind in (ModelMetadata, TrainingMetadata, Manifest, RunMetadata):  # once in the server, not in every process
     _adapter(kind)
 
 TINY = config.Preset(
@@ -98,7 +104,7 @@ def app_on_terminal(terminal: str, home: str, corpus: str, on_hangup: Any) -> No
     _open_streams()
     os.environ |= {"SHAKEGPT_HOME": home, "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": f"{home}/cache"}
     config.PRESETS["tiny"] = TINY
-    from shakegpt.training.setup import TrainingRequest, launch
+    from shakegpt.training.setup import TrainingRequest, build_trainer
     from shakegpt.training.thread import TrainingThread
     from shakegpt.tui.app import ShakegptApp
     from shakegpt.tui.terminal import run_app
@@ -106,7 +112,7 @@ def app_on_terminal(terminal: str, home: str, corpus: str, on_hangup: Any) -> No
     store = Store(Path(home))
     changes = {"steps": 10**6, "save_every": 1000, "eval_every": 1000}
     request = TrainingRequest(preset="tiny", corpus=corpus, run_name="macbeth", changes=changes)
-    thread = TrainingThread(lambda: launch(store, request))
+    thread = TrainingThread(lambda: build_trainer(store, request))
     thread.start()
     sys.exit(run_app(ShakegptApp(store, training=thread, on_hangup=on_hangup)))
 
@@ -232,10 +238,10 @@ def leave_out(piece: str) -> None:
         elif piece == "val_loss":
             checkpoint = replace(checkpoint, manifest=replace(checkpoint.manifest, val_loss=None))
         elif piece == "best":
-            state = replace(state, record=replace(state.record, best_step=None, best_val_loss=None))
+            state = replace(state, metadata=replace(state.metadata, best_step=None, best_val_loss=None))
         else:
             initial = {"learning_rate_scale": 1.0, "accumulate": self.config.accumulate}.get(piece, 0)
-            state = replace(state, record=replace(state.record, **{piece: initial}))
+            state = replace(state, metadata=replace(state.metadata, **{piece: initial}))
         restore(self, checkpoint, state)
 
     trainer.Trainer._restore = forgetful
@@ -389,7 +395,7 @@ class Bench:
         self._training = TrainingConfig(steps=100, device="cpu", precision="fp32")
         vocabulary = Vocabulary("\n abc")
         self._model_config = ModelConfig(vocab_size=5, n_layer=1, n_head=1, d_model=4, d_ff=4, block_size=4)
-        record = RunRecord(
+        record = RunMetadata(
             preset="tiny",
             model=self._model_config,
             training=self._training,
@@ -408,7 +414,7 @@ class Bench:
     def save(self, step: int, val_loss: float | None = None) -> None:
         """Save weights that depend on the step alone."""
         model = GPT(self._model_config, seed=step)
-        record = TrainingRecord(
+        record = TrainingMetadata(
             schema=1,
             step=step,
             tokens=step,
@@ -429,7 +435,7 @@ class Bench:
             rollbacks=0,
             learning_rate_scale=1.0,
         )
-        tensors = optimizer.Optimizer(model, self._training, precision="fp32").tensors()
+        tensors = optimizer.Optimizer(model, self._training, precision="fp32").state_dict()
         self.saver.save(
             CheckpointData(
                 config=self._model_config,
@@ -438,14 +444,14 @@ class Bench:
                 step=step,
                 val_loss=val_loss,
                 seconds=float(step),
-                state=ResumeData(record, tensors),
+                training_state=SavedTrainingState(record, tensors),
             )
         )
 
     def readable(self) -> list[tuple[int, float | None]]:
         """Return the step and validation loss of the checkpoints there are, having read them to the last byte."""
         for info in self.run.checkpoints():
-            read_checkpoint(info.path).training_state()
+            read_checkpoint(info.path).read_training_state()
         return [(info.step, info.val_loss) for info in self.run.checkpoints()]
 
 
@@ -483,14 +489,16 @@ def failing(number: int, fail: Callable[[], None], *, ever_after: bool = False) 
 def full_disk(folder: str) -> None:
     """Train in a folder on a small disk that fills up and is emptied again; print what was told as JSON."""
     from shakegpt.events import Saved, Step, Warning
-    from shakegpt.training.setup import TrainingRequest, launch
+    from shakegpt.training.setup import TrainingRequest, build_trainer
 
     config.PRESETS["tiny"] = TINY
     corpus = Path(folder, "corpus.txt")
     corpus.write_text(TEXT)
     store = Store(Path(folder, "home"))
     changes = {"steps": 60, "save_every": 2, "eval_every": 60, "sample_length": 0}
-    training = launch(store, TrainingRequest(preset="tiny", corpus=str(corpus), run_name="full", changes=changes))
+    training = build_trainer(
+        store, TrainingRequest(preset="tiny", corpus=str(corpus), run_name="full", changes=changes)
+    )
     filler = Path(folder, "filler")
     told: list[tuple[int, str]] = []
     for event in training:
@@ -504,7 +512,7 @@ def full_disk(folder: str) -> None:
                 told.append((event.step, event.event if isinstance(event, Saved) else event.kind))
     run = store.run("full")
     for info in run.checkpoints():
-        store.open(info.reference).training_state()
+        store.open(info.reference).read_training_state()
     steps = [point.step for point in run.snapshot().train.points()]
     print(json.dumps({"told": told, "status": run.status(), "last": run.last().step, "steps": steps}))
 

@@ -78,7 +78,7 @@ def begin(start: Start, home: str, corpus: str, tmp_path: Path) -> Begin:
         else:
             process = start(fault_work.on_terminal, on.name, home, *arguments, **faults)
         run = Run(Store(Path(home)).runs_folder / "macbeth")
-        wait_for(lambda: run.snapshot().at >= 3)
+        wait_for(lambda: run.snapshot().current_step >= 3)
         return process, run
 
     return train
@@ -99,8 +99,8 @@ def is_saved(run: Run) -> bool:
     """Say whether the newest step is in a checkpoint that reads well."""
     last = run.last()
     assert last is not None
-    Store(run.path.parents[1]).open(last.reference).training_state()
-    return last.step == run.snapshot().at
+    Store(run.path.parents[1]).open(last.reference).read_training_state()
+    return last.step == run.snapshot().current_step
 
 
 # The link drops
@@ -135,11 +135,11 @@ def test_no_thread_spins_on_a_terminal_that_is_gone(
     else:
         process = start(fault_work.app_on_terminal, terminal.name, home, corpus, "continue")
         run = Run(Store(Path(home)).runs_folder / "macbeth")
-        wait_for(lambda: b"Training" in terminal.read() and run.snapshot().at >= 3)
+        wait_for(lambda: b"Training" in terminal.read() and run.snapshot().current_step >= 3)
     terminal.give_away()
     terminal.hang_up()
-    at = run.snapshot().at
-    wait_for(lambda: run.snapshot().at > at + 20)  # the training goes on, and what shows it has gone
+    at = run.snapshot().current_step
+    wait_for(lambda: run.snapshot().current_step > at + 20)  # the training goes on, and what shows it has gone
     run.request("pause")
     wait_for(lambda: not (run.path / "request").exists())
     began, spent = time.monotonic(), cpu_seconds(process.pid)
@@ -178,8 +178,8 @@ def test_what_goes_to_a_file_still_does_when_the_link_drops(
 def test_under_nohup_a_hang_up_is_nothing(begin: Begin) -> None:
     process, run = begin("--steps", FOREVER, "--on-hangup", "save", ignore=signal.SIGHUP)
     os.kill(process.pid, signal.SIGHUP)
-    at = run.snapshot().at
-    wait_for(lambda: run.snapshot().at > at + 2)
+    at = run.snapshot().current_step
+    wait_for(lambda: run.snapshot().current_step > at + 2)
     os.kill(process.pid, signal.SIGTERM)
     assert end(process)[0] == 143
     assert (run.status(), is_saved(run)) == ("stopped", True)
@@ -207,8 +207,8 @@ def test_a_signal_saves_and_ends(begin: Begin, number: int, code: int) -> None:
 def test_a_stalled_terminal_slows_nothing_and_sigterm_still_saves(begin: Begin, terminal: Terminal, style: str) -> None:
     process, run = begin("--steps", FOREVER, *(["--json"] if style == "json" else []), on=terminal)
     terminal.stall()
-    at = run.snapshot().at
-    wait_for(lambda: run.snapshot().at > at + 150)
+    at = run.snapshot().current_step
+    wait_for(lambda: run.snapshot().current_step > at + 150)
     os.kill(process.pid, signal.SIGTERM)
     code, seconds = end(process)
     print(f"{style}: ended {seconds:.1f} s after SIGTERM")
@@ -229,7 +229,7 @@ def test_a_second_interrupt_ends_at_once_and_the_last_checkpoint_is_whole(begin:
     code, seconds = end(process)
     assert (code, seconds < DEADLINE) == (130, True)
     assert [info.step for info in run.checkpoints()] == [4]
-    Store(run.path.parents[1]).open("macbeth@4").training_state()
+    Store(run.path.parents[1]).open("macbeth@4").read_training_state()
     assert run.status() == "killed"
 
 

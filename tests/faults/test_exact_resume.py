@@ -155,7 +155,7 @@ def test_the_fp16_run_skips_overflows_and_the_troubled_one_goes_back(uncut: Call
     skipped = set(range(1, 13)) - set(uncut("fp16").end.losses)
     assert {1, 2} <= skipped
     last = Store(uncut("trouble").home).run("uncut").last()
-    record = read_checkpoint(last.path).training_state().record
+    record = read_checkpoint(last.path).read_training_state().metadata
     assert (record.rollbacks, record.learning_rate_scale, record.accumulate) == (1, 0.5, 4)
 
 

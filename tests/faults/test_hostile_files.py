@@ -44,7 +44,7 @@ def folder(sound: Path, tmp_path: Path) -> Path:
 
 def read(folder: Path) -> Checkpoint:
     checkpoint = read_checkpoint(folder)
-    checkpoint.training_state()
+    checkpoint.read_training_state()
     return checkpoint
 
 
@@ -344,10 +344,10 @@ def test_links_in_a_run_lead_nowhere(sound: Path, tmp_path: Path) -> None:
     bench = Bench(str(home))
     bench.save(1)
     outside = Path(shutil.copytree(sound, tmp_path / "outside" / "step-00000007"))
-    (bench.run.checkpoint_folder / "step-00000007").symlink_to(outside)
+    (bench.run.checkpoints_folder / "step-00000007").symlink_to(outside)
     assert [info.step for info in bench.run.checkpoints()] == [1]
-    shutil.rmtree(bench.run.checkpoint_folder)
-    bench.run.checkpoint_folder.symlink_to(outside.parent)
+    shutil.rmtree(bench.run.checkpoints_folder)
+    bench.run.checkpoints_folder.symlink_to(outside.parent)
     assert bench.run.checkpoints() == []
     (home / "runs" / "linked").symlink_to(bench.run.path)
     store = Store(home)
@@ -377,7 +377,7 @@ def test_a_log_that_is_a_trap_is_passed_over(tmp_path: Path, trap: str) -> None:
         run.metrics_path.write_text("[" * 100_000 + "\n" + '{"event": "step", "step": "\x1b"}\n')
     with bounded():
         assert run.status() == "killed"
-        assert run.snapshot().at == 0
+        assert run.snapshot().current_step == 0
 
 
 # A damaged last

@@ -24,11 +24,11 @@ def check_store(home: str, acknowledged: Path) -> int:
     for run in store.runs():
         assert store.summary(run).status in ("killed", "finished")
         for info in run.checkpoints():
-            store.open(info.reference).training_state()
+            store.open(info.reference).read_training_state()
         assert len(run.checkpoints()) == len(run.checkpoint_folders())
         last = run.last()
         assert (last.step if last else 0) >= max(told, default=0)
-        assert run.snapshot().at >= max(told, default=0)
+        assert run.snapshot().current_step >= max(told, default=0)
         return last.step if last else 0
     assert not told
     return 0

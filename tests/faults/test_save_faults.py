@@ -104,7 +104,7 @@ def test_a_save_that_fails_leaves_the_old_state_or_the_new(
         assert whole(bench, scenario) in ((OLD, new) if said else (new,)), (number, made)
         bench.save(*wish)  # the disk works again
         assert bench.readable() == new
-        bench.run.sweep()
+        bench.run.remove_leftovers()
         assert not list(bench.run.path.rglob(".*"))
     print(f"{name}: {number - 1} calls, {failures} of which fail the save")
     assert 5 <= failures < number < CALLS - 1
@@ -132,7 +132,7 @@ def test_a_save_that_is_killed_leaves_the_old_state_or_the_new(start: Start, fas
             killed += code == -9
             alive |= code == 0
             assert whole(bench, scenario) in ((OLD, new) if code else (new,)), killed
-            bench.run.sweep()
+            bench.run.remove_leftovers()
             bench.save(*wish)
             assert bench.readable() == new
             assert not list(bench.run.path.rglob(".*"))

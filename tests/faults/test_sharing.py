@@ -22,7 +22,7 @@ from shakegpt.runs.lock import LockOwner
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
 from shakegpt.system.text import is_safe
-from shakegpt.training.setup import TrainingRequest, launch
+from shakegpt.training.setup import TrainingRequest, build_trainer
 
 FOREVER = "1000000"
 BUSILY = ("--save-every", "2", "--eval-every", "5", "--keep", "1")
@@ -51,13 +51,13 @@ def test_the_second_writer_is_told_at_once_who_is_the_first(training: Run, home:
     ):
         began = time.monotonic()
         with pytest.raises(RunBusyError) as told:
-            launch(Store(Path(home)), request)
+            build_trainer(Store(Path(home)), request)
         assert time.monotonic() - began < 5.0
         assert f"process {owner.pid} on {owner.host}" in str(told.value)
         assert "shakegpt watch macbeth" in str(told.value)
     began = time.monotonic()
     with pytest.raises(RunBusyError, match=f"process {owner.pid}"):
-        training.hold()
+        training.lock()
     assert time.monotonic() - began < 2.0
     with pytest.raises(RunBusyError):
         training.remove()
@@ -72,9 +72,9 @@ def test_of_two_that_begin_together_one_trains(start: Start, home: str, corpus: 
 
 def test_a_run_held_by_nobody_any_more_is_free(training: Run) -> None:
     os.kill(training.owner().pid, 9)
-    wait_for(lambda: not training.is_held())
+    wait_for(lambda: not training.is_locked())
     assert training.owner() is None
-    with training.hold():
+    with training.lock():
         assert training.owner() == LockOwner(pid=os.getpid(), host=socket.gethostname())
 
 
@@ -93,21 +93,21 @@ def test_readers_beside_a_writer_never_wait_and_never_see_half(training: Run, ho
         assert store.summary(training).status == "training"
         assert training.snapshot().started is not None
         assert time.monotonic() - asked < 2.0
-    assert training.is_held()
+    assert training.is_locked()
 
 
 def test_a_watcher_sees_a_run_move_and_can_stop_it(training: Run) -> None:
-    follower = Follower(training, every=0.01)
+    follower = Follower(training, interval=0.01)
     follower.start()
     try:
-        wait_for(lambda: follower.latest.at > 10)
+        wait_for(lambda: follower.latest.current_step > 10)
         follower.pause()
         wait_for(lambda: not (training.path / "request").exists())
-        at = training.snapshot().at
+        at = training.snapshot().current_step
         follower.save()
         wait_for(lambda: training.last() is not None and training.last().step >= at)
         follower.resume()
-        wait_for(lambda: follower.latest.at > at + 3)
+        wait_for(lambda: follower.latest.current_step > at + 3)
         follower.stop()
         wait_for(lambda: follower.latest.state == "stopped")
     finally:
@@ -117,10 +117,10 @@ def test_a_watcher_sees_a_run_move_and_can_stop_it(training: Run) -> None:
 
 
 def test_a_watcher_notices_a_killed_writer(training: Run) -> None:
-    follower = Follower(training, every=0.01)
+    follower = Follower(training, interval=0.01)
     follower.start()
     try:
-        wait_for(lambda: follower.latest.at > 3)
+        wait_for(lambda: follower.latest.current_step > 3)
         os.kill(training.owner().pid, 9)
         wait_for(lambda: follower.latest.state == "failed")
     finally:
@@ -132,8 +132,8 @@ def test_a_watcher_notices_a_killed_writer(training: Run) -> None:
 def test_leftovers_are_swept_by_the_next_writer_alone(tmp_path: Path) -> None:
     run = Bench(str(tmp_path)).run
     leftovers = [
-        run.checkpoint_folder / ".step-00000009.123.tmp",
-        run.checkpoint_folder / ".step-00000003.123.9.gone",
+        run.checkpoints_folder / ".step-00000009.123.tmp",
+        run.checkpoints_folder / ".step-00000003.123.9.gone",
         run.path / ".request.123.tmp",
     ]
     for path in leftovers:
@@ -141,7 +141,7 @@ def test_leftovers_are_swept_by_the_next_writer_alone(tmp_path: Path) -> None:
         (path / "model.safetensors").write_bytes(b"half")
     assert run.checkpoints() == []
     assert all(path.exists() for path in leftovers)  # a reader leaves them: the writer may be at them
-    run.sweep()
+    run.remove_leftovers()
     assert not any(path.exists() for path in leftovers)
 
 
@@ -210,7 +210,7 @@ def test_a_holder_with_an_evil_name_is_harmless_too(evil: Run) -> None:
     with (evil.path / "lock").open("rb+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(RunBusyError) as told:
-            evil.hold()
+            evil.lock()
         assert all(is_safe(character) for character in str(told.value))
         result = CliRunner().invoke(app, ["runs", "show", "bench"])
         assert all(is_safe(character) for character in result.output)

@@ -21,7 +21,7 @@ from shakegpt.runs.snapshot import replay
 from shakegpt.runs.store import Store
 from shakegpt.training.gradients import Gradients
 from shakegpt.training.saver import Saver
-from shakegpt.training.setup import TrainingRequest, launch
+from shakegpt.training.setup import TrainingRequest, build_trainer
 from shakegpt.training.trainer import Trainer
 
 Prepare = Callable[..., Trainer]
@@ -41,7 +41,7 @@ def prepare(home: str, corpus: str, monkeypatch: pytest.MonkeyPatch) -> Prepare:
             resume=resume,
             changes=changes if resume else {"sample_length": 0, **changes},
         )
-        return launch(Store(Path(home)), request)
+        return build_trainer(Store(Path(home)), request)
 
     return make
 
@@ -303,8 +303,8 @@ def test_a_fork_says_and_records_what_changed(prepare: Prepare) -> None:
     assert "steps 8 -> 12" in warning.message
     assert "learning_rate 0.01 -> 0.02" in warning.message
     assert fork.run.name != "macbeth"
-    assert fork.run.record.resumed_from == "macbeth@8"
-    assert fork.run.record.changes == {"steps": "8 -> 12", "learning_rate": "0.01 -> 0.02"}
+    assert fork.run.metadata.resumed_from == "macbeth@8"
+    assert fork.run.metadata.changes == {"steps": "8 -> 12", "learning_rate": "0.01 -> 0.02"}
     assert next(event.step for event in events if isinstance(event, Saved)) == 8  # a copy of what it began from
 
 
@@ -330,7 +330,7 @@ def test_another_text_is_refused(prepare: Prepare, corpus: str, home: str, tmp_p
     other.write_text(Path(corpus).read_text() + "!")
     request = TrainingRequest(resume="macbeth", corpus=str(other), changes={"steps": 9})
     with pytest.raises(ShakegptError, match="SHA-256 differs"):
-        launch(Store(Path(home)), request)
+        build_trainer(Store(Path(home)), request)
 
 
 def test_the_text_of_a_file_is_found_again(prepare: Prepare, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

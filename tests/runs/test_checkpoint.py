@@ -20,8 +20,8 @@ from shakegpt.model.gpt import GPT
 from shakegpt.runs.checkpoint import (
     Checkpoint,
     CheckpointData,
-    ResumeData,
-    TrainingRecord,
+    SavedTrainingState,
+    TrainingMetadata,
     read_checkpoint,
     write_checkpoint,
 )
@@ -35,8 +35,8 @@ FILES = ["manifest.json", "model.safetensors", "training.safetensors"]
 Write = Callable[..., Manifest]
 
 
-def training_record(**changes: object) -> TrainingRecord:
-    record = TrainingRecord(
+def training_record(**changes: object) -> TrainingMetadata:
+    record = TrainingMetadata(
         schema=1, step=3, tokens=99, training=TrainingConfig(steps=9), preset="nano", corpus="demo",
         corpus_sha256="0" * 64, precision="fp32", device="cpu", threads=2, versions={"torch": "2", "python": "3"},
         best_step=2, best_val_loss=2.5, train_loss_sum=1.25, train_loss_count=1, accumulate=1, non_finite=0,
@@ -45,19 +45,19 @@ def training_record(**changes: object) -> TrainingRecord:
     return replace(record, **changes)
 
 
-def training_state() -> ResumeData:
+def training_state() -> SavedTrainingState:
     model = GPT(CONFIG, seed=1)
     optimizer = Optimizer(model, TrainingConfig(), precision="fp32")
     for parameter in model.parameters():
         parameter.grad = torch.full_like(parameter, 0.25)
     optimizer.step(1e-3, torch.tensor(1.0))
-    return ResumeData(training_record(), optimizer.tensors())
+    return SavedTrainingState(training_record(), optimizer.state_dict())
 
 
 def write(folder: Path, **changes: object) -> Manifest:
     whole = {
         "config": CONFIG, "vocabulary": VOCABULARY, "weights": GPT(CONFIG, seed=1).state_dict(), "step": 3,
-        "val_loss": 2.25, "seconds": 7.5, "state": training_state(),
+        "val_loss": 2.25, "seconds": 7.5, "training_state": training_state(),
     }  # fmt: skip
     return write_checkpoint(folder, CheckpointData(**{**whole, **changes}))  # type: ignore[arg-type]
 
@@ -84,8 +84,8 @@ def test_a_checkpoint_reads_back_as_it_was_written(folder: Path) -> None:
     assert set(checkpoint.weights) == set(weights)
     assert all(torch.equal(weight, weights[name]) for name, weight in checkpoint.weights.items())
     assert (checkpoint.manifest.step, checkpoint.manifest.val_loss, checkpoint.manifest.seconds) == (3, 2.25, 7.5)
-    state, expected = checkpoint.training_state(), training_state()
-    assert state.record == expected.record
+    state, expected = checkpoint.read_training_state(), training_state()
+    assert state.metadata == expected.metadata
     assert all(torch.equal(tensor, expected.tensors[name]) for name, tensor in state.tensors.items())
     assert set(state.tensors) == set(expected.tensors)
 
@@ -105,7 +105,7 @@ def test_what_is_read_and_written_again_is_equal_to_the_byte(folder: Path, tmp_p
         step=checkpoint.manifest.step,
         val_loss=checkpoint.manifest.val_loss,
         seconds=checkpoint.manifest.seconds,
-        state=checkpoint.training_state(),
+        training_state=checkpoint.read_training_state(),
     )
     write_checkpoint(tmp_path / "again", contents)
     assert bytes_of(tmp_path / "again") == bytes_of(folder)
@@ -125,12 +125,12 @@ def test_equal_states_give_equal_bytes_in_every_process(folder: Path, tmp_path: 
 
 
 def test_weights_alone_are_enough_to_generate_and_too_few_to_train_on(tmp_path: Path) -> None:
-    write(tmp_path / "shipped", state=None)
+    write(tmp_path / "shipped", training_state=None)
     checkpoint = read_checkpoint(tmp_path / "shipped")
     assert sorted(bytes_of(tmp_path / "shipped")) == ["manifest.json", "model.safetensors"]
     checkpoint.model()
     with pytest.raises(CheckpointError, match="weights only"):
-        checkpoint.training_state()
+        checkpoint.read_training_state()
 
 
 def test_tied_weights_are_stored_once(folder: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_flipped_bit_is_refused(folder: Path, name: str, place: float) -> None
     data[int(place if isinstance(place, int) else place * len(data))] ^= 0x10
     path.write_bytes(data)
     with pytest.raises(CheckpointError) as caught:
-        read_checkpoint(folder).training_state()
+        read_checkpoint(folder).read_training_state()
     assert str(caught.value).endswith(".")
     assert "\n" not in str(caught.value)
 
@@ -198,7 +198,7 @@ def test_a_file_that_is_not_the_one_written_is_refused(folder: Path, name: str, 
         case "folder":
             path.mkdir()
     with pytest.raises(CheckpointError):
-        read_checkpoint(folder).training_state()
+        read_checkpoint(folder).read_training_state()
 
 
 def seal_again(folder: Path, name: str, data: bytes) -> None:
@@ -234,7 +234,7 @@ def test_a_header_that_does_not_fit_is_refused_though_its_hash_is_right(
     assert was in data
     seal_again(folder, name, data.replace(was, becomes, 1))
     with pytest.raises(CheckpointError, match="damaged"):
-        read_checkpoint(folder).training_state()
+        read_checkpoint(folder).read_training_state()
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -264,7 +264,7 @@ def test_whatever_stands_in_a_file_is_refused_and_nothing_worse(target: Path, na
         else:
             seal_again(target, name, data)
         with pytest.raises(CheckpointError):
-            read_checkpoint(target).training_state()
+            read_checkpoint(target).read_training_state()
     finally:
         for file, content in whole.items():
             (target / file).write_bytes(content)
@@ -317,5 +317,5 @@ def test_a_trained_checkpoint_is_whole(macbeth: Run) -> None:
     for info in macbeth.checkpoints():
         checkpoint = read_checkpoint(info.path)
         assert isinstance(checkpoint, Checkpoint)
-        assert checkpoint.training_state().record.step == info.step
+        assert checkpoint.read_training_state().metadata.step == info.step
         assert checkpoint.config.parameters == info.parameters

@@ -8,7 +8,7 @@ import pytest
 
 from shakegpt.errors import ShakegptError
 from shakegpt.events import Event, Finished, Started, Step
-from shakegpt.runs.follower import GONE, Follower, LogTail
+from shakegpt.runs.follower import PROCESS_GONE, Follower, LogTail
 from shakegpt.runs.run import Run
 from shakegpt.runs.snapshot import Snapshot
 
@@ -104,39 +104,39 @@ def test_the_story_is_told_as_it_grows(followed: Run) -> None:
     follower = Follower(followed)
     told: list[tuple[Event | None, Snapshot]] = []
     unsubscribe = follower.subscribe(lambda event, snapshot: told.append((event, snapshot)))
-    assert follower.look() is False
+    assert follower.poll() is False
     for event in (STARTED, STEP):
         followed.log.append(event)
-    assert follower.look() is True
+    assert follower.poll() is True
     assert [event for event, _ in told] == [STEP]  # of several, the newest
-    assert (follower.latest.state, follower.latest.at, follower.latest.steps) == ("training", 1, 9)
+    assert (follower.latest.state, follower.latest.current_step, follower.latest.steps) == ("training", 1, 9)
     unsubscribe()
     followed.log.append(replace(STEP, step=2))
-    assert follower.look() is True
+    assert follower.poll() is True
     assert len(told) == 1
-    assert follower.latest.at == 2
+    assert follower.latest.current_step == 2
 
 
 def test_a_process_that_is_gone_without_a_word_is_noticed(followed: Run) -> None:
     follower = Follower(followed)
     for event in (STARTED, STEP):
         followed.log.append(event)
-    with followed.hold():
-        follower.look()
-        follower.look_for_life()
+    with followed.lock():
+        follower.poll()
+        follower.check_alive()
         assert follower.latest.state == "training"
-    follower.look_for_life()
-    assert (follower.latest.state, follower.latest.message) == ("failed", GONE)
+    follower.check_alive()
+    assert (follower.latest.state, follower.latest.message) == ("failed", PROCESS_GONE)
 
 
 def test_a_last_word_between_two_looks_is_heard(followed: Run) -> None:
     follower = Follower(followed)
     followed.log.append(STARTED)
-    follower.look()
+    follower.poll()
     followed.log.append(FINISHED)  # and its process ends
-    follower.look_for_life()
+    follower.check_alive()
     assert follower.latest.state == "finished"
-    follower.look_for_life()
+    follower.check_alive()
     assert follower.latest.state == "finished"
 
 
@@ -144,10 +144,10 @@ def test_a_run_that_is_taken_up_again_is_training_again(followed: Run) -> None:
     follower = Follower(followed)
     for event in (STARTED, STEP, FINISHED):
         followed.log.append(event)
-    follower.look()
+    follower.poll()
     assert follower.latest.state == "finished"
     followed.log.append(replace(STARTED, step=1))
-    follower.look()
+    follower.poll()
     assert follower.latest.state == "training"
 
 
@@ -157,7 +157,7 @@ def test_a_run_that_nobody_trains_takes_no_commands(followed: Run) -> None:
 
 
 def test_the_thread_follows_until_it_is_told_to_look_away(macbeth: Run) -> None:
-    follower = Follower(macbeth, every=0.01)
+    follower = Follower(macbeth, interval=0.01)
     follower.start()
     follower.close()
     follower.join(60)

@@ -21,10 +21,18 @@ from shakegpt.events import Event, Failed, Finished, Step, Warning
 from shakegpt.model.gpt import GPT
 from shakegpt.runs.checkpoint import CheckpointData, write_checkpoint
 from shakegpt.runs.manifest import Manifest
-from shakegpt.runs.run import CheckpointInfo, Run, RunRecord, best_of, check_run_name, create_run, describe_checkpoint
+from shakegpt.runs.run import (
+    CheckpointInfo,
+    Run,
+    RunMetadata,
+    best_checkpoint,
+    check_run_name,
+    create_run,
+    read_checkpoint_info,
+)
 
 NANO = PRESETS["nano"]
-RECORD = RunRecord(
+RECORD = RunMetadata(
     preset="nano", model=NANO.model_config(3), training=NANO.training_config(), corpus="demo", corpus_sha256="0" * 64,
     created="2026-01-01T00:00:00+00:00", versions={"torch": "2"},
 )  # fmt: skip
@@ -73,7 +81,7 @@ def test_a_name_that_could_not_be_a_folders_is_refused(name: str) -> None:
 
 
 def test_a_run_is_its_record(run: Run) -> None:
-    assert Run(run.path).record == RECORD
+    assert Run(run.path).metadata == RECORD
     assert run.path.stat().st_mode & 0o077 == 0
     assert json.loads((run.path / "run.json").read_text())["corpus_sha256"] == "0" * 64
     with pytest.raises(FileExistsError):
@@ -84,7 +92,7 @@ def test_a_run_is_its_record(run: Run) -> None:
 def test_a_damaged_record_is_told(run: Run, text: str) -> None:
     (run.path / "run.json").write_text(text)
     with pytest.raises(ShakegptError, match="The run lear is damaged"):
-        _ = Run(run.path).record
+        _ = Run(run.path).metadata
 
 
 # Checkpoints
@@ -115,22 +123,22 @@ def test_where_none_was_evaluated_the_last_is_the_best(run: Run) -> None:
 
 def test_what_is_no_checkpoint_is_passed_over(run: Run, tmp_path: Path) -> None:
     whole = save(run, 5, 2.0)
-    (run.checkpoint_folder / "notes.txt").write_text("mine")
-    (run.checkpoint_folder / "step-00000006").mkdir()  # no manifest: it was being written
-    shutil.copytree(whole, run.checkpoint_folder / "step-00000007")  # says 5 of itself
-    shutil.copytree(whole, run.checkpoint_folder / ".step-00000008.1.tmp")
-    (run.checkpoint_folder / "step-00000009").symlink_to(whole)
-    (run.checkpoint_folder / "step-5").mkdir()
+    (run.checkpoints_folder / "notes.txt").write_text("mine")
+    (run.checkpoints_folder / "step-00000006").mkdir()  # no manifest: it was being written
+    shutil.copytree(whole, run.checkpoints_folder / "step-00000007")  # says 5 of itself
+    shutil.copytree(whole, run.checkpoints_folder / ".step-00000008.1.tmp")
+    (run.checkpoints_folder / "step-00000009").symlink_to(whole)
+    (run.checkpoints_folder / "step-5").mkdir()
     assert [found.path for found in run.checkpoints()] == [whole]
 
 
 def test_a_checkpoint_describes_itself(run: Run) -> None:
     path = save(run, 5, 2.0)
-    described = describe_checkpoint(path)
+    described = read_checkpoint_info(path)
     assert (described.reference, described.run) == (str(path), None)
     assert described.bytes == (path / "model.safetensors").stat().st_size
     with pytest.raises(CheckpointError):
-        describe_checkpoint(run.path)
+        read_checkpoint_info(run.path)
 
 
 @settings(max_examples=25)
@@ -152,9 +160,9 @@ def test_retention_never_removes_the_best_or_the_last(
         run.checkpoint_path(step).mkdir()
         (run.checkpoint_path(step) / "manifest.json").write_bytes(said.to_json())
         known.append(info(step, loss))
-        run.prune(keep)
+        run.prune_checkpoints(keep)
         left = [found.step for found in run.checkpoints()]
-        best = best_of(known)
+        best = best_checkpoint(known)
         assert best is not None
         assert best.step in left
         assert left[-1] == step
@@ -162,19 +170,19 @@ def test_retention_never_removes_the_best_or_the_last(
         assert len(others) <= keep
         assert others == sorted(others)
         known = [found for found in known if found.step in left]
-    assert not list(run.checkpoint_folder.glob(".*"))
+    assert not list(run.checkpoints_folder.glob(".*"))
 
 
 def test_a_sweep_removes_what_a_dead_writer_left(run: Run) -> None:
     whole = save(run, 5)
     for name in (".step-00000006.99.tmp", ".step-00000003.99.1.gone"):
-        (run.checkpoint_folder / name).mkdir()
+        (run.checkpoints_folder / name).mkdir()
     (run.path / ".request.99.tmp").write_text("stop")
     (run.path / "request").write_text("stop")
     (run.path / "notes.txt").write_text("mine")
-    with run.hold():
-        run.sweep()
-    assert list(run.checkpoint_folder.iterdir()) == [whole]
+    with run.lock():
+        run.remove_leftovers()
+    assert list(run.checkpoints_folder.iterdir()) == [whole]
     assert sorted(path.name for path in run.path.iterdir()) == ["checkpoints", "lock", "notes.txt", "run.json"]
 
 
@@ -187,7 +195,7 @@ def test_events_are_one_line_each_and_read_back(run: Run) -> None:
         run.log.append(event)
     assert list(Run(run.path).log.events()) == events
     assert len(run.metrics_path.read_text().splitlines()) == 3
-    assert run.snapshot().at == 2
+    assert run.snapshot().current_step == 2
 
 
 def test_a_torn_line_is_passed_over_and_closed_before_the_next(run: Run) -> None:
@@ -219,7 +227,7 @@ def test_the_status_of_a_run_that_nobody_holds_is_its_last_word(run: Run, last: 
     if last is not None:
         run.log.append(last)
     assert run.status() == status
-    with run.hold():
+    with run.lock():
         assert run.status() == "training"
     assert run.status() == status
 
@@ -229,17 +237,17 @@ def test_the_status_of_a_run_that_nobody_holds_is_its_last_word(run: Run, last: 
 
 def test_a_run_has_one_writer(run: Run) -> None:
     assert run.owner() is None
-    with run.hold():
+    with run.lock():
         owner = run.owner()
         assert owner is not None
         assert (owner.pid, owner.host, owner.here) == (os.getpid(), socket.gethostname(), True)
         with pytest.raises(RunBusyError, match=f"process {os.getpid()} on .*shakegpt stop lear"):
-            run.hold()
+            run.lock()
         for attempt in (run.remove, lambda: run.rename("cordelia")):
             with pytest.raises(RunBusyError):
                 attempt()
-    assert not run.is_held()
-    run.hold().close()
+    assert not run.is_locked()
+    run.lock().close()
 
 
 def test_a_hold_dies_with_its_process(run: Run) -> None:
@@ -247,7 +255,7 @@ def test_a_hold_dies_with_its_process(run: Run) -> None:
         import os
         from pathlib import Path
         from shakegpt.runs.run import Run
-        hold = Run(Path({str(run.path)!r})).hold()
+        hold = Run(Path({str(run.path)!r})).lock()
         print(os.getpid(), flush=True)
         input()
     """
@@ -262,7 +270,7 @@ def test_a_hold_dies_with_its_process(run: Run) -> None:
     assert run.status() == "training"
     process.kill()
     process.communicate()
-    assert not run.is_held()
+    assert not run.is_locked()
     assert run.status() == "killed"
 
 
@@ -271,7 +279,7 @@ def test_a_hold_dies_with_its_process(run: Run) -> None:
 
 @pytest.mark.parametrize("what", ["pause", "resume", "save", "stop"])
 def test_a_request_is_taken_once(run: Run, what: str) -> None:
-    with run.hold():
+    with run.lock():
         assert run.take_request() is None
         Run(run.path).request(what)  # type: ignore[arg-type]
         assert run.take_request() == what
@@ -285,7 +293,7 @@ def test_only_a_run_in_training_can_be_asked(run: Run) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"explode", b"stop\n" * 999, b"\xff"])
 def test_a_request_that_makes_no_sense_is_dropped(run: Run, data: bytes) -> None:
-    with run.hold():
+    with run.lock():
         (run.path / "request").write_bytes(data)
         assert run.take_request() is None
         assert run.take_request() is None

@@ -39,7 +39,7 @@ def steps_of(curve: Curve) -> list[int]:
 
 def test_before_anything_happens_the_run_is_loading() -> None:
     snapshot = Snapshot()
-    assert (snapshot.state, snapshot.at, snapshot.steps, snapshot.seconds_left) == ("loading", 0, 0, None)
+    assert (snapshot.state, snapshot.current_step, snapshot.steps, snapshot.seconds_left) == ("loading", 0, 0, None)
     assert len(snapshot.train) == 0
 
 
@@ -49,7 +49,7 @@ def test_a_snapshot_adds_up_what_happened() -> None:
         Saved(step=2, path="p", best=True, val_loss=2.4), stepped(3, 2.2),
     ]  # fmt: skip
     snapshot = replay(story)
-    assert (snapshot.state, snapshot.at, snapshot.steps) == ("training", 3, 100)
+    assert (snapshot.state, snapshot.current_step, snapshot.steps) == ("training", 3, 100)
     assert snapshot.train.points() == [
         Point(1, 0.5, 32, 3.0, 1e-3), Point(2, 1.0, 64, 2.5, 1e-3), Point(3, 1.5, 96, 2.2, 1e-3),
     ]  # fmt: skip

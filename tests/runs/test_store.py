@@ -14,8 +14,8 @@ from shakegpt.runs.store import Store
 
 def copy(run: Run, name: str, created: str) -> Run:
     """A second run, begun at another time."""
-    other = create_run(run.path.with_name(name), replace(run.record, created=created))
-    shutil.copytree(run.checkpoint_folder, other.checkpoint_folder, dirs_exist_ok=True)
+    other = create_run(run.path.with_name(name), replace(run.metadata, created=created))
+    shutil.copytree(run.checkpoints_folder, other.checkpoints_folder, dirs_exist_ok=True)
     return other
 
 
@@ -66,24 +66,24 @@ def test_a_name_that_leads_elsewhere_is_refused(store: Store, name: str) -> None
     with pytest.raises(ShakegptError, match="cannot be called"):
         store.run(name)
     with pytest.raises(ShakegptError, match="cannot be called"):
-        store.create(store.run("macbeth").record, name)
+        store.create(store.run("macbeth").metadata, name)
 
 
 @pytest.mark.parametrize("name", ["last", "pretrained"])
 def test_a_name_with_a_meaning_of_its_own_is_refused(store: Store, macbeth: Run, name: str) -> None:
     with pytest.raises(ShakegptError, match="meaning of its own"):
-        store.create(macbeth.record, name)
+        store.create(macbeth.metadata, name)
 
 
 def test_a_name_that_is_taken_is_refused(store: Store, macbeth: Run) -> None:
     with pytest.raises(ShakegptError, match=r"There is a run macbeth already; go on with it by --resume macbeth"):
-        store.create(macbeth.record, "macbeth")
-    with macbeth.hold(), pytest.raises(ShakegptError, match="is being trained by process"):
-        store.create(macbeth.record, "macbeth")
+        store.create(macbeth.metadata, "macbeth")
+    with macbeth.lock(), pytest.raises(ShakegptError, match="is being trained by process"):
+        store.create(macbeth.metadata, "macbeth")
 
 
 def test_a_run_without_a_name_is_given_a_free_one(store: Store, macbeth: Run) -> None:
-    names = [store.create(macbeth.record).name for _ in range(40)]
+    names = [store.create(macbeth.metadata).name for _ in range(40)]
     assert len({*names, "macbeth"}) == 41
     assert names[0] == "coriolanus"
     assert "coriolanus-2" in names
@@ -92,7 +92,7 @@ def test_a_run_without_a_name_is_given_a_free_one(store: Store, macbeth: Run) ->
 def test_a_store_that_cannot_be_written_says_so(tmp_path: Path, macbeth: Run) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ShakegptError, match=r"cannot be written.*SHAKEGPT_HOME"):
-        Store(tmp_path / "file").create(macbeth.record)
+        Store(tmp_path / "file").create(macbeth.metadata)
 
 
 def test_a_summary_is_the_row_of_a_list(store: Store, macbeth: Run) -> None:
@@ -148,13 +148,13 @@ def test_a_reference_that_names_nothing_says_what_there_is(store: Store, referen
 
 
 def test_a_run_without_a_checkpoint_has_none_to_find(store: Store, macbeth: Run) -> None:
-    store.create(macbeth.record, "lear")
+    store.create(macbeth.metadata, "lear")
     with pytest.raises(CheckpointError, match="The run lear has no checkpoint yet"):
         store.find("lear")
 
 
 def test_last_is_of_the_newest_run_that_has_one(store: Store, macbeth: Run) -> None:
-    store.create(replace(macbeth.record, created="2999-01-01T00:00:00+00:00"), "empty")
+    store.create(replace(macbeth.metadata, created="2999-01-01T00:00:00+00:00"), "empty")
     assert store.find("last").reference == "macbeth@30"
     copy(macbeth, "later", "2998-01-01T00:00:00+00:00")
     assert store.find("last").reference == "later@30"

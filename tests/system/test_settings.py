@@ -167,7 +167,7 @@ def test_the_file_gives_a_new_run_its_options_and_leaves_an_old_one_alone(
     )
     fresh = run_cli("train", "--json")
     assert fresh.returncode == 0, fresh.stderr
-    record = Store(macbeth.path.parent.parent).run("hamlet").record
+    record = Store(macbeth.path.parent.parent).run("hamlet").metadata
     assert (record.preset, record.training.learning_rate, record.training.steps) == ("nano", 0.004, 3)
     resumed = run_cli("train", "--resume", "macbeth@20", "--steps", "22", "--json")
     assert resumed.returncode == 0, resumed.stderr

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from shakegpt.runs.store import Store
-from shakegpt.training.distributed import share_of
-from shakegpt.training.setup import TrainingRequest, launch
+from shakegpt.training.distributed import rows_of_rank
+from shakegpt.training.setup import TrainingRequest, build_trainer
 
 OPTIONS = "--preset nano --corpus demo --dropout 0.1 --batch-size 5 --eval-every 4 --device cpu --precision fp32 --json"
 CHANGES = {"dropout": 0.1, "batch_size": 5, "eval_every": 4, "device": "cpu", "precision": "fp32"}
@@ -22,7 +22,7 @@ Start = Callable[[str], list["subprocess.Popen[str]"]]
 
 @pytest.mark.parametrize(("rows", "ranks"), [(8, 2), (5, 2), (7, 3), (1, 4)])
 def test_the_shares_of_the_ranks_are_the_batch_in_order(rows: int, ranks: int) -> None:
-    shares = [share_of(rank, ranks, rows) for rank in range(ranks)]
+    shares = [rows_of_rank(rank, ranks, rows) for rank in range(ranks)]
     assert [row for share in shares for row in share] == list(range(rows))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
@@ -78,7 +78,7 @@ def test_two_processes_train_as_one_and_another_number_goes_on(start_two: Start,
     assert [run.name for run in Store.default().runs()] == ["two"]  # and alone writes
 
     alone = list(
-        launch(
+        build_trainer(
             Store.default(),
             TrainingRequest(
                 preset="nano", corpus="demo", run_name="one", changes={**CHANGES, "steps": 8, "precision": precision}
@@ -91,7 +91,7 @@ def test_two_processes_train_as_one_and_another_number_goes_on(start_two: Start,
         assert len(together) == len(expected) > 0
         assert together == pytest.approx(expected, rel=1e-5 if precision == "fp32" else 1e-3)
 
-    more = list(launch(Store.default(), TrainingRequest(resume="two", changes={"steps": 10})))
+    more = list(build_trainer(Store.default(), TrainingRequest(resume="two", changes={"steps": 10})))
     assert [event.step for event in more if event.event == "step"] == [9, 10]
     assert more[-1].event == "finished"
 

@@ -65,7 +65,7 @@ def test_the_norm_is_told_before_clipping_and_clipped_to_the_most(gpt: GPT, most
     norm = 0.25 * math.sqrt(sum(parameter.numel() for parameter in gpt.parameters()))
     optimizer = Optimizer(gpt, TrainingConfig(grad_clip=most), precision="fp32")
     assert optimizer.step(1e-3, FINE).item() == pytest.approx(norm, rel=1e-5)
-    first_moment = optimizer.tensors()["optimizer.exp_avg.final_norm.weight"][0].item()
+    first_moment = optimizer.state_dict()["optimizer.exp_avg.final_norm.weight"][0].item()
     assert first_moment == pytest.approx(0.1 * 0.25 * (factor or most / norm), rel=1e-4)
 
 
@@ -77,13 +77,13 @@ def test_what_is_not_finite_stops_before_the_step(gpt: GPT, precision: Precision
     optimizer = Optimizer(gpt, CONFIG, precision=precision)
     fill_gradients(gpt, 0.1)
     optimizer.step(0.1, FINE)
-    before, moments = weights_of(gpt), {name: t.clone() for name, t in optimizer.tensors().items()}
+    before, moments = weights_of(gpt), {name: t.clone() for name, t in optimizer.state_dict().items()}
     fill_gradients(gpt, 0.1)
     gpt.token_embedding.weight.grad[3, 1] = gradient  # type: ignore[index]
     optimizer.step(0.1, torch.tensor(loss))
     assert optimizer.skipped
     assert unchanged(gpt, before)
-    for name, tensor in optimizer.tensors().items():
+    for name, tensor in optimizer.state_dict().items():
         assert torch.equal(tensor, moments[name]) or name.startswith("scaler."), name
     fill_gradients(gpt, 0.1)
     optimizer.step(0.1, FINE)
@@ -133,14 +133,14 @@ def test_an_optimizer_that_was_put_away_goes_on_as_if_it_had_not_been(
     before = Optimizer(cut, CONFIG, precision=precision)
     take(cut, before, [0.3, math.inf])
     after = Optimizer(cut, CONFIG, precision=precision)
-    after.load({name: tensor.clone() for name, tensor in before.tensors().items()})
+    after.load_state_dict({name: tensor.clone() for name, tensor in before.state_dict().items()})
     take(cut, after, [-0.1, 0.2])
     assert unchanged(cut, weights_of(uncut))
     assert after.loss_scale == first.loss_scale
-    assert all(torch.equal(tensor, first.tensors()[name]) for name, tensor in after.tensors().items())
+    assert all(torch.equal(tensor, first.state_dict()[name]) for name, tensor in after.state_dict().items())
 
 
 def test_before_the_first_step_the_moments_are_zero(gpt: GPT) -> None:
-    tensors = Optimizer(gpt, CONFIG, precision="fp32").tensors()
+    tensors = Optimizer(gpt, CONFIG, precision="fp32").state_dict()
     assert len(tensors) == 1 + 2 * len(list(gpt.parameters()))
     assert all(not tensor.any() for tensor in tensors.values())

@@ -9,7 +9,7 @@ from shakegpt.errors import CheckpointError, CorpusError, RunBusyError, Shakegpt
 from shakegpt.events import Event, Finished, Started, Step, Warning
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
-from shakegpt.training.setup import TrainingRequest, launch
+from shakegpt.training.setup import TrainingRequest, build_trainer
 
 TrainNano = Callable[..., tuple[Run, list[Event]]]
 
@@ -45,7 +45,7 @@ def cut_after(run: Run, step: int) -> None:
 
 def test_a_request_becomes_a_run_with_its_record(train_nano: TrainNano) -> None:
     run, _ = train_nano(run_name="lear", steps=3, learning_rate=2e-3, dropout=0.3, seed=11)
-    record = Run(run.path).record
+    record = Run(run.path).metadata
     assert (record.preset, record.corpus, record.training.steps, record.training.seed) == ("nano", "demo", 3, 11)
     assert (record.training.learning_rate, record.model.dropout) == (2e-3, 0.3)
     assert set(record.versions) == {"shakegpt", "torch", "python"}
@@ -69,7 +69,7 @@ def test_the_run_is_made_only_when_everything_else_is_in_order(private_surroundi
         (TrainingRequest(preset="nano", corpus="demo", resume="nobody"), ShakegptError),
     ):
         with pytest.raises(error) as caught:
-            launch(store, request)
+            build_trainer(store, request)
         assert str(caught.value).endswith(".")
         assert store.runs() == []
 
@@ -82,7 +82,7 @@ def test_a_device_that_is_absent_makes_no_run(private_surroundings: Path, device
         pytest.skip(f"{device} is here")
     store = Store(private_surroundings)
     with pytest.raises(ShakegptError, match="--device cpu"):
-        launch(store, TrainingRequest(preset="nano", corpus="demo", changes={"device": device}))
+        build_trainer(store, TrainingRequest(preset="nano", corpus="demo", changes={"device": device}))
     assert store.runs() == []
 
 
@@ -126,15 +126,15 @@ def test_another_recipe_makes_a_fork_that_says_what_changed(
     macbeth: Run, train_nano: TrainNano, changes: dict[str, object], told: str
 ) -> None:
     cut_after(macbeth, 25)
-    before = sorted(path.name for path in macbeth.checkpoint_folder.iterdir())
+    before = sorted(path.name for path in macbeth.checkpoints_folder.iterdir())
     run, events = train_nano(resume="macbeth", **changes)
     assert run.name != "macbeth"
     assert f"This is a new run, {run.name}, forked from macbeth@25: {told}." in warnings(events)
-    assert run.record.resumed_from == "macbeth@25"
-    assert run.record.changes is not None
-    assert "; ".join(f"{name} {change}" for name, change in run.record.changes.items()) == told
+    assert run.metadata.resumed_from == "macbeth@25"
+    assert run.metadata.changes is not None
+    assert "; ".join(f"{name} {change}" for name, change in run.metadata.changes.items()) == told
     assert steps(events)[0] == 26
-    assert sorted(path.name for path in macbeth.checkpoint_folder.iterdir()) == before
+    assert sorted(path.name for path in macbeth.checkpoints_folder.iterdir()) == before
     assert run.checkpoints()[0].step == 25  # a fork keeps a copy of what it began from
 
 
@@ -166,7 +166,7 @@ def test_a_run_that_is_done_says_how_to_train_on(macbeth: Run, train_nano: Train
 
 def test_a_run_that_another_process_trains_is_refused(macbeth: Run, train_nano: TrainNano) -> None:
     cut_after(macbeth, 25)
-    with macbeth.hold(), pytest.raises(RunBusyError, match="is being trained by process"):
+    with macbeth.lock(), pytest.raises(RunBusyError, match="is being trained by process"):
         train_nano(resume="macbeth")
 
 
@@ -208,7 +208,7 @@ def test_another_text_is_refused(macbeth: Run, private_surroundings: Path, tmp_p
     path.write_text(Corpus.load("demo").text + "!")
     request = TrainingRequest(resume="macbeth", corpus=str(path))
     with pytest.raises(CorpusError, match="not the text that this run learned from"):
-        launch(Store(private_surroundings), request)
+        build_trainer(Store(private_surroundings), request)
 
 
 def test_a_text_that_went_away_is_told(train_nano: TrainNano, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from shakegpt.model.language_model import LanguageModel
 from shakegpt.runs.run import Run
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.runs.store import Store
-from shakegpt.training.setup import TrainingRequest, launch
+from shakegpt.training.setup import TrainingRequest, build_trainer
 from shakegpt.training.thread import TrainingThread
 
 PATIENCE = 60.0
@@ -133,10 +133,10 @@ def test_before_it_begins_the_run_is_loading(begin: Begin) -> None:
         return ScriptedTrainer(1, freely=True)
 
     thread, _ = begin(prepare)
-    assert (thread.latest.state, thread.alive, thread.run_record) == ("loading", True, None)
+    assert (thread.latest.state, thread.alive, thread.trained_run) == ("loading", True, None)
     gate.set()
     thread.join(PATIENCE)
-    assert thread.latest.at == 1
+    assert thread.latest.current_step == 1
 
 
 def test_pause_holds_before_the_next_step_and_resume_goes_on(begin: Begin) -> None:
@@ -145,7 +145,7 @@ def test_pause_holds_before_the_next_step_and_resume_goes_on(begin: Begin) -> No
     thread.pause()
     trainer.let(5)
     paused = watcher.wait_for(lambda _, snapshot: snapshot.state == "paused")
-    assert trainer.step == paused.at <= 1
+    assert trainer.step == paused.current_step <= 1
     thread.resume()
     assert watcher.wait_for_step(5).state == "training"
 
@@ -184,7 +184,7 @@ def test_save_in_a_pause_lets_one_step_go_by(begin: Begin) -> None:
     thread, watcher = begin(trainer, start=False)
     thread.pause()
     thread.start()
-    assert watcher.wait_for(lambda _, snapshot: snapshot.state == "paused").at == 0
+    assert watcher.wait_for(lambda _, snapshot: snapshot.state == "paused").current_step == 0
     trainer.let(5)
     thread.save()
     watcher.wait_for_step(1)
@@ -265,7 +265,7 @@ def test_a_subscriber_that_breaks_ends_nothing(begin: Begin) -> None:
 def test_another_process_is_obeyed(begin: Begin, macbeth: Run, what: str) -> None:
     trainer = ScriptedTrainer()
     trainer.run = macbeth
-    with macbeth.hold():
+    with macbeth.lock():
         thread, watcher = begin(trainer)
         watcher.wait_for(lambda event, _: event is not None)
         macbeth.request(what)  # type: ignore[arg-type]
@@ -284,7 +284,7 @@ def test_a_real_training_runs_stops_and_is_saved(begin: Begin, private_surroundi
     store = Store(private_surroundings)
     changes = {"steps": 10**6, "sample_length": 8, "device": "cpu", "precision": "fp32", "eval_every": 10**6}
     request = TrainingRequest(preset="nano", corpus="demo", run_name="lear", changes=changes)
-    thread, watcher = begin(lambda: launch(store, request))
+    thread, watcher = begin(lambda: build_trainer(store, request))
     watcher.wait_for_step(2)
     language_model = thread.copy_model().result(PATIENCE)
     assert "lear (live)" in language_model.name
@@ -293,9 +293,9 @@ def test_a_real_training_runs_stops_and_is_saved(begin: Begin, private_surroundi
     run = store.run("lear")
     last = run.last()
     assert last is not None
-    assert last.step == thread.latest.at
+    assert last.step == thread.latest.current_step
     assert (thread.latest.state, run.status()) == ("stopped", "stopped")
-    assert thread.run_record is not None
-    assert thread.run_record.name == "lear"
+    assert thread.trained_run is not None
+    assert thread.trained_run.name == "lear"
     told = {type(event) for event, _ in watcher.heard}
     assert {Started, Sample, Step, Saved, Finished} <= told

@@ -16,7 +16,7 @@ from shakegpt.errors import CorpusError, RunBusyError
 from shakegpt.evaluation.loss import evaluate
 from shakegpt.events import Evaluation, Event, Finished, Sample, Saved, Started, Step, perplexity
 from shakegpt.model.dropout import DeviceDropoutMasks
-from shakegpt.runs.run import Run, RunRecord
+from shakegpt.runs.run import Run, RunMetadata
 from shakegpt.runs.store import Store
 from shakegpt.system.device import DevicePlan
 from shakegpt.training.schedule import learning_rate_at
@@ -40,7 +40,7 @@ def make_trainer(private_surroundings: Path, demo: Corpus) -> MakeTrainer:
         preset = PRESETS["nano"]
         config = preset.training_config(**(BRIEF | changes))
         model_config = preset.model_config(len(corpus.vocabulary), dropout=dropout)
-        record = RunRecord(
+        record = RunMetadata(
             preset="nano", model=model_config, training=config, corpus=corpus.name, corpus_sha256=corpus.sha256,
             created="2026-01-01T00:00:00+00:00", versions=versions(),
         )  # fmt: skip
@@ -326,7 +326,7 @@ def test_closing_saves_and_stops(make_trainer: MakeTrainer, steps: int) -> None:
     events.close()  # type: ignore[attr-defined]
     assert kinds(logged(trainer.run))[-2:] == ["saved", "finished"]
     assert [info.step for info in trainer.run.checkpoints()] == [steps]
-    assert not trainer.run.is_held()
+    assert not trainer.run.is_locked()
     assert trainer.run.status() == "stopped"
 
 
@@ -345,15 +345,15 @@ def test_closing_after_the_last_event_adds_nothing(make_trainer: MakeTrainer) ->
 
 def test_a_run_is_held_while_it_is_trained_and_by_one_only(make_trainer: MakeTrainer) -> None:
     trainer = make_trainer()
-    assert not trainer.run.is_held()
+    assert not trainer.run.is_locked()
     events = iter(trainer)
     next(events)
-    assert trainer.run.is_held()
+    assert trainer.run.is_locked()
     assert trainer.run.status() == "training"
     with pytest.raises(RunBusyError):
         next(iter(trainer))
     list(events)
-    assert not trainer.run.is_held()
+    assert not trainer.run.is_locked()
 
 
 def test_the_live_model_is_a_copy_that_training_leaves_alone(make_trainer: MakeTrainer) -> None:

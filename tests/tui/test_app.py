@@ -186,11 +186,11 @@ async def test_only_one_run_trains_at_a_time() -> None:
 async def test_what_is_asked_for_is_launched_on_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[TrainingRequest] = []
 
-    def launch(store: Any, request: TrainingRequest) -> list[Event]:
+    def build_trainer(store: Any, request: TrainingRequest) -> list[Event]:
         asked.append(request)
         return [Failed(step=0, message="There is no text.")]
 
-    monkeypatch.setattr(app_module, "launch", launch)
+    monkeypatch.setattr(app_module, "build_trainer", build_trainer)
     app = app_in()
     async with app.run_test() as pilot:
         await pilot.pause()

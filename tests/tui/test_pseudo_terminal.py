@@ -135,9 +135,9 @@ def test_a_stalled_terminal_holds_up_neither_training_nor_its_end(
 ) -> None:
     person, run = at_training()
     person.stall()
-    at = run.snapshot().at
+    at = run.snapshot().current_step
     deadline = time.monotonic() + 30
-    while run.snapshot().at < at + 20:
+    while run.snapshot().current_step < at + 20:
         assert time.monotonic() < deadline, "training waits for the terminal"
     began = time.monotonic()
     person.signal(signal.SIGTERM)

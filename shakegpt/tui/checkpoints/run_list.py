@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from shakegpt.errors import ShakegptError
-from shakegpt.runs.run import CheckpointInfo, Run, Status, best_of
+from shakegpt.runs.run import CheckpointInfo, Run, Status, best_checkpoint
 from shakegpt.runs.store import PRETRAINED, Store
 from shakegpt.system.files import remove_folder
 
@@ -87,8 +87,8 @@ def read_run_list(store: Store) -> list[ListedRun]:
 
 
 def _shelve(run: Run) -> ListedRun:
-    record, infos = run.record, run.checkpoints()
-    best = best_of(infos)
+    record, infos = run.metadata, run.checkpoints()
+    best = best_checkpoint(infos)
     return ListedRun(
         name=run.name,
         status=run.status(),
@@ -132,7 +132,7 @@ def remove_checkpoint(run: Run, step: int) -> None:
     Raises:
         RunBusyError: a process is training it.
     """
-    with run.hold():
+    with run.lock():
         remove_folder(run.checkpoint_path(step))
 
 

@@ -68,7 +68,7 @@ def notice_of(snapshot: Snapshot) -> tuple[Tone, str, str] | None:
         sentence = f"Finished in {formatting.duration(snapshot.finished.seconds)}{figure}."
         return "success", sentence, "g hears it, n starts another"
     if snapshot.state == "stopped":
-        return "note", f"Stopped and saved at step {formatting.count(snapshot.at)}.", "r goes on, g hears it"
+        return "note", f"Stopped and saved at step {formatting.count(snapshot.current_step)}.", "r goes on, g hears it"
     if snapshot.warning is not None:
         return "warning", snapshot.warning.message, _WAYS_ON.get(snapshot.warning.kind, "")
     if snapshot.state == "loading":

@@ -74,9 +74,9 @@ class ProgressLine(Horizontal):
     def show(self, snapshot: Snapshot) -> None:
         """Show how far a run has come."""
         bar, figures_ = self.query_one(ProgressBar), self.query_one(ProgressFigures)
-        bar.share = min(1.0, snapshot.at / snapshot.steps) if snapshot.steps else 0.0
+        bar.share = min(1.0, snapshot.current_step / snapshot.steps) if snapshot.steps else 0.0
         steps = formatting.count(snapshot.steps)
-        figures_.step = f"{formatting.count(snapshot.at):>{len(steps)}} / {steps}" if snapshot.steps else ""
+        figures_.step = f"{formatting.count(snapshot.current_step):>{len(steps)}} / {steps}" if snapshot.steps else ""
         figures_.note = f"{int(100 * bar.share):>4} %{_time(snapshot):>15}" if snapshot.steps else ""
         figures_.styles.width = len(figures_.step) + len(figures_.note)
         bar.redraw()

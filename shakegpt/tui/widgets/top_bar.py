@@ -106,7 +106,7 @@ def summary(snapshot: Snapshot, *, wide: bool) -> Content:
         name = escape_line(snapshot.started.run)
         parts.insert(0, Content(name if len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH - 1]}…"))
     if snapshot.started is not None:
-        parts.append(Content.styled(f"{count(snapshot.at)}/{count(snapshot.steps)}", "$foreground 70%"))
+        parts.append(Content.styled(f"{count(snapshot.current_step)}/{count(snapshot.steps)}", "$foreground 70%"))
     if wide and snapshot.step is not None:
         parts.append(Content.styled(f"loss {decimal(snapshot.step.loss)}", "$foreground 70%"))
     return Content("  ").join(parts) + Content(" ")

@@ -15,7 +15,7 @@ from textual.widgets import Input, Static
 from shakegpt.config import PRESETS
 from shakegpt.errors import ShakegptError
 from shakegpt.events import Event
-from shakegpt.runs.run import Run, RunRecord
+from shakegpt.runs.run import Run, RunMetadata
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.runs.store import Store
 from shakegpt.training.setup import TrainingRequest
@@ -41,7 +41,7 @@ def put_checkpoint(run: Run, step: int, val_loss: float | None) -> None:
         "step": step,
         "val_loss": val_loss,
         "seconds": step * 0.02,
-        "parameters": run.record.model.parameters,
+        "parameters": run.metadata.model.parameters,
         "files": {"model.safetensors": entry},
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))
@@ -57,7 +57,7 @@ def store(home: Path, events: Events) -> Store:
         ("macbeth", "nano", "demo", 10, 240, (100, 200)),
         ("hamlet", "nano", "sonnets", 20, 500, (100, 300, 500)),
     ):
-        record = RunRecord(
+        record = RunMetadata(
             preset=preset,
             model=PRESETS[preset].model_config(65),
             training=PRESETS[preset].training_config(steps=500),
@@ -347,7 +347,7 @@ async def test_delete_a_checkpoint_then_its_run(store: Store) -> None:
 
 async def test_a_run_in_training_is_neither_renamed_nor_deleted_nor_resumed(store: Store) -> None:
     app = RunsApp(store)
-    with store.run("hamlet").hold():
+    with store.run("hamlet").lock():
         async with app.run_test() as pilot:
             await ready(pilot)
             for key in ("n", "d", "r"):
@@ -364,7 +364,7 @@ async def test_a_run_that_begins_to_train_meanwhile_is_not_deleted(store: Store)
         await ready(pilot)
         await pilot.press("d")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
-        with store.run("hamlet").hold():
+        with store.run("hamlet").lock():
             await pilot.press("y")
             await until(pilot, lambda: "hamlet" in app.said)
         assert store.run("hamlet").last() is not None

@@ -9,8 +9,8 @@ import pytest
 from shakegpt.config import PRESETS
 from shakegpt.errors import ShakegptError
 from shakegpt.events import Event
-from shakegpt.runs.follower import GONE, Follower, LogTail
-from shakegpt.runs.run import Run, RunRecord
+from shakegpt.runs.follower import PROCESS_GONE, Follower, LogTail
+from shakegpt.runs.run import Run, RunMetadata
 from shakegpt.runs.snapshot import Snapshot, replay
 from shakegpt.runs.store import Store
 
@@ -20,7 +20,7 @@ Events = Callable[..., list[Event]]
 @pytest.fixture
 def run(home: Path) -> Run:
     preset = PRESETS["nano"]
-    record = RunRecord(
+    record = RunMetadata(
         preset="nano",
         model=preset.model_config(65),
         training=preset.training_config(),
@@ -39,15 +39,15 @@ def write(run: Run, events: list[Event]) -> None:
 
 def test_a_follower_sees_what_the_trainer_said(run: Run, events: Events) -> None:
     follower, whole = Follower(run), events()
-    with run.hold():
+    with run.lock():
         for start in range(0, len(whole), 100):
             write(run, whole[start : start + 100])
-            assert follower.look()
+            assert follower.poll()
     shown, told = follower.latest, replay(whole)
     assert shown.state == "finished"
     assert (shown.step, shown.best, shown.saved, shown.samples) == (told.step, told.best, told.saved, told.samples)
     assert shown.train.points() == told.train.points()
-    assert not follower.look()
+    assert not follower.poll()
 
 
 def test_only_whole_lines_are_read(run: Run, events: Events) -> None:
@@ -62,12 +62,12 @@ def test_only_whole_lines_are_read(run: Run, events: Events) -> None:
 def test_a_log_that_is_cut_back_is_read_anew(run: Run, events: Events) -> None:
     follower = Follower(run)
     write(run, events(upto=60))
-    follower.look()
-    assert follower.latest.at == 60
+    follower.poll()
+    assert follower.latest.current_step == 60
     lines = run.metrics_path.read_bytes().splitlines(keepends=True)
     run.metrics_path.write_bytes(b"".join(lines[:31]))
-    assert follower.look()
-    assert follower.latest.at == 30
+    assert follower.poll()
+    assert follower.latest.current_step == 30
     assert len(follower.latest.train) == 30
 
 
@@ -77,67 +77,67 @@ def test_torn_and_unknown_lines_are_passed_over(run: Run, events: Events) -> Non
         log.write(b'{"event": "st\n[1, 2]\n{"event": "of another day", "step": 9}\n\xff\xfe\n')
     write(run, events(upto=3)[-1:])
     follower = Follower(run)
-    follower.look()
-    assert follower.latest.at == 3
+    follower.poll()
+    assert follower.latest.current_step == 3
 
 
 def test_a_line_without_end_is_stepped_over(run: Run, events: Events) -> None:
     run.metrics_path.write_bytes(b"x" * (1 << 20) + b"\n")
     write(run, events(upto=3))
     follower = Follower(run)
-    follower.look()
-    follower.look()
-    assert follower.latest.at == 3
+    follower.poll()
+    follower.poll()
+    assert follower.latest.current_step == 3
 
 
 def test_no_log_yet_is_loading(run: Run) -> None:
     follower = Follower(run)
-    assert not follower.look()
+    assert not follower.poll()
     assert follower.latest.state == "loading"
 
 
 def test_a_run_that_nobody_holds_has_ended(run: Run, events: Events) -> None:
     follower = Follower(run)
     write(run, events(upto=60))
-    with run.hold():
-        follower.look()
-        follower.look_for_life()
+    with run.lock():
+        follower.poll()
+        follower.check_alive()
         assert follower.latest.state == "training"
-    follower.look_for_life()
-    assert (follower.latest.state, follower.latest.message) == ("failed", GONE)
-    assert follower.latest.at == 60
+    follower.check_alive()
+    assert (follower.latest.state, follower.latest.message) == ("failed", PROCESS_GONE)
+    assert follower.latest.current_step == 60
 
 
 def test_the_last_word_counts_where_it_comes_between_two_looks(run: Run, events: Events) -> None:
     follower = Follower(run)
     write(run, events()[:-1])
-    follower.look()
+    follower.poll()
     write(run, events()[-1:])
-    follower.look_for_life()
+    follower.check_alive()
     assert follower.latest.state == "finished"
 
 
 def test_a_pause_shows_once_the_run_has_heard_of_it_and_until_it_moves(run: Run, events: Events) -> None:
     follower, whole = Follower(run), events()
     write(run, whole[:40])
-    follower.look()
-    with run.hold():
+    follower.poll()
+    with run.lock():
         follower.pause()
-        follower.look()
+        follower.poll()
         assert follower.latest.state == "training"  # asked, and not yet heard
         write(run, whole[40:42])
         assert run.take_request() == "pause"
-        follower.look()
+        follower.poll()
         assert follower.latest.state == "paused"
-        assert not follower.look()
+        assert not follower.poll()
         write(run, whole[42:44])  # someone else has let it go on
-        follower.look()
+        follower.poll()
         assert follower.latest.state == "training"
 
 
 def test_commands_are_requests_in_the_runs_folder(run: Run, events: Events) -> None:
     follower = Follower(run)
-    with run.hold():
+    with run.lock():
         for ask, request in (
             (follower.pause, "pause"),
             (follower.resume, "resume"),
@@ -156,7 +156,7 @@ def test_a_run_that_is_over_takes_no_commands(run: Run) -> None:
 def test_the_thread_tells_subscribers_until_they_leave(run: Run, events: Events) -> None:
     import threading
 
-    follower, finished = Follower(run, every=0.01), threading.Event()
+    follower, finished = Follower(run, interval=0.01), threading.Event()
     heard: list[Snapshot] = []
 
     def hear(_: Event | None, snapshot: Snapshot) -> None:
@@ -166,11 +166,11 @@ def test_the_thread_tells_subscribers_until_they_leave(run: Run, events: Events)
 
     follower.subscribe(lambda *_: None)()
     follower.subscribe(hear)
-    with run.hold():
+    with run.lock():
         follower.start()
         write(run, events())
         assert finished.wait(30)
     follower.close()
     follower.join(30)
     assert not follower.alive
-    assert heard[-1].at == 500
+    assert heard[-1].current_step == 500
