@@ -125,21 +125,6 @@ def _check_precision(device: torch.device, precision: Precision) -> None:
         raise ShakegptError("On an Apple GPU only --precision fp32 is offered.")
 
 
-def gpu_usage() -> tuple[int, int, float | None] | None:
-    """Return a CUDA GPU's bytes in use, its bytes in all, and the share of time it was busy; ``None`` without one.
-
-    The share is ``None`` where the driver's bindings (pynvml) are not installed. Untested on a GPU.
-    """
-    if not torch.cuda.is_available():
-        return None
-    free, total = torch.cuda.mem_get_info()
-    try:
-        busy = torch.cuda.utilization() / 100
-    except (ModuleNotFoundError, RuntimeError):
-        busy = None
-    return total - free, total, busy
-
-
 @cache
 def bf16_speed_ratio() -> float:
     """Measure how many times as fast a CPU multiplies matrices of this model's shapes in bf16 as in fp32.

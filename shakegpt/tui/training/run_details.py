@@ -4,8 +4,8 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 
 from shakegpt.runs.snapshot import Snapshot
+from shakegpt.system.memory import GpuUsage
 from shakegpt.tui import formatting
-from shakegpt.tui.training.memory import GpuUsage
 from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
 
@@ -76,7 +76,7 @@ def facts(snapshot: Snapshot, memory: int | None, gpu: GpuUsage | None) -> list[
     ]
     if gpu is not None:
         busy = "" if gpu.busy is None else f", {gpu.busy:.0%} busy"
-        lines.append(("GPU", f"{formatting.size(gpu.used)} of {formatting.size(gpu.total)}{busy}"))
+        lines.append(("GPU", f"{formatting.size(gpu.used_bytes)} of {formatting.size(gpu.total_bytes)}{busy}"))
     evaluation = snapshot.evaluation
     lines += [
         ("Trained", formatting.duration(step.seconds) if step else formatting.NOTHING),

@@ -13,12 +13,12 @@ from textual.widgets import Footer
 
 from shakegpt.errors import ShakegptError
 from shakegpt.runs.snapshot import ENDED, Snapshot, State
+from shakegpt.system.memory import GpuUsage, gpu_usage, process_memory
 from shakegpt.system.text import escape_control_characters
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.chart.quantities import LOSS, QUANTITIES, Quantity
 from shakegpt.tui.context import AppContext
 from shakegpt.tui.messages import GenerateFrom, StartTraining
-from shakegpt.tui.training.memory import GpuUsage, gpu_in_use, process_memory
 from shakegpt.tui.training.metric_panel import MetricPanel
 from shakegpt.tui.training.notice import Notice, Tone, notice_of
 from shakegpt.tui.training.progress_line import ProgressLine
@@ -92,7 +92,7 @@ class TrainingScreen(Screen[None]):
         context: AppContext,
         *,
         read_memory: Callable[[], int | None] = process_memory,
-        read_gpu: Callable[[], GpuUsage | None] = gpu_in_use,
+        read_gpu: Callable[[], GpuUsage | None] = gpu_usage,
     ) -> None:
         super().__init__()
         self.context = context

@@ -10,9 +10,9 @@ from textual.widgets import Sparkline as TextualSparkline
 from shakegpt.events import Failed, Sample, Step
 from shakegpt.events import Warning as Trouble
 from shakegpt.runs.snapshot import Snapshot, advance, replay
+from shakegpt.system.memory import GpuUsage
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.chart.chart_screen import ChartScreen
-from shakegpt.tui.training.memory import GpuUsage, process_memory
 from shakegpt.tui.training.metric_panel import MetricPanel
 from shakegpt.tui.training.metric_value import MetricValue
 from shakegpt.tui.training.notice import Notice, notice_of
@@ -330,15 +330,11 @@ def test_a_finished_run_is_praised(snapshots: Snapshots) -> None:
 
 
 def test_a_gpu_is_among_the_facts(snapshots: Snapshots) -> None:
-    lines = dict(facts(snapshots("training"), 10**9, GpuUsage(used=3_100_000_000, total=24_000_000_000, busy=0.87)))
+    lines = dict(
+        facts(snapshots("training"), 10**9, GpuUsage(used_bytes=3_100_000_000, total_bytes=24_000_000_000, busy=0.87))
+    )
     assert lines["GPU"] == "3.1 GB of 24.0 GB, 87% busy"
     assert "GPU" not in dict(facts(snapshots("training"), 10**9, None))
-
-
-def test_the_process_knows_its_memory() -> None:
-    memory = process_memory()
-    assert memory is not None
-    assert 1_000_000 < memory < 1e12
 
 
 async def test_only_what_changed_is_repainted(snapshots: Snapshots) -> None:

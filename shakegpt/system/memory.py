@@ -1,4 +1,4 @@
-"""How much memory training takes, without asking torch."""
+"""The memory of this process and the load of its GPU."""
 
 import os
 import sys
@@ -8,28 +8,32 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class GpuUsage:
-    """What a GPU is doing at this moment."""
+    """A GPU's load at one moment, of all processes together."""
 
-    used: int
-    """Bytes in use, by everyone."""
-    total: int
-    """Bytes it has."""
+    used_bytes: int
+    total_bytes: int
     busy: float | None = None
     """Share of the time that it computed lately, from 0 to 1; ``None`` where the driver does not say."""
 
 
-def gpu_in_use() -> GpuUsage | None:
-    """Return what the GPU that this process trains on is doing; ``None`` where there is none, or no torch yet."""
+def gpu_usage() -> GpuUsage | None:
+    """Return the load of the CUDA GPU; ``None`` without one, or while nobody has imported torch. Untested on a GPU."""
     if not hasattr(sys.modules.get("torch"), "cuda"):  # not imported, or still being imported
         return None
-    from shakegpt.system.device import gpu_usage
+    import torch
 
-    usage = gpu_usage()
-    return None if usage is None else GpuUsage(used=usage[0], total=usage[1], busy=usage[2])
+    if not torch.cuda.is_available():
+        return None
+    free, total = torch.cuda.mem_get_info()
+    try:
+        busy = torch.cuda.utilization() / 100
+    except (ModuleNotFoundError, RuntimeError):  # the driver's bindings (pynvml) are not installed
+        busy = None
+    return GpuUsage(used_bytes=total - free, total_bytes=total, busy=busy)
 
 
 def process_memory() -> int | None:
-    """Return the bytes of main memory that this process holds; its peak where the system knows no more."""
+    """Return the bytes of main memory that this process holds; its peak where the system reports no more."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except (OSError, ValueError, IndexError):
