@@ -23,7 +23,7 @@ from shakegpt.generation.stream import Stream, write_samples
 from shakegpt.model.gpt import GPT
 from shakegpt.model.language_model import LanguageModel
 from shakegpt.system.device import DevicePlan, tf32_products
-from shakegpt.system.threads import ThreadPool
+from shakegpt.system.threads import ThreadPool, torch_threads
 from shakegpt.training.compiling import Compiler
 from shakegpt.training.gradients import DTYPES, Gradients
 from shakegpt.training.optimizer import Optimizer
@@ -187,7 +187,6 @@ class Bench:
         ended = threading.Event()
 
         def train() -> None:
-            torch.set_num_threads(1)
             while not ended.is_set():
                 self.train()
 
@@ -198,15 +197,6 @@ class Bench:
         finally:
             ended.set()
             thread.join()
-
-    @contextmanager
-    def _all_cores(self) -> Iterator[None]:
-        """Torch's own threads, for what is not cut up by ``ThreadPool``."""
-        torch.set_num_threads(self._placement.threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(1)
 
     # The tasks
 
@@ -221,6 +211,7 @@ class Bench:
             device=self._device,
         )
 
+    @torch_threads(1)
     def train(self) -> float:
         """One optimizer step, as the trainer takes it; in characters."""
         inputs, targets = self._batch()
@@ -233,13 +224,13 @@ class Bench:
 
     def multiply(self) -> float:
         """A matrix multiplication in the training's precision, on all cores; in floating-point operations."""
-        with self._all_cores(), tf32_products(self._device):
+        with torch_threads(self._placement.threads), tf32_products(self._device):
             torch.mm(self._matrix, self._matrix)
         return 2.0 * _MATRIX**3
 
     def copy(self) -> float:
         """A copy from memory to memory, on all cores; in bytes read and written."""
-        with self._all_cores():
+        with torch_threads(self._placement.threads):
             self._copied.copy_(self._floats)
         return 2.0 * self._floats.nbytes
 
@@ -247,6 +238,7 @@ class Bench:
         """One stream on one core, four windows long, three of them past the context; in characters."""
         return sum(1 for _ in Stream(self.language_model, "\n", self._settings))
 
+    @torch_threads(1)
     @torch.inference_mode()
     def generate_uncached(self) -> float:
         """What one character costs, on one core too, when the whole window is computed for it; in characters."""

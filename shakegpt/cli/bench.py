@@ -31,7 +31,9 @@ def bench(
         raise UsageError(f"There is no preset {preset!r}; the presets are {', '.join(PRESETS)}.")
     from shakegpt.benchmark import benchmark
     from shakegpt.system.device import choose_device_plan
+    from shakegpt.system.threads import configure_process
 
+    configure_process()
     device_plan = choose_device_plan(device, precision)
     if quick:
         figures = benchmark.measure(

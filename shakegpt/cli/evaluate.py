@@ -44,8 +44,9 @@ def evaluate(
     from shakegpt.evaluation import loss as evaluation
     from shakegpt.runs.store import Store
     from shakegpt.system.device import available_cores
-    from shakegpt.system.threads import ThreadPool
+    from shakegpt.system.threads import ThreadPool, configure_process
 
+    configure_process()
     store = Store.default()
     reference = checkpoint or store.default_reference()
     info, opened = store.read(reference, warn=note)

@@ -70,8 +70,9 @@ def generate(
 
     from shakegpt.runs.store import Store
     from shakegpt.system.device import available_cores
-    from shakegpt.system.threads import ThreadPool
+    from shakegpt.system.threads import ThreadPool, configure_process
 
+    configure_process()
     pool = ThreadPool(available_cores())  # torch's own threads meet after every small tensor, and wait for busy cores
 
     store = Store.default()

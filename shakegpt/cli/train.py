@@ -81,6 +81,7 @@ def train(
 ) -> None:
     """Train a model without a screen: for tmux, cron and pipes."""
     from shakegpt.runs.store import Store
+    from shakegpt.system.threads import configure_process
     from shakegpt.training.setup import SESSION_FIELDS, TrainingRequest, build_trainer
     from shakegpt.training.thread import TrainingThread
 
@@ -95,6 +96,7 @@ def train(
     request = TrainingRequest(
         preset=preset, corpus=corpus, encoding=encoding, run_name=run, changes=changes, resume=resume
     )
+    configure_process()
     ranks = int(os.environ.get("WORLD_SIZE", "1"))  # torchrun's word
     if ranks > 1:
         _join(device or "auto")

@@ -20,13 +20,13 @@ from shakegpt.generation.cpu_kernel_batch import MOST_STREAMS, Chorus
 from shakegpt.generation.cuda_graph import FixedStep, graphed_step
 from shakegpt.model.attention import causal_mask
 from shakegpt.model.gpt import GPT, Block
-from shakegpt.system.threads import keep_freed_memory
+from shakegpt.system.threads import torch_threads
 
 
 class Decoder:
     """A model reading B sequences in step, remembering what it has read.
 
-    On a CPU it has torch compute on the calling thread alone: its matrices are too small to share.
+    On a CPU, torch computes on the calling thread alone: the matrices are too small to share.
 
     Args:
         model: the model; its weights are read in place, so they must not change meanwhile.
@@ -46,9 +46,6 @@ class Decoder:
         self._window = np.zeros((batch_size, config.block_size), np.int64)  # what was read since position 0
         self._length = 0
         on_cpu = weight.device.type == "cpu"
-        if on_cpu:
-            torch.set_num_threads(1)
-            keep_freed_memory()  # for many streams, a quarter of the time
         quick = on_cpu and weight.dtype == torch.float32
         self._solo = Solo(model, self._keys, self._values) if quick and batch_size == 1 else None
         self._one_further: Chorus | FixedStep | None = None  # what takes all sequences one character further, quickly
@@ -57,6 +54,7 @@ class Decoder:
         elif weight.device.type == "cuda":
             self._one_further = graphed_step(model, self._keys, self._values)
 
+    @torch_threads(1)
     def read(self, ids: Tensor) -> Tensor:
         """Read characters and return the logits of the one after them.
 
@@ -70,6 +68,7 @@ class Decoder:
             return torch.from_numpy(self.read_one(int(ids)))[None]
         return self._read(ids.cpu().numpy()[:, -self.block_size :])
 
+    @torch_threads(1)
     def read_one(self, index: int) -> NDArray[np.float32]:
         """Read one character of a single stream and return the logits of the one after it, (V,): the quick way."""
         position = self._length

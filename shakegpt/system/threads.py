@@ -2,14 +2,14 @@
 
 Torch's own intra-op threads split every small operation and meet after it; on two cores a training step gains little
 from them. Whole pieces of a batch on a thread of their own gain nearly a factor of two: torch's operators release
-the interpreter's lock.
+the interpreter's lock. So training, evaluation and generation compute within ``torch_threads(1)``.
 """
 
 import ctypes
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import TypeVar
 
@@ -26,7 +26,7 @@ _LARGEST_ACTIVATION = 6 * 1024**2
 
 
 class ThreadPool:
-    """Threads with one intra-op thread each.
+    """Threads that compute on one core each.
 
     Args:
         size: how many; 1 works on the calling thread.
@@ -34,14 +34,18 @@ class ThreadPool:
 
     def __init__(self, size: int = 1) -> None:
         self.size = size
-        torch.set_num_threads(1)
-        self._pool = ThreadPoolExecutor(size, "shakegpt-worker", torch.set_num_threads, (1,)) if size > 1 else None
+        self._executor = ThreadPoolExecutor(size, "shakegpt-worker") if size > 1 else None
 
     def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """Return the work's results in the order of the items; the first error is raised when all have ended."""
-        if self._pool is None:
-            return [work(item) for item in items]
-        futures = [self._pool.submit(work, item) for item in items]
+
+        def work_on_one_core(item: Item) -> Result:
+            with torch_threads(1):
+                return work(item)
+
+        if self._executor is None:
+            return [work_on_one_core(item) for item in items]
+        futures = [self._executor.submit(work_on_one_core, item) for item in items]
         for future in futures:
             future.exception()
         return [future.result() for future in futures]
@@ -53,22 +57,38 @@ class ThreadPool:
         return [range(start, end) for start, end in pairwise(borders)]
 
 
-@cache
-def keep_freed_memory() -> bool:
-    """Have glibc keep memory that is freed instead of handing it back to the system; say whether that was possible.
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Have torch split the calling thread's operations over ``count`` threads, and afterwards over as many as before.
 
-    A step allocates and frees the same megabytes each time. Handing them back costs a page fault for every 4 kB when
-    they are touched again: 10 % of a training step (and up to 16 % with smaller pieces).
+    With 1 the last bits of a result do not depend on what the process has set.
+    """
+    before = torch.get_num_threads()
+    if before != count:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        if before != count:
+            torch.set_num_threads(before)
 
-    Blocks larger than any activation of a piece, such as the bytes of a checkpoint, still go back at once, and there
-    is one arena for each core instead of eight: what one thread has freed, another can use.
+
+def configure_process() -> bool:
+    """Set up a process of our own, such as a command's, to train and generate; say whether that was possible.
+
+    ``import shakegpt`` never calls this: a training in a notebook is slower by some 10 % and leaves the process alone.
+
+    It has glibc keep memory that is freed instead of handing it back to the system. A step allocates and frees the same
+    megabytes each time, and handing them back costs a page fault for every 4 kB when they are touched again. Blocks
+    larger than any activation of a piece, such as the bytes of a checkpoint, still go back at once, and there is one
+    arena for each core instead of eight: what one thread has freed, another can use.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
     libc = ctypes.CDLL(None)
-    wishes = {
+    options = {
         _M_MMAP_THRESHOLD: _LARGEST_ACTIVATION,
         _M_TRIM_THRESHOLD: 2**31 - 1,
         _M_ARENA_MAX: available_cores(),
     }
-    return all(libc.mallopt(option, value) for option, value in wishes.items())
+    return all(libc.mallopt(option, value) for option, value in options.items())

@@ -16,7 +16,7 @@ from shakegpt.config import Precision
 from shakegpt.model.dropout import DropoutMasks, make_dropout_masks
 from shakegpt.model.gpt import GPT
 from shakegpt.system.device import tf32_products
-from shakegpt.system.threads import ThreadPool, keep_freed_memory
+from shakegpt.system.threads import ThreadPool
 from shakegpt.training.compiling import Compiler
 
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -70,8 +70,6 @@ class Gradients:
             [part.view_as(parameter) for part, parameter in zip(torch.split(flat, sizes), self.parameters, strict=True)]
             for flat in self._flat
         ]
-        if self._device.type == "cpu":
-            keep_freed_memory()
 
     def _replicate(self, model: GPT) -> GPT:
         """Return a model that shares all memory but for its gradients."""

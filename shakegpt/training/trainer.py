@@ -19,7 +19,7 @@ from shakegpt.runs.checkpoint import Checkpoint, CheckpointData, Resume, SavedTr
 from shakegpt.runs.run import Run
 from shakegpt.system.device import DevicePlan
 from shakegpt.system.seeds import derive_seed
-from shakegpt.system.threads import ThreadPool
+from shakegpt.system.threads import ThreadPool, torch_threads
 from shakegpt.training.compiling import Compiler
 from shakegpt.training.distributed import LostRankError, SharedGradients, is_distributed
 from shakegpt.training.gradients import Gradients
@@ -124,7 +124,7 @@ class Trainer:
             event: Event | None = None
             try:
                 while True:
-                    with self._pace:
+                    with self._pace, torch_threads(1):
                         event = next(events, None)
                     if event is None:
                         return

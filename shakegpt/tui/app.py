@@ -315,3 +315,6 @@ class ShakegptApp(App[str]):
 
 def _import_engine() -> None:
     import shakegpt.generation.stream  # noqa: F401  (for its side effect: torch is loaded)
+    from shakegpt.system.threads import configure_process
+
+    configure_process()

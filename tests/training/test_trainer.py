@@ -16,9 +16,12 @@ from shakegpt.errors import CorpusError, RunBusyError
 from shakegpt.evaluation.loss import evaluate
 from shakegpt.events import Evaluation, Event, Finished, Sample, Saved, Started, Step, perplexity
 from shakegpt.model.dropout import DeviceDropoutMasks
+from shakegpt.model.gpt import GPT
 from shakegpt.runs.run import Run, RunMetadata
 from shakegpt.runs.store import Store
 from shakegpt.system.device import DevicePlan
+from shakegpt.system.threads import torch_threads
+from shakegpt.training.optimizer import Optimizer
 from shakegpt.training.schedule import learning_rate_at
 from shakegpt.training.trainer import Trainer
 from shakegpt.version import versions
@@ -214,6 +217,29 @@ def test_threads_share_a_batch_and_change_the_curve_within_rounding_only(make_tr
         list(make_trainer(batch_size=6, sample_length=0, device_plan=DevicePlan(**{**CPU.__dict__, "threads": 2})))
     )
     assert two == pytest.approx(one, rel=1e-4)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_all_is_computed_on_one_torch_thread_whatever_the_process_has(
+    make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    """Or the last bits of a training would depend on who called it."""
+    counts: dict[str, set[int]] = {"optimizer": set(), "model": set()}
+
+    def note(of: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*args: Any, **kwargs: Any) -> Any:
+            counts[of].add(torch.get_num_threads())
+            return method(*args, **kwargs)
+
+        return noted
+
+    monkeypatch.setattr(Optimizer, "step", note("optimizer", Optimizer.step))
+    monkeypatch.setattr(GPT, "forward", note("model", GPT.forward))
+    device_plan = DevicePlan(**{**CPU.__dict__, "threads": threads})
+    with torch_threads(3):
+        for _ in make_trainer(device_plan=device_plan):
+            assert torch.get_num_threads() == 3
+    assert counts == {"optimizer": {1}, "model": {1}}
 
 
 class Reads(TorchDispatchMode):
