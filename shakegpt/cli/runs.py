@@ -11,7 +11,7 @@ from shakegpt.cli.console import clock
 from shakegpt.cli.options import CHECKPOINT_HELP, Json, RunArgument, complete_checkpoints, complete_runs
 from shakegpt.cli.output import note, reports_errors, say, say_json
 from shakegpt.errors import UsageError
-from shakegpt.system.text import escape_line
+from shakegpt.system.text import escape_line, is_name
 
 if TYPE_CHECKING:
     from shakegpt.runs.run import Run
@@ -166,11 +166,10 @@ def path(
     ],
 ) -> None:
     """Print the folder of a checkpoint; of a run, where only its name is given."""
-    from shakegpt.runs.run import RUN_NAME
     from shakegpt.runs.store import LAST, PRETRAINED, Store
 
     store = Store.default()
-    if RUN_NAME.fullmatch(reference) and reference not in (PRETRAINED, LAST):
+    if is_name(reference) and reference not in (PRETRAINED, LAST):
         say(str(store.run(reference).path))
     else:
         say(str(store.find(reference).path))

@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Literal
 from shakegpt.errors import CorpusError, UsageError
 from shakegpt.system.files import make_folder, replace_file
 from shakegpt.system.paths import asset_path, corpora_folder
+from shakegpt.system.text import is_name
 
 TINY_SHAKESPEARE = "tiny-shakespeare"
 TINY_SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
@@ -22,7 +22,6 @@ CORPUS_PATH = "SHAKEGPT_CORPUS_PATH"
 _TINY_SHAKESPEARE_FILES = ("tiny-shakespeare.txt", "tinyshakespeare.txt", "tinyshakespeare/input.txt", "input.txt")
 _ATTEMPTS = 3
 _TIMEOUT_SECONDS = 20
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 
 OnProgress = Callable[[int, int], None]
 """Called with the bytes fetched so far and the bytes in all (0 where the server does not say)."""
@@ -56,7 +55,7 @@ def find_corpus(name: str, *, on_progress: OnProgress | None = None) -> FoundCor
     if name == TINY_SHAKESPEARE:
         known = _find_tiny_shakespeare()
         return known if known.here else fetch_tiny_shakespeare(on_progress)
-    if _NAME.fullmatch(name):
+    if is_name(name):
         for candidate in (corpora_folder() / f"{name}.txt", *_on_corpus_path(f"{name}.txt")):
             if candidate.is_file():
                 return FoundCorpus(name, candidate, "cache" if candidate.parent == corpora_folder() else "corpus path")
@@ -95,7 +94,7 @@ def add_corpus(path: Path, name: str, data: bytes) -> FoundCorpus:
         UsageError: the name is taken by a built-in text or is no name.
         CorpusError: the copy cannot be written.
     """
-    if name in (DEMO, TINY_SHAKESPEARE) or not _NAME.fullmatch(name):
+    if name in (DEMO, TINY_SHAKESPEARE) or not is_name(name):
         raise UsageError(
             f"A corpus cannot be called {name!r}: a name is 1 to 64 letters, digits, dots, dashes or underscores, does "
             f"not begin with a dot, and is not {DEMO} or {TINY_SHAKESPEARE}; choose one with --name."

@@ -1,13 +1,11 @@
 """What is made for another program: weights under its names, and a folder of files that is whole or absent."""
 
 import errno
-import os
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from shakegpt.errors import ShakegptError, UsageError
-from shakegpt.system.files import make_folder, sync_folder, write_synced
+from shakegpt.system.files import new_folder, write_synced
 
 _READABLE = 0o644  # made to be handed on, unlike what lies in the store
 _OPEN = 0o755
@@ -58,21 +56,11 @@ def write_bundle(folder: Path, files: Mapping[str, bytes]) -> None:
     """
     folder = folder.expanduser().absolute()
     check_free(folder)
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     try:
-        make_folder(folder.parent)
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(_OPEN)
-        for name, data in files.items():
-            write_synced(partial / name, data)
-            (partial / name).chmod(_READABLE)
-        sync_folder(partial)
-        partial.rename(folder)  # takes the place of an empty folder too
-        sync_folder(folder.parent)
+        with new_folder(folder, mode=_OPEN) as partial:
+            for name, data in files.items():
+                write_synced(partial / name, data)
+                (partial / name).chmod(_READABLE)
     except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
         reason = error.strerror or errno.errorcode.get(error.errno or 0, str(error))
         raise ShakegptError(f"{folder} cannot be written ({reason}); name a place with room that is yours.") from error
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise

@@ -29,7 +29,7 @@ from shakegpt.runs.run import Run, RunMetadata, utc_timestamp
 from shakegpt.runs.store import Store
 from shakegpt.system.files import read_bounded
 from shakegpt.system.json_records import parse_json
-from shakegpt.system.text import escape_line
+from shakegpt.system.text import escape_line, is_name
 from shakegpt.version import versions
 
 CONFIG_FILE = "config.json"
@@ -43,7 +43,6 @@ _LARGEST_CONFIG = 1024**2
 _LARGEST_TOKENIZER = 64 * 1024**2
 _LARGEST_WEIGHTS = 4 * 1024**3
 _LARGEST_STEP = 10**9
-_CORPUS_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 _OUTER_NAMES = {"token_embedding": "wte", "position_embedding": "wpe", "final_norm": "ln_f"}
@@ -330,7 +329,7 @@ def _origin(values: object) -> Origin:
     step, corpus, digest = values.get("step"), values.get("corpus"), values.get("corpus_sha256")
     if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step <= _LARGEST_STEP:
         step = 0
-    if not (isinstance(corpus, str) and _CORPUS_NAME.fullmatch(corpus)):
+    if not (isinstance(corpus, str) and is_name(corpus)):
         return Origin(step=step)
     if not (isinstance(digest, str) and _SHA256.fullmatch(digest)):
         return Origin(step=step)

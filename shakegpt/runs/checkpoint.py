@@ -8,7 +8,6 @@ import errno
 import json
 import math
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,7 +31,7 @@ from shakegpt.runs.manifest import (
     read_manifest,
     read_verified,
 )
-from shakegpt.system.files import FOLDER_MODE, make_folder, remove_folder, sha256, sync_folder, write_synced
+from shakegpt.system.files import new_folder, sha256, write_synced
 from shakegpt.system.json_records import parse_json, parse_record
 from shakegpt.system.text import escape_line
 
@@ -213,27 +212,15 @@ def encode_checkpoint(contents: CheckpointData) -> EncodedCheckpoint:
 
 
 def write_encoded(folder: Path, encoded: EncodedCheckpoint) -> None:
-    """Write a checkpoint's bytes: built beside the folder, synced, and renamed into place of what was there.
+    """Write a checkpoint's bytes, in place of a checkpoint that is there.
 
     Raises:
         OSError: as ``write_checkpoint``.
     """
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(partial, ignore_errors=True)  # what an earlier failure could not remove
-    try:
-        make_folder(folder.parent)
-        partial.mkdir(mode=FOLDER_MODE)
+    with new_folder(folder, replace=True) as partial:
         for name, data in encoded.files.items():
             write_synced(partial / name, data)
         write_synced(partial / MANIFEST_FILE, encoded.manifest.to_json())
-        sync_folder(partial)
-        if folder.exists():
-            remove_folder(folder)  # only now that nothing but two renames is left to do
-        partial.rename(folder)
-        sync_folder(folder.parent)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
 
 
 def matches_disk(folder: Path, encoded: EncodedCheckpoint) -> bool:

@@ -4,8 +4,6 @@ import errno
 import json
 import os
 import re
-import shutil
-import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -20,11 +18,19 @@ from shakegpt.runs.event_log import EventLog
 from shakegpt.runs.lock import LockOwner, RunLock, is_locked, lock_owner
 from shakegpt.runs.manifest import MANIFEST_FILE, Manifest, read_manifest
 from shakegpt.runs.snapshot import Snapshot, replay
-from shakegpt.system.files import make_folder, read_bounded, remove_folder, replace_file, sync_folder, write_synced
+from shakegpt.system.files import (
+    make_folder,
+    new_folder,
+    read_bounded,
+    remove_folder,
+    remove_leftovers,
+    rename_folder,
+    replace_file,
+    write_synced,
+)
 from shakegpt.system.json_records import parse_record
-from shakegpt.system.text import escape_line
+from shakegpt.system.text import escape_line, is_name
 
-RUN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 Status = Literal["training", "finished", "stopped", "failed", "killed"]
 Request = Literal["pause", "resume", "save", "stop"]
 
@@ -297,7 +303,7 @@ class Run:
         target = self.path.with_name(name)
         with self.lock():
             try:
-                _rename_to_new(self.path, target)
+                rename_folder(self.path, target)
             except FileExistsError:
                 raise ShakegptError(f"There is a run {name} already.") from None
         return Run(target)
@@ -305,7 +311,7 @@ class Run:
 
 def check_run_name(name: str) -> None:
     """Raise ``UsageError`` where a name could not be a run's."""
-    if not RUN_NAME.fullmatch(name):
+    if not is_name(name):
         raise UsageError(
             f"A run cannot be called '{escape_line(name)}': a name is 1 to 64 letters, "
             "digits, dots, dashes or underscores, and does not begin with a dot."
@@ -321,32 +327,16 @@ def create_run(path: Path, record: RunMetadata) -> Run:
     """
     if path.exists():
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     text = json.dumps(asdict(record), indent=2, sort_keys=True, ensure_ascii=False)
-    try:
+    with new_folder(path) as partial:
         make_folder(Run(partial).checkpoints_folder)
         write_synced(partial / _RECORD_FILE, (text + "\n").encode())
-        sync_folder(partial)
-        _rename_to_new(partial, path)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    sync_folder(path.parent)
     return Run(path)
-
-
-def _rename_to_new(path: Path, target: Path) -> None:
-    try:
-        path.rename(target)
-    except OSError as error:
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
-        raise
 
 
 def is_run(path: Path) -> bool:
     """Say whether a folder is a run."""
-    return RUN_NAME.fullmatch(path.name) is not None and not path.is_symlink() and (path / _RECORD_FILE).is_file()
+    return is_name(path.name) and not path.is_symlink() and (path / _RECORD_FILE).is_file()
 
 
 def read_checkpoint_info(path: Path, *, run: str | None = None, reference: str | None = None) -> CheckpointInfo:
@@ -368,23 +358,3 @@ def best_checkpoint(checkpoints: list[CheckpointInfo]) -> CheckpointInfo | None:
     if evaluated:
         return min(evaluated, key=lambda info: (info.val_loss, info.step))
     return checkpoints[-1] if checkpoints else None
-
-
-def remove_leftovers(path: Path, *, older_than: float = 0.0) -> None:
-    """Remove what a process that died left half made or half removed in a folder.
-
-    Args:
-        path: the folder.
-        older_than: leave alone what was touched in so many seconds; another process may be at it.
-    """
-    with suppress(OSError), os.scandir(path) as entries:
-        for entry in entries:
-            if not entry.name.startswith(".") or not entry.name.endswith((".tmp", ".gone")):
-                continue
-            with suppress(OSError):
-                if time.time() - entry.stat(follow_symlinks=False).st_mtime < older_than:
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    shutil.rmtree(entry.path, ignore_errors=True)
-                else:
-                    Path(entry.path).unlink()

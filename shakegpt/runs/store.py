@@ -19,9 +19,8 @@ from shakegpt.runs.run import (
     create_run,
     is_run,
     read_checkpoint_info,
-    remove_leftovers,
 )
-from shakegpt.system.files import make_folder
+from shakegpt.system.files import make_folder, remove_leftovers
 from shakegpt.system.paths import HOME_VARIABLE, asset_path, home_folder, runs_folder
 from shakegpt.system.text import escape_line
 

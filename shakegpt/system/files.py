@@ -3,11 +3,14 @@
 Folders are made 0700 and files 0600: what a person trains on is theirs.
 """
 
+import errno
 import hashlib
 import os
 import shutil
 import stat
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -86,11 +89,74 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
+@contextmanager
+def new_folder(path: Path, *, mode: int = FOLDER_MODE, replace: bool = False) -> Iterator[Path]:
+    """Build a folder beside its place: yields the empty folder to fill, and renames it to ``path`` once it is synced.
+
+    Args:
+        path: the folder to make; an empty one may be there already.
+        mode: its permissions.
+        replace: put it in place of the folder that is there.
+
+    Raises:
+        FileExistsError: a folder with something in it is there, and is not to be replaced.
+        OSError: the disk is full, read-only or broken. Whatever the error, nothing new is left.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    shutil.rmtree(partial, ignore_errors=True)  # what an earlier failure could not remove
+    try:
+        make_folder(path.parent)
+        partial.mkdir(mode)
+        yield partial
+        sync_folder(partial)
+        if replace and path.exists():
+            remove_folder(path)  # only now that nothing but two renames is left to do
+        rename_folder(partial, path)
+        sync_folder(path.parent)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def rename_folder(path: Path, target: Path) -> None:
+    """Rename a folder, unless something is there already.
+
+    Raises:
+        FileExistsError: a file, or a folder with something in it, has that name.
+    """
+    try:
+        path.rename(target)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+        raise
+
+
 def remove_folder(path: Path) -> None:
     """Remove a folder so that a reader sees it whole or not at all: renamed away first."""
     gone = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}.gone")
     path.rename(gone)
     shutil.rmtree(gone, ignore_errors=True)
+
+
+def remove_leftovers(path: Path, *, older_than: float = 0.0) -> None:
+    """Remove what a process that was killed left half made or half removed in a folder.
+
+    Args:
+        path: the folder.
+        older_than: leave what was changed in the last so many seconds; another process may be working on it.
+    """
+    with suppress(OSError), os.scandir(path) as entries:
+        for entry in entries:
+            if not entry.name.startswith(".") or not entry.name.endswith((".tmp", ".gone")):
+                continue
+            with suppress(OSError):
+                if time.time() - entry.stat(follow_symlinks=False).st_mtime < older_than:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                else:
+                    Path(entry.path).unlink()
 
 
 def sha256(data: bytes) -> str:

@@ -1,11 +1,18 @@
-"""Untrusted text, made safe to show in a terminal."""
+"""Untrusted text, made safe to show in a terminal; and which text may name a run or a corpus."""
 
+import re
 import unicodedata
 
 # Control (Cc), format (Cf: bidirectional overrides, zero-width joiners), surrogate, private-use and unassigned
 # characters can move the cursor, recolour a screen or reorder what the reader sees.
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _LAYOUT = "\n\t"
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
+
+
+def is_name(text: str) -> bool:
+    """Return whether a run or a corpus may be called so: a file name that no shell and no path can misread."""
+    return _NAME.fullmatch(text) is not None
 
 
 def is_safe(character: str) -> bool:

@@ -157,7 +157,8 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(f"shakegpt.runs.checkpoint.{broken}", fail)
+    module = "shakegpt.runs.checkpoint" if broken == "write_synced" else "shakegpt.system.files"
+    monkeypatch.setattr(f"{module}.{broken}", fail)
     with pytest.raises(OSError, match="No space"):
         write(tmp_path / "step-00000003")
     assert list(tmp_path.iterdir()) == []
