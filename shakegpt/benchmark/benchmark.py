@@ -19,7 +19,7 @@ from shakegpt.benchmark.transformers_baseline import start_baseline
 from shakegpt.config import PRESETS, ModelConfig, SamplingConfig, TrainingConfig
 from shakegpt.data.corpus import draw_batch
 from shakegpt.data.vocabulary import Vocabulary
-from shakegpt.generation.stream import Stream, write_samples
+from shakegpt.generation.stream import Stream, generate_samples
 from shakegpt.model.gpt import GPT
 from shakegpt.model.language_model import LanguageModel
 from shakegpt.system.device import DevicePlan, tf32_products
@@ -263,5 +263,5 @@ class Bench:
 
     def _write_samples(self, prompt: str, length: int) -> float:
         settings = replace(self._settings, length=length)
-        written = write_samples(self.language_model, prompt, settings, _SAMPLES, pool=self._pool)
+        written = generate_samples(self.language_model, prompt, settings, _SAMPLES, pool=self._pool)
         return sum(len(sample.text) for sample in written)

@@ -139,10 +139,10 @@ def _write_many(
     *,
     json: bool,
 ) -> None:
-    from shakegpt.generation.stream import write_samples
+    from shakegpt.generation.stream import generate_samples
 
     began = time.perf_counter()
-    written = write_samples(language_model, prompt, settings, samples, pool=pool)
+    written = generate_samples(language_model, prompt, settings, samples, pool=pool)
     seconds = time.perf_counter() - began
     characters = sum(len(sample.text) for sample in written)
     if json:

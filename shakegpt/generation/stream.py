@@ -28,56 +28,52 @@ class Choice(NamedTuple):
     """A character that could come next."""
 
     character: str
-    before: float
+    uncut_probability: float
     """Its probability before the cuts."""
-    after: float
+    probability: float
     """Its probability of being drawn."""
 
     @property
     def cut(self) -> bool:
-        """Whether top-k, top-p, min-p or greed removed it."""
-        return self.after == 0 < self.before
+        """Whether top-k, top-p, min-p or greedy choice removed it."""
+        return self.probability == 0 < self.uncut_probability
 
 
 class Distribution:
-    """What the next character is drawn from: probabilities in the vocabulary's order, before and after the cuts."""
+    """What the next character is drawn from, in the order of the vocabulary, with what it was before the cuts."""
 
-    def __init__(self, vocabulary: Vocabulary, logits: Logits, before: Logits, after: Logits) -> None:
+    def __init__(self, vocabulary: Vocabulary, logits: Logits, uncut: Logits, filtered: Logits) -> None:
         self.characters = vocabulary.itos
-        self._logits, self._before, self._after = logits, before, after  # (V,) each; turned into numbers when asked
+        self._logits, self._uncut, self._filtered = logits, uncut, filtered  # (V,) each; the softmax is taken on demand
 
     @cached_property
-    def raw(self) -> tuple[float, ...]:
+    def model_probabilities(self) -> tuple[float, ...]:
         """The model's own probabilities: no penalty, temperature 1, no cuts."""
-        return _numbers(self._logits)
+        return tuple(probabilities(self._logits).tolist())
 
     @cached_property
-    def before(self) -> tuple[float, ...]:
+    def uncut_probabilities(self) -> tuple[float, ...]:
         """Probabilities under the repetition penalty and the temperature, before the cuts."""
-        return _numbers(self._before)
+        return tuple(probabilities(self._uncut).tolist())
 
     @cached_property
-    def after(self) -> tuple[float, ...]:
+    def probabilities(self) -> tuple[float, ...]:
         """The probabilities drawn from; 0 where cut."""
-        return _numbers(self._after)
+        return tuple(probabilities(self._filtered).tolist())
 
     @cached_property
     def entropy(self) -> float:
         """Entropy of what is drawn from, in bits."""
-        return abs(sum(-share * math.log2(share) for share in self.after if share > 0))
+        return abs(sum(-p * math.log2(p) for p in self.probabilities if p > 0))
 
     def likeliest(self, count: int) -> list[Choice]:
         """Return the ``count`` characters that are likeliest before the cuts, likeliest first."""
-        order = sorted(range(len(self.characters)), key=lambda index: -self.before[index])
-        return [Choice(self.characters[index], self.before[index], self.after[index]) for index in order[:count]]
+        choices = map(Choice, self.characters, self.uncut_probabilities, self.probabilities)
+        return sorted(choices, key=lambda choice: -choice.uncut_probability)[:count]
 
     def draw(self, uniform: float) -> int:
         """Return the token id at ``uniform``, in [0, 1), of the cumulative distribution."""
-        return int(draw(self._after, np.float64(uniform)))
-
-
-def _numbers(logits: Logits) -> tuple[float, ...]:
-    return tuple(probabilities(logits).tolist())
+        return int(draw(self._filtered, np.float64(uniform)))
 
 
 def draw(logits: Logits, uniform: NDArray[np.float64] | np.float64) -> NDArray[np.int64]:
@@ -108,20 +104,20 @@ class Character:
 
     @property
     def probability(self) -> float:
-        """How likely the model held it, before penalty, temperature and cuts."""
-        return self.distribution.raw[self.index]
+        """Its probability under the model, before penalty, temperature and cuts."""
+        return self.distribution.model_probabilities[self.index]
 
 
 class Stream:
-    """The characters that a model writes after a prompt, one by one, without end but for length and stop texts.
+    """The characters that a model generates after a prompt, one by one, up to a length or a stop text.
 
-    The settings are read before every character, so turning a knob acts on the next one; only the seed is read once.
+    The settings are read before every character, so a change acts on the next one; only the seed is read once.
     Characters that may be the beginning of a stop text are held back until that is decided.
 
     Args:
         language_model: the model and its vocabulary.
         prompt: what it continues. An empty prompt starts after a newline, as a speech of a play does.
-        settings: how it draws, or a function that says so each time.
+        settings: how it draws, or a function that returns the settings of the moment.
         sample: which of several samples of one seed this is.
 
     Raises:
@@ -136,24 +132,27 @@ class Stream:
         *,
         sample: int = 0,
     ) -> None:
+        self.language_model = language_model
+        """The model that generates."""
+        self.count = 0
+        """Characters returned so far."""
         self._settings = settings if callable(settings) else lambda: settings
-        self._vocabulary = language_model.vocabulary
         self._decoder = Decoder(language_model.model)
         self._context = deque(encode_prompt(language_model.vocabulary, prompt), maxlen=self._decoder.block_size)
         self._unread: list[int] = list(self._context)
-        self._random = random.Random(_sample_seed(self._settings().seed, sample))
+        self._random = _generator(self._settings().seed, sample)
         self._logits: Logits | None = None
         self._held: deque[Character] = deque()
+        self._tail = ""  # the newest characters, as many as the longest stop text has
+        self._length_start = 0  # the count at which the length begins
         self._stopped = False
-        self.count = 0
-        """Characters written so far."""
 
     @property
     def finish(self) -> Finish | None:
         """Why the stream has ended: a stop text, or its length; ``None`` while it goes on."""
         if self._stopped:
             return "stop"
-        return "length" if self.count >= self._settings().length and not self._held else None
+        return "length" if self._at_end(self._settings()) and not self._held else None
 
     def __iter__(self) -> Iterator[Character]:
         return self
@@ -161,28 +160,30 @@ class Stream:
     def __next__(self) -> Character:
         while True:
             settings = self._settings()
-            if not settings.stop and not self._held and not self._exhausted(settings):
-                self.count += 1
-                return self._draw()
-            pending = "".join(character.text for character in self._held)
-            if self._held and (self._exhausted(settings) or not could_stop(pending, settings.stop)):
+            at_end = self._at_end(settings)
+            held = "".join(character.text for character in self._held)
+            if held and (at_end or not any(stop.startswith(held) for stop in settings.stop)):
                 self.count += 1
                 return self._held.popleft()
-            if self._stopped or self._exhausted(settings):
+            if at_end:
                 raise StopIteration
-            self._held.append(self._draw())
-            written = "".join(character.text for character in self._held)
-            if any(stop in written for stop in settings.stop):
-                self._cut_at_stop(written, settings.stop)
+            self._draw()
+            for _ in range(min(self._match_stop(settings.stop), len(self._held))):
+                self._held.pop()
 
-    def _exhausted(self, settings: SamplingConfig) -> bool:
-        return self._stopped or self.count + len(self._held) >= settings.length
+    def _at_end(self, settings: SamplingConfig) -> bool:
+        return self._stopped or self.count + len(self._held) >= self._length_start + settings.length
 
-    def _cut_at_stop(self, written: str, stops: Sequence[str]) -> None:
-        self._stopped = True
-        end = min(written.find(stop) for stop in stops if stop in written)
-        while len(self._held) > end:
-            self._held.pop()
+    def _match_stop(self, stops: Sequence[str]) -> int:
+        """End the stream where the newest character completes a stop text, and return the length of that, else 0."""
+        if not stops:
+            return 0
+        self._tail = (self._tail + self._held[-1].text)[-max(map(len, stops)) :]
+        length = stop_length(self._tail, stops)
+        if length:
+            self._stopped = True
+            self._tail = ""
+        return length
 
     def peek(self) -> Distribution:
         """Return what the next character would be drawn from under the settings of this moment, drawing nothing."""
@@ -191,32 +192,46 @@ class Stream:
         seen = np.zeros(logits.shape, bool)
         if settings.repetition_penalty != 1:
             seen[list(self._context)] = True
-        before, after = apply_filters(logits, settings, seen)
-        return Distribution(self._vocabulary, logits, before, after)
+        return Distribution(self.language_model.vocabulary, logits, *apply_filters(logits, settings, seen))
 
-    def step(self, choice: str | None = None) -> Character:
-        """Write one character whatever the length and the stop texts say: drawn, or chosen by hand.
+    def extend(self) -> None:
+        """Go on after the end: for as many characters as the length says, or to the next stop text."""
+        self._stopped = False
+        self._length_start = self.count + len(self._held)
+
+    def release(self) -> list[Character]:
+        """Return the characters that are held back; a stop text that they begin still ends the stream."""
+        released = list(self._held)
+        self._held.clear()
+        self.count += len(released)
+        return released
+
+    def step(self, choice: str | None = None) -> list[Character]:
+        """Generate one character, drawn or chosen by hand, even past the length or a stop text.
+
+        A stop text that it completes is returned whole and ends the stream.
+
+        Returns:
+            The characters that were held back, and the new one.
 
         Raises:
             UsageError: the choice is not a character of the vocabulary.
         """
-        if self._held:
-            self.count += 1
-            return self._held.popleft()
-        character = self._draw(choice)
+        self._draw(choice)
         self._stopped = False
-        self.count += 1
-        return character
+        self._match_stop(self._settings().stop)
+        return self.release()
 
-    def _draw(self, choice: str | None = None) -> Character:
+    def _draw(self, choice: str | None = None) -> None:
+        vocabulary = self.language_model.vocabulary
         distribution = self.peek()
         if choice is None:
             index = distribution.draw(self._random.random())
         else:
-            (index,) = self._vocabulary.encode(choice)
+            (index,) = vocabulary.encode(choice)
         self._context.append(index)
         self._unread.append(index)
-        return Character(self._vocabulary.itos[index], index, distribution)
+        self._held.append(Character(vocabulary.itos[index], index, distribution))
 
     def _next_logits(self) -> Logits:
         if len(self._unread) == 1:
@@ -227,9 +242,9 @@ class Stream:
         return self._logits
 
 
-def could_stop(text: str, stops: Sequence[str]) -> bool:
-    """Say whether ``text`` from its first character on may still grow into a stop text."""
-    return any(stop.startswith(text) for stop in stops)
+def stop_length(text: str, stops: Sequence[str]) -> int:
+    """Return how many characters at the end of a text are a stop text, of several the longest; 0 where none are."""
+    return max((len(stop) for stop in stops if text.endswith(stop)), default=0)
 
 
 def encode_prompt(vocabulary: Vocabulary, prompt: str) -> list[int]:
@@ -243,25 +258,25 @@ def encode_prompt(vocabulary: Vocabulary, prompt: str) -> list[int]:
     return vocabulary.encode(prompt)
 
 
-def _sample_seed(seed: int, sample: int) -> int:
-    return derive_seed(seed, "sample", sample)
+def _generator(seed: int, sample: int) -> random.Random:
+    return random.Random(derive_seed(seed, "sample", sample))
 
 
 @dataclass(frozen=True)
-class Written:
-    """A whole sample."""
+class Completion:
+    """A whole sample, and why it ended."""
 
     text: str
     finish: Finish
 
 
-def write_samples(
+def generate_samples(
     language_model: LanguageModel, prompt: str, settings: SamplingConfig, count: int, *, pool: ThreadPool | None = None
-) -> list[Written]:
-    """Write several samples in step: sample i has the draws of ``Stream(..., sample=i)``.
+) -> list[Completion]:
+    """Generate several samples in step: sample i has the draws of ``Stream(..., sample=i)``.
 
-    The samples do not depend on how many are asked for, but for a draw that falls within rounding (about 1e-6) of the
-    border between two characters: matrices of another height are summed in another order.
+    The samples do not depend on how many are asked for, except for a draw that falls within rounding (about 1e-6) of
+    the border between two characters: matrices of another height are summed in another order.
 
     Args:
         language_model: the model.
@@ -279,21 +294,21 @@ def write_samples(
     on_cpu = language_model.model.token_embedding.weight.device.type == "cpu"
     shares = pool.split(count) if pool is not None and on_cpu else [range(count)]
 
-    def write(share: range) -> list[Written]:
-        return _write_share(language_model, prompt_ids, settings, share)
+    def generate(share: range) -> list[Completion]:
+        return _generate_share(language_model, prompt_ids, settings, share)
 
-    return [written for part in (pool or ThreadPool()).map(write, shares) for written in part]
+    return [completion for part in (pool or ThreadPool()).map(generate, shares) for completion in part]
 
 
-def _write_share(
+def _generate_share(
     language_model: LanguageModel, prompt_ids: list[int], settings: SamplingConfig, samples: range
-) -> list[Written]:
+) -> list[Completion]:
     decoder = Decoder(language_model.model, batch_size=len(samples))
-    generators = [random.Random(_sample_seed(settings.seed, sample)) for sample in samples]
+    generators = [_generator(settings.seed, sample) for sample in samples]
     ids = np.array([prompt_ids] * len(samples))  # (B, T)
     context = ids
     texts = [""] * len(samples)
-    finished: dict[int, Written] = {}
+    finished: dict[int, Completion] = {}
     for _ in range(settings.length):
         logits = _logits(decoder.read(torch.from_numpy(ids)))  # (B, V)
         seen = np.zeros(logits.shape, bool)
@@ -307,12 +322,11 @@ def _write_share(
             if row in finished:
                 continue
             texts[row] += language_model.vocabulary.itos[index]
-            ends = [texts[row].find(stop) for stop in settings.stop if texts[row].endswith(stop)]
-            if ends:
-                finished[row] = Written(texts[row][: min(ends)], "stop")
+            if matched := stop_length(texts[row], settings.stop):
+                finished[row] = Completion(texts[row][:-matched], "stop")
         if len(finished) == len(samples):
             break
-    return [finished.get(row, Written(texts[row], "length")) for row in range(len(samples))]
+    return [finished.get(row, Completion(texts[row], "length")) for row in range(len(samples))]
 
 
 def _logits(logits: torch.Tensor) -> Logits:

@@ -14,7 +14,7 @@ from shakegpt.config import ModelConfig, SamplingConfig
 from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.errors import UsageError
 from shakegpt.generation.filters import probabilities
-from shakegpt.generation.stream import Stream, draw, encode_prompt, write_samples
+from shakegpt.generation.stream import Stream, draw, encode_prompt, generate_samples
 from shakegpt.model.gpt import GPT
 from shakegpt.model.language_model import LanguageModel
 
@@ -60,7 +60,7 @@ def says(script: str) -> LanguageModel:
     return LanguageModel(model=model, vocabulary=Vocabulary(ALPHABET), name="known")
 
 
-def written(stream: Stream) -> str:
+def generated(stream: Stream) -> str:
     return "".join(character.text for character in stream)
 
 
@@ -86,12 +86,12 @@ def test_a_cut_character_is_never_drawn(uniform: float) -> None:
     assert draw(np.array([-math.inf, 0.1, -math.inf, 0.3, -math.inf]), np.float64(uniform)) in (1, 3)
 
 
-def test_a_seed_fixes_what_is_written() -> None:
+def test_a_seed_fixes_what_is_generated() -> None:
     language_model = thinks([0.0, 1.0, 1.0, 0.5, 0.2])
-    first, again, other = (written(Stream(language_model, "a", replace(PLAIN, seed=seed))) for seed in (1, 1, 2))
+    first, again, other = (generated(Stream(language_model, "a", replace(PLAIN, seed=seed))) for seed in (1, 1, 2))
     assert first == again != other
     assert len(first) == 40
-    samples = [written(Stream(language_model, "a", PLAIN, sample=sample)) for sample in range(3)]
+    samples = [generated(Stream(language_model, "a", PLAIN, sample=sample)) for sample in range(3)]
     assert len(set(samples)) == 3
 
 
@@ -100,20 +100,20 @@ def test_the_global_generator_is_neither_used_nor_moved() -> None:
     torch.manual_seed(0)
     expected = torch.rand(1)
     torch.manual_seed(0)
-    text = written(Stream(language_model, "a", PLAIN))
+    text = generated(Stream(language_model, "a", PLAIN))
     assert torch.rand(1) == expected
-    assert written(Stream(language_model, "a", PLAIN)) == text
+    assert generated(Stream(language_model, "a", PLAIN)) == text
 
 
 def test_greed_takes_the_likeliest_whatever_the_seed() -> None:
     language_model = thinks([0.0, 1.0, 1.5, 1.4, 1.5])
     for seed in range(3):
-        assert written(Stream(language_model, "a", replace(PLAIN, temperature=0.0, seed=seed))) == "b" * 40
+        assert generated(Stream(language_model, "a", replace(PLAIN, temperature=0.0, seed=seed))) == "b" * 40
 
 
 def test_temperature_brings_diversity() -> None:
     language_model = thinks([0.0, 1.0, 2.0, 3.0, 4.0])
-    texts = [written(Stream(language_model, "a", replace(PLAIN, temperature=t, length=400))) for t in (0.1, 1.0, 50.0)]
+    texts = [generated(Stream(language_model, "a", replace(PLAIN, temperature=t, length=400))) for t in (0.1, 1.0, 50.0)]
     shares = [text.count("d") / 400 for text in texts]
     expected = torch.tensor([0.0, 1.0, 2.0, 3.0, 4.0])
     for share, temperature in zip(shares, (0.1, 1.0, 50.0), strict=True):
@@ -128,16 +128,16 @@ def test_a_character_knows_what_it_was_drawn_from() -> None:
     stream = Stream(thinks(logits), "a", replace(PLAIN, temperature=2.0, top_k=2))
     character = next(stream)
     distribution = character.distribution
-    assert distribution.raw == pytest.approx(torch.tensor(logits).softmax(0).tolist())
-    assert distribution.before == pytest.approx((torch.tensor(logits) / 2).softmax(0).tolist())
-    assert distribution.after[:3] == (0.0, 0.0, 0.0)
-    assert sum(distribution.after) == pytest.approx(1)
-    assert character.probability == distribution.raw[character.index]
+    assert distribution.model_probabilities == pytest.approx(torch.tensor(logits).softmax(0).tolist())
+    assert distribution.uncut_probabilities == pytest.approx((torch.tensor(logits) / 2).softmax(0).tolist())
+    assert distribution.probabilities[:3] == (0.0, 0.0, 0.0)
+    assert sum(distribution.probabilities) == pytest.approx(1)
+    assert character.probability == distribution.model_probabilities[character.index]
     assert ALPHABET[character.index] == character.text
     d, c, b = distribution.likeliest(3)
     assert (d.character, c.character, b.character) == ("d", "c", "b")
     assert (d.cut, c.cut, b.cut) == (False, False, True)
-    p = distribution.after[4]
+    p = distribution.probabilities[4]
     assert distribution.entropy == pytest.approx(-p * math.log2(p) - (1 - p) * math.log2(1 - p))
 
 
@@ -148,9 +148,9 @@ def test_certainty_has_no_entropy() -> None:
 # Prompts
 
 
-def test_what_was_written_is_read_before_the_next_character() -> None:
+def test_what_was_generated_is_read_before_the_next_character() -> None:
     stream = Stream(says("abcd"), "a", replace(PLAIN, length=4))
-    assert written(stream) == "abcd"
+    assert generated(stream) == "abcd"
     assert stream.finish == "length"
 
 
@@ -166,7 +166,7 @@ def test_an_unknown_character_of_the_prompt_is_named() -> None:
 
 
 def test_a_long_prompt_and_a_long_text_go_on_past_the_window(tiny_speaker: LanguageModel) -> None:
-    text = written(Stream(tiny_speaker, "abcdefghij" * 9, replace(PLAIN, length=100)))
+    text = generated(Stream(tiny_speaker, "abcdefghij" * 9, replace(PLAIN, length=100)))
     assert len(text) == 100
 
 
@@ -176,7 +176,7 @@ def test_a_long_prompt_and_a_long_text_go_on_past_the_window(tiny_speaker: Langu
 @pytest.mark.parametrize("length", [0, 1, 7])
 def test_a_stream_ends_at_its_length(length: int) -> None:
     stream = Stream(says("abcdabcd"), "a", replace(PLAIN, length=length))
-    assert written(stream) == "abcdabcd"[:length]
+    assert generated(stream) == "abcdabcd"[:length]
     assert (stream.finish, stream.count) == ("length", length)
     assert next(stream, None) is None
 
@@ -199,8 +199,8 @@ def test_a_stop_text_is_found_across_any_split(text: str, stops: tuple[str, ...]
     settings = replace(PLAIN, stop=stops, length=length)
     expected = stopped_by_hand(text, stops, length)
     stream = Stream(says(text), "a", settings)
-    assert (written(stream), stream.finish) == expected
-    (sample,) = write_samples(says(text), "a", settings, 1)
+    assert (generated(stream), stream.finish) == expected
+    (sample,) = generate_samples(says(text), "a", settings, 1)
     assert (sample.text, sample.finish) == expected
 
 
@@ -215,14 +215,14 @@ def test_a_character_is_held_back_exactly_while_it_may_begin_a_stop_text(text: s
     step_by_step = Stream(language_model, "a", PLAIN)
     opinions = []
     for _ in text:
-        opinions.append(step_by_step.peek().raw)
+        opinions.append(step_by_step.peek().model_probabilities)
         step_by_step.step()
-    opinions.append(step_by_step.peek().raw)
+    opinions.append(step_by_step.peek().model_probabilities)
     assert len(set(opinions)) == len(opinions)  # so an opinion tells how many characters were drawn
 
     stream = Stream(language_model, "a", replace(PLAIN, stop=stops, length=len(text)))
     for place, _ in enumerate(stream):
-        drawn = opinions.index(stream.peek().raw)
+        drawn = opinions.index(stream.peek().model_probabilities)
         if drawn == len(text) or any(stop in text[:drawn] for stop in stops):
             break  # decided by the end, which lets all go
         assert drawn == next(draws for draws in range(place + 1, 99) if not undecided(place, draws))
@@ -237,11 +237,11 @@ def test_a_text_that_only_began_like_a_stop_comes_out_whole() -> None:
 
 def test_an_unfinished_beginning_comes_out_at_the_end() -> None:
     stream = Stream(says("aab"), "a", replace(PLAIN, stop=("abcd",), length=3))
-    assert written(stream) == "aab"
+    assert generated(stream) == "aab"
     assert stream.finish == "length"
 
 
-# Knobs turned meanwhile
+# Settings changed meanwhile
 
 
 def test_the_settings_are_read_before_every_character() -> None:
@@ -251,7 +251,7 @@ def test_the_settings_are_read_before_every_character() -> None:
     assert next(stream).text == "d"
     settings = replace(settings, top_k=5, temperature=1e9)
     later = next(stream)
-    assert later.distribution.after == pytest.approx((0.2,) * 5)
+    assert later.distribution.probabilities == pytest.approx((0.2,) * 5)
     settings = replace(settings, temperature=0.0)
     assert next(stream).text == "d"
     settings = replace(settings, length=3)
@@ -261,10 +261,10 @@ def test_the_settings_are_read_before_every_character() -> None:
     assert next(stream).text == "d"
 
 
-def test_repetition_looks_at_the_prompt_and_at_what_was_written() -> None:
+def test_repetition_looks_at_the_prompt_and_at_what_was_generated() -> None:
     language_model = thinks([1.0, 4.0, 3.9, 3.8, 3.7])
     settings = replace(PLAIN, temperature=0.0, repetition_penalty=2.0, length=4)
-    assert written(Stream(language_model, "a", settings)) == "bcda"  # each was likeliest among those not yet seen
+    assert generated(Stream(language_model, "a", settings)) == "bcda"  # each was likeliest among those not yet seen
 
 
 def test_repetition_forgets_what_has_left_the_window() -> None:
@@ -276,40 +276,60 @@ def test_repetition_forgets_what_has_left_the_window() -> None:
 # By hand
 
 
+def stepped(stream: Stream, choice: str | None = None) -> str:
+    return "".join(character.text for character in stream.step(choice))
+
+
 def test_peeking_draws_nothing() -> None:
     language_model = thinks([0.0] * 5)
-    plain = written(Stream(language_model, "a", PLAIN))
+    plain = generated(Stream(language_model, "a", PLAIN))
     stream = Stream(language_model, "a", PLAIN)
     text = ""
     for character in stream:
         text += character.text
-        assert stream.peek().after == pytest.approx((0.2,) * 5)
+        assert stream.peek().probabilities == pytest.approx((0.2,) * 5)
         stream.peek()
     assert text == plain
 
 
 def test_a_character_chosen_by_hand_is_read_like_one_drawn() -> None:
     stream = Stream(says("abcd"), "a", PLAIN)
-    assert stream.step("d").text == "d"
-    assert stream.step().text == "b"  # the second of the script: one character was written
+    assert stepped(stream, "d") == "d"
+    assert stepped(stream) == "b"  # the second of the script: one character was generated
     assert stream.count == 2
 
 
 def test_a_character_chosen_by_hand_changes_what_comes_next(tiny_speaker: LanguageModel) -> None:
     by_hand, prompted = Stream(tiny_speaker, "a", PLAIN), Stream(tiny_speaker, "ab", PLAIN)
-    before = by_hand.peek().raw
+    before = by_hand.peek().model_probabilities
     by_hand.step("b")
-    assert by_hand.peek().raw == pytest.approx(prompted.peek().raw, abs=1e-5)
-    assert by_hand.peek().raw != pytest.approx(before, abs=1e-3)
+    assert by_hand.peek().model_probabilities == pytest.approx(prompted.peek().model_probabilities, abs=1e-5)
+    assert by_hand.peek().model_probabilities != pytest.approx(before, abs=1e-3)
 
 
 def test_a_step_goes_past_the_length_and_a_stop_text() -> None:
     stream = Stream(says("abcd"), "a", replace(PLAIN, length=1))
-    assert written(stream) == "a"
-    assert stream.step().text == "b"
+    assert generated(stream) == "a"
+    assert stepped(stream) == "b"
     stopped = Stream(says("abcd"), "a", replace(PLAIN, stop=("ab",)))
-    assert (written(stopped), stopped.finish) == ("", "stop")
-    assert stopped.step().text == "c"
+    assert (generated(stopped), stopped.finish) == ("", "stop")
+    assert stepped(stopped) == "c"
+    assert stopped.finish is None
+
+
+def test_a_choice_comes_after_the_characters_held_back() -> None:
+    stream = Stream(says("aacd"), "a", replace(PLAIN, stop=("ab",)))
+    assert next(stream).text == "a"  # the second one is held back: it may begin the stop text
+    assert stepped(stream, "d") == "ad"
+    assert stream.count == 3
+    assert next(stream).text == "d"
+
+
+def test_a_step_that_completes_a_stop_text_ends_the_stream() -> None:
+    stream = Stream(says("aabc"), "a", replace(PLAIN, stop=("ab",)))
+    assert (stepped(stream), stream.finish) == ("a", None)
+    assert (stepped(stream, "b"), stream.finish) == ("b", "stop")
+    assert next(stream, None) is None
 
 
 def test_a_character_chosen_by_hand_has_to_be_known() -> None:
@@ -317,7 +337,30 @@ def test_a_character_chosen_by_hand_has_to_be_known() -> None:
     with pytest.raises(UsageError, match="'z'"):
         stream.step("z")
     assert stream.count == 0
-    assert stream.step().text == "a"
+    assert stepped(stream) == "a"
+
+
+def test_what_was_held_back_can_be_released_and_still_begins_a_stop_text() -> None:
+    stream = Stream(says("aabc"), "a", replace(PLAIN, stop=("ab",)))
+    assert next(stream).text == "a"
+    assert [character.text for character in stream.release()] == ["a"]
+    assert stream.release() == []
+    assert (generated(stream), stream.finish, stream.count) == ("", "stop", 2)
+
+
+def test_after_the_end_a_stream_is_extended_by_its_length() -> None:
+    stream = Stream(says("abcdabcd"), "a", replace(PLAIN, length=3))
+    assert generated(stream) == "abc"
+    stream.extend()
+    assert stream.finish is None
+    assert (generated(stream), stream.finish, stream.count) == ("dab", "length", 6)
+
+
+def test_after_a_stop_text_a_stream_is_extended_to_the_next_one() -> None:
+    stream = Stream(says("abcdabcd"), "a", replace(PLAIN, stop=("cd",), length=8))
+    assert (generated(stream), stream.finish) == ("ab", "stop")
+    stream.extend()
+    assert (generated(stream), stream.finish) == ("ab", "stop")
 
 
 # Many samples
@@ -340,15 +383,15 @@ def test_samples_do_not_depend_on_how_many_are_asked_for(
     """Through the real decoder, past its window: one stream, a few samples, and more."""
     settings = replace(PLAIN, **{"temperature": 3.0, **changes}, seed=5, length=30)
     streams = [Stream(tiny_speaker, "abc:", settings, sample=sample) for sample in range(5)]
-    alone = [(written(stream), stream.finish) for stream in streams]
+    alone = [(generated(stream), stream.finish) for stream in streams]
     for count in (1, 3, 5):
-        together = write_samples(tiny_speaker, "abc:", settings, count)
+        together = generate_samples(tiny_speaker, "abc:", settings, count)
         assert [(sample.text, sample.finish) for sample in together] == alone[:count]
 
 
 def test_samples_that_stop_early_wait_for_the_others() -> None:
     language_model = thinks([0.0, 1.0, 1.0, 1.0, 1.0])
-    samples = write_samples(language_model, "a", replace(PLAIN, stop=("ab",), length=60), 6)
+    samples = generate_samples(language_model, "a", replace(PLAIN, stop=("ab",), length=60), 6)
     lengths = {len(sample.text) for sample in samples}
     assert len(lengths) > 1
     for sample in samples:
@@ -358,4 +401,4 @@ def test_samples_that_stop_early_wait_for_the_others() -> None:
 
 def test_no_samples_is_no_request() -> None:
     with pytest.raises(UsageError, match="at least 1, not 0"):
-        write_samples(thinks([0.0] * 5), "a", PLAIN, 0)
+        generate_samples(thinks([0.0] * 5), "a", PLAIN, 0)

@@ -14,12 +14,12 @@ ODDS = (0.95, 0.8, 0.7, 0.4, 0.99, 0.9, 0.12, 0.97, 0.6, 0.03, 0.85, 0.3, 0.004)
 
 class FakeChoice(NamedTuple):
     character: str
-    before: float
-    after: float
+    uncut_probability: float
+    probability: float
 
     @property
     def cut(self) -> bool:
-        return self.after == 0
+        return self.probability == 0
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class FakeStream:
     def peek(self) -> FakeDistribution:
         return distribution(self.text[self.at % len(self.text)], self.settings())
 
-    def step(self, choice: str | None = None) -> FakeCharacter:
+    def step(self, choice: str | None = None) -> list[FakeCharacter]:
         if self.gate is not None and not self.gate.acquire(timeout=20):
             raise TimeoutError("no test let this character pass")
         settings = self.settings()
@@ -72,7 +72,7 @@ class FakeStream:
         self.used.append(settings)
         probability = ODDS[self.at % len(ODDS)]
         self.at += 1
-        return FakeCharacter(character, probability, distribution(character, settings))
+        return [FakeCharacter(character, probability, distribution(character, settings))]
 
 
 class FakeVoices:

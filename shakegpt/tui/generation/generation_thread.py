@@ -28,11 +28,11 @@ class Choice(Protocol):
         """The character."""
 
     @property
-    def before(self) -> float:
+    def uncut_probability(self) -> float:
         """Its probability before the cuts."""
 
     @property
-    def after(self) -> float:
+    def probability(self) -> float:
         """Its probability of being drawn."""
 
     @property
@@ -70,7 +70,7 @@ class Character(Protocol):
 class Stream(Protocol):
     """As much of ``shakegpt.generation.stream.Stream`` as a voice needs."""
 
-    def step(self, choice: str | None = None) -> Character:
+    def step(self, choice: str | None = None) -> Sequence[Character]:
         """Draw one character, or take the one chosen by hand."""
 
     def peek(self) -> Distribution:
@@ -270,7 +270,7 @@ class Voice(threading.Thread):
                 self._announce()
 
     def _speak(self, stream: Stream, choice: str | None) -> None:
-        character = stream.step(choice)
+        (character,) = stream.step(choice)
         drawn = Drawn(character.text, character.probability)
         now = time.monotonic()
         fresh = now - self._shown >= self.frame

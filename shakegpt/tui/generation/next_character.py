@@ -107,7 +107,7 @@ class NextCharacter(DiffWidget, can_focus=True):
         title = "drawn from" if outlook.drawn is not None else "next character"
         entropy = f"{outlook.entropy:.2f} bits"
         rows: list[Row] = [[(title.ljust(width - len(entropy)), styles["title"]), (entropy, styles["title"])], []]
-        top = max((choice.before for choice in outlook.choices), default=1.0) or 1.0
+        top = max((choice.uncut_probability for choice in outlook.choices), default=1.0) or 1.0
         for index, choice in enumerate(outlook.choices):
             picked = self.has_focus and outlook.drawn is None and index == self._chosen
             rows.append(_row(choice, top, width, styles, picked=picked, drawn=choice.character == outlook.drawn))
@@ -117,9 +117,9 @@ class NextCharacter(DiffWidget, can_focus=True):
 
 def _row(choice: Choice, top: float, width: int, styles: dict[str, Style], *, picked: bool, drawn: bool) -> Row:
     name = character_name(choice.character)[:7]
-    figure = f"{choice.before:6.1%}" if not choice.cut else f"cut {choice.before:6.1%}"
+    figure = f"{choice.uncut_probability:6.1%}" if not choice.cut else f"cut {choice.uncut_probability:6.1%}"
     room = max(1, width - 9 - 11)
-    length = bar(choice.before / top, room)
+    length = bar(choice.uncut_probability / top, room)
     if picked:
         return [(f"▸{name:<7} {length}{figure:>11}", styles["chosen"])]
     if choice.cut:
