@@ -45,7 +45,7 @@ class Shelf:
     def default_reference(self) -> str:
         return "pretrained"
 
-    def speaker(self, reference: str) -> LanguageModel:
+    def language_model(self, reference: str) -> LanguageModel:
         self.loaded.append(reference)
         return speaker(reference, seed=len(reference))
 
