@@ -113,7 +113,9 @@ def test_greed_takes_the_likeliest_whatever_the_seed() -> None:
 
 def test_temperature_brings_diversity() -> None:
     language_model = thinks([0.0, 1.0, 2.0, 3.0, 4.0])
-    texts = [generated(Stream(language_model, "a", replace(PLAIN, temperature=t, length=400))) for t in (0.1, 1.0, 50.0)]
+    texts = [
+        generated(Stream(language_model, "a", replace(PLAIN, temperature=t, length=400))) for t in (0.1, 1.0, 50.0)
+    ]
     shares = [text.count("d") / 400 for text in texts]
     expected = torch.tensor([0.0, 1.0, 2.0, 3.0, 4.0])
     for share, temperature in zip(shares, (0.1, 1.0, 50.0), strict=True):
