@@ -191,7 +191,7 @@ def edit(context: typer.Context) -> None:
 @reports_errors
 def keys(json: Json = False) -> None:
     """List the app's keys, by the names that [keys] in the settings file gives them others under."""
-    from shakegpt.tui.keys import known_bindings
+    from shakegpt.tui.dialogs.help import known_bindings
 
     chosen = load_settings().keymap
     rows = {name: (chosen.get(name, binding.key), binding) for name, binding in known_bindings().items()}
@@ -207,7 +207,7 @@ def _load_checked(context: typer.Context) -> Settings:
     settings = load_settings()
     check_defaults(context.find_root().command, settings)  # type: ignore[arg-type]
     if settings.keymap:
-        from shakegpt.tui.keys import known_bindings
+        from shakegpt.tui.dialogs.help import known_bindings
 
         known = known_bindings()
         for name in settings.keymap:

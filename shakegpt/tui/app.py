@@ -26,7 +26,7 @@ from shakegpt.tui.ascii_filter import AsciiOnly, speaks_utf8
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
 from shakegpt.tui.context import AppContext
 from shakegpt.tui.dialogs.help import help_for
-from shakegpt.tui.dialogs.quit import Leaving, QuitScreen
+from shakegpt.tui.dialogs.questions import Leaving, QuitScreen
 from shakegpt.tui.driver import driver_class
 from shakegpt.tui.formatting import count, decimal
 from shakegpt.tui.messages import GenerateFrom, StartTraining, TrainingChanged

@@ -16,7 +16,7 @@ from shakegpt.training.thread import TrainingThread
 from shakegpt.tui import app as app_module
 from shakegpt.tui.app import HEADLESS, ShakegptApp
 from shakegpt.tui.dialogs.help import HelpScreen
-from shakegpt.tui.dialogs.quit import QuitScreen
+from shakegpt.tui.dialogs.questions import QuitScreen
 from shakegpt.tui.messages import StartTraining, TrainingChanged
 from shakegpt.tui.preferences import load_preferences
 from shakegpt.tui.widgets.top_bar import TopBar

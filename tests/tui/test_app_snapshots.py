@@ -14,7 +14,7 @@ from shakegpt.runs.run import CheckpointInfo
 from shakegpt.runs.store import Store
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
 from shakegpt.tui.checkpoints.run_list import ListedCheckpoint, ListedRun
-from shakegpt.tui.dialogs.quit import QuitScreen
+from shakegpt.tui.dialogs.questions import QuitScreen
 
 SMALL = (80, 24)
 NOW = 1_795_384_800.0

@@ -15,8 +15,20 @@ from shakegpt.system.text import escape_line
 from shakegpt.tui import formatting
 from shakegpt.tui.chart.cursor_line import CursorLine, Readout
 from shakegpt.tui.chart.curve_plot import COLOURS, CurvePlot
-from shakegpt.tui.chart.curves import AXES, SMOOTHINGS, Axis, Line, Smoothing, line_of, logarithm, smooth, thin
-from shakegpt.tui.chart.quantities import LOSS, QUANTITIES, Quantity
+from shakegpt.tui.chart.curves import (
+    AXES,
+    LOSS,
+    QUANTITIES,
+    SMOOTHINGS,
+    Axis,
+    Line,
+    Quantity,
+    Smoothing,
+    line_of,
+    logarithm,
+    smooth,
+    thin,
+)
 
 SECONDS_PER_REFRESH = 10.0
 """Of a live run: each takes tens of kilobytes, for every cell of the plot is drawn anew."""

@@ -1,13 +1,16 @@
-"""A run's curves made ready for a chart: against an axis, smoothed, and no finer than the chart can show."""
+"""What can be drawn of a run, and its curves made ready for a chart: against an axis, smoothed and thinned."""
 
 import math
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Literal
 
+from shakegpt.events import perplexity
 from shakegpt.runs.downsampling import extremes
 from shakegpt.runs.snapshot import Curve, Point
+from shakegpt.tui import formatting
 
 Axis = Literal["step", "time", "tokens"]
 AXES: tuple[Axis, ...] = ("step", "time", "tokens")
@@ -16,6 +19,40 @@ SMOOTHINGS: tuple[Smoothing, ...] = ("off", "light", "heavy")
 
 _REACH = {"off": 0.0, "light": 0.005, "heavy": 0.03}
 """Over which share of a curve a value is spread by smoothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """One of the curves that a run draws."""
+
+    key: str
+    title: str
+    of: Callable[[Point], float]
+    spell: Callable[[float | None], str]
+    validated: bool
+    """Whether evaluations give a value of it too."""
+    plunges: bool
+    """Whether its first values dwarf all later ones."""
+
+
+LOSS = Quantity(key="loss", title="Loss", of=attrgetter("loss"), spell=formatting.decimal, validated=True, plunges=True)
+PERPLEXITY = Quantity(
+    key="perplexity",
+    title="Perplexity",
+    of=lambda point: perplexity(point.loss),
+    spell=formatting.decimal,
+    validated=True,
+    plunges=True,
+)
+LEARNING_RATE = Quantity(
+    key="learning-rate",
+    title="Learning rate",
+    of=attrgetter("learning_rate"),
+    spell=formatting.scientific,
+    validated=False,
+    plunges=False,
+)
+QUANTITIES = (LOSS, PERPLEXITY, LEARNING_RATE)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from shakegpt.tui.checkpoints.run_list import (
 )
 from shakegpt.tui.checkpoints.run_table import Row, RunTable
 from shakegpt.tui.context import AppContext
-from shakegpt.tui.dialogs.ask import ConfirmScreen, PromptScreen
+from shakegpt.tui.dialogs.questions import ConfirmScreen, PromptScreen
 from shakegpt.tui.messages import GenerateFrom, StartTraining
 from shakegpt.tui.widgets.top_bar import TopBar
 

@@ -1,6 +1,8 @@
 """What the screen at hand is for, and every key that works on it."""
 
-from collections.abc import Iterable
+import pkgutil
+from collections.abc import Iterable, Iterator
+from importlib import import_module
 from typing import Any, ClassVar
 
 from rich.table import Table
@@ -8,8 +10,11 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
+
+import shakegpt.tui
 
 _KEY_WIDTH = 7
 
@@ -86,3 +91,24 @@ def help_for(screen: Screen[Any]) -> HelpScreen:
     title = getattr(screen, "HELP_TITLE", None) or screen.title or "Keys"
     first = [bindings[0] for bindings in own.values()]
     return HelpScreen(title, getattr(screen, "HELP", "") or "", [("Here", first), ("Everywhere", everywhere)])
+
+
+def known_bindings() -> dict[str, Binding]:
+    """Return the app's own bindings that have an id, those of every screen and widget, by id."""
+    for module in pkgutil.walk_packages(shakegpt.tui.__path__, "shakegpt.tui."):
+        import_module(module.name)
+    found: dict[str, Binding] = {}
+    for kind in _kinds(DOMNode):
+        if kind.__module__.startswith("shakegpt.tui."):
+            for binding in Binding.make_bindings(kind.__dict__.get("BINDINGS", ())):
+                if binding.id is not None:
+                    first = found.get(binding.id)
+                    keys = binding.key if first is None or binding.key == first.key else f"{first.key},{binding.key}"
+                    found[binding.id] = binding.with_key(keys)
+    return dict(sorted(found.items()))
+
+
+def _kinds(kind: type[DOMNode]) -> Iterator[type[DOMNode]]:
+    for below in kind.__subclasses__():
+        yield below
+        yield from _kinds(below)

@@ -1,7 +1,9 @@
-"""What the user should know now, in a sentence with a way on."""
+"""What the training screen says in words: what the user should know now, and what to do before there is a run."""
 
 from typing import Literal
 
+from textual.app import ComposeResult
+from textual.containers import Middle, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
@@ -17,6 +19,12 @@ _WAYS_ON = {
     "rollback": "x stops, n starts again with a lower learning rate",
     "memory": "n starts again with a smaller batch",
 }
+_VERSE = "“Speak the speech, I pray you, as I pronounced it to you, trippingly on the tongue.”"
+_WAYS = (
+    ("n", "choose a text and a size of model, and train it"),
+    ("d", "train a tiny model on the built-in text: a minute, and no network"),
+    ("3", "go on from an earlier run"),
+)
 
 
 class Notice(Static):
@@ -74,3 +82,25 @@ def notice_of(snapshot: Snapshot) -> tuple[Tone, str, str] | None:
     if snapshot.state == "loading":
         return "note", "Reading the text and building the model…", ""
     return None
+
+
+class Welcome(Middle):
+    """An invitation with the keys that start something."""
+
+    DEFAULT_CSS = """
+    Welcome {
+        align-horizontal: center;
+        & > Vertical { width: 74; max-width: 100%; height: auto; padding: 0 2; }
+        & Static { width: 1fr; height: auto; }
+        & .welcome--verse { color: $foreground 60%; text-style: italic; margin-bottom: 1; }
+        & .welcome--title { color: $primary; text-style: bold; margin-bottom: 1; }
+    }
+    """
+
+    def compose(self) -> ComposeResult:
+        """Put the keys under the invitation."""
+        with Vertical():
+            yield Static(_VERSE, classes="welcome--verse", markup=False)
+            yield Static("The stage is empty: nothing is in training.", classes="welcome--title", markup=False)
+            for key, way in _WAYS:
+                yield Static(Content.assemble((f"  {key}  ", "bold $primary"), way))

@@ -16,16 +16,15 @@ from shakegpt.runs.snapshot import ENDED, Snapshot, State
 from shakegpt.system.memory import GpuUsage, gpu_usage, process_memory
 from shakegpt.system.text import escape_control_characters
 from shakegpt.training.setup import TrainingRequest
-from shakegpt.tui.chart.quantities import LOSS, QUANTITIES, Quantity
+from shakegpt.tui.chart.curves import LOSS, QUANTITIES, Quantity
 from shakegpt.tui.context import AppContext
 from shakegpt.tui.messages import GenerateFrom, StartTraining
 from shakegpt.tui.training.metric_panel import MetricPanel
-from shakegpt.tui.training.notice import Notice, Tone, notice_of
+from shakegpt.tui.training.notice import Notice, Tone, Welcome, notice_of
 from shakegpt.tui.training.progress_line import ProgressLine
 from shakegpt.tui.training.run_details import RunDetails
 from shakegpt.tui.training.run_line import RunLine
 from shakegpt.tui.training.sample_panel import SamplePanel
-from shakegpt.tui.training.welcome import Welcome
 from shakegpt.tui.widgets.top_bar import TopBar
 
 NUMBERS_PER_SECOND = 3

@@ -12,7 +12,7 @@ from shakegpt.runs.snapshot import Snapshot, replay
 from shakegpt.tui.chart.chart_screen import ChartScreen, NamedCurve
 from shakegpt.tui.chart.cursor_line import CursorLine, Readout
 from shakegpt.tui.chart.curve_plot import CurvePlot
-from shakegpt.tui.chart.quantities import LEARNING_RATE, LOSS, PERPLEXITY
+from shakegpt.tui.chart.curves import LEARNING_RATE, LOSS, PERPLEXITY
 from shakegpt.tui.themes import THEMES
 
 

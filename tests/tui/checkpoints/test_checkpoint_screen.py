@@ -23,7 +23,7 @@ from shakegpt.tui.chart.chart_screen import ChartScreen
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
 from shakegpt.tui.checkpoints.run_list import age, arranged, matching, read_run_list
 from shakegpt.tui.checkpoints.run_table import RunTable
-from shakegpt.tui.dialogs.ask import ConfirmScreen, PromptScreen
+from shakegpt.tui.dialogs.questions import ConfirmScreen, PromptScreen
 from shakegpt.tui.messages import GenerateFrom, StartTraining
 
 Events = Callable[..., list[Event]]

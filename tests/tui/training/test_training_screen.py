@@ -13,13 +13,11 @@ from shakegpt.runs.snapshot import Snapshot, advance, replay
 from shakegpt.system.memory import GpuUsage
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.chart.chart_screen import ChartScreen
-from shakegpt.tui.training.metric_panel import MetricPanel
-from shakegpt.tui.training.metric_value import MetricValue
-from shakegpt.tui.training.notice import Notice, notice_of
+from shakegpt.tui.training.metric_panel import MetricPanel, MetricValue
+from shakegpt.tui.training.notice import Notice, Welcome, notice_of
 from shakegpt.tui.training.run_details import facts
 from shakegpt.tui.training.run_line import RunLine
 from shakegpt.tui.training.sample_panel import SamplePanel
-from shakegpt.tui.training.welcome import Welcome
 from shakegpt.tui.widgets.diff_widget import DiffWidget, changed_span
 from shakegpt.tui.widgets.sparkline import Sparkline
 from tests.tui.stage import Stage
