@@ -90,25 +90,25 @@ class TrainingConfig:
     accumulate: int = 1
     """Micro-batches that the batch is split into, to save memory; the result is the same within rounding."""
     learning_rate: float = 1e-3
-    """Peak of the schedule."""
+    """Peak learning rate of the schedule."""
     min_learning_rate: float = 1e-4
-    """Floor that the cosine decays to."""
+    """Learning rate that the cosine decays to."""
     warmup: int = 100
-    """Steps of linear warm-up, cut to a tenth of a run too short for it."""
+    """Steps of linear warm-up, at most a tenth of the run."""
     weight_decay: float = 0.1
-    """Decoupled decay, on matrices only."""
+    """AdamW's decoupled weight decay, on matrices only."""
     beta1: float = 0.9
     """AdamW's decay of the gradient's running mean."""
     beta2: float = 0.99
-    """AdamW's decay of the squared gradient's running mean; few characters per step want a long memory."""
+    """AdamW's decay of the squared gradient's running mean; small batches want a long memory."""
     grad_clip: float = 1.0
-    """Most that the gradient's norm may be; 0 turns clipping off."""
+    """Largest norm of the gradient; 0 turns clipping off."""
     eval_every: int = 250
     """Steps between full passes over the validation split."""
     save_every: int = 250
     """Steps between periodic checkpoints."""
     save_seconds: float = 60.0
-    """Most wall time between checkpoints; 0 leaves saving to the step count alone."""
+    """Longest time between checkpoints; 0 saves by the step count alone."""
     keep: int = 3
     """Periodic checkpoints kept beside the best and the last."""
     seed: int = 1337

@@ -12,6 +12,7 @@ from shakegpt.config import (
     SamplingConfig,
     TrainingConfig,
     changed_fields,
+    field_docs,
 )
 from shakegpt.model.gpt import GPT
 
@@ -138,3 +139,10 @@ def test_changed_fields_say_what_was_and_what_is() -> None:
 @pytest.mark.parametrize("config", [ModelConfig, TrainingConfig, SamplingConfig])
 def test_configurations_are_keyword_only(config: type) -> None:
     assert all(field.kw_only for field in fields(config))
+
+
+@pytest.mark.parametrize("config", [ModelConfig, TrainingConfig, SamplingConfig])
+def test_every_field_is_described_by_its_docstring(config: type) -> None:
+    docs = field_docs(config)
+    assert list(docs) == [field.name for field in fields(config)]
+    assert all(text.endswith(".") for text in docs.values())

@@ -1,24 +1,27 @@
-"""The commands, put together."""
+"""All commands, put together."""
 
 from typing import Annotated
 
 import typer
 
-from shakegpt.cli import bench as benching
-from shakegpt.cli import config as configuration
-from shakegpt.cli import corpus as corpora
-from shakegpt.cli import evaluate as measuring
-from shakegpt.cli import export as exporting
-from shakegpt.cli import generate as generating
-from shakegpt.cli import runs
-from shakegpt.cli import train as training
-from shakegpt.cli.output import reports_errors, write_safely
+from shakegpt.cli.bench import bench
+from shakegpt.cli.command_line import CommandLine, require_usable_settings
+from shakegpt.cli.config import app as config_app
+from shakegpt.cli.corpus import app as corpus_app
+from shakegpt.cli.doctor import doctor
+from shakegpt.cli.evaluate import evaluate
+from shakegpt.cli.export import export, import_
+from shakegpt.cli.generate import generate
+from shakegpt.cli.output import configure_streams, reports_errors
+from shakegpt.cli.runs import app as runs_app
+from shakegpt.cli.train import train
+from shakegpt.cli.watch import open_full_screen, stop, watch
 from shakegpt.config import OnHangup
 from shakegpt.version import __version__
 
 app = typer.Typer(
     name="shakegpt",
-    cls=configuration.CommandLine,
+    cls=CommandLine,
     help="Train a GPT from scratch in your terminal, watch it learn, and hear it speak Shakespeare.",
     epilog="Without a command, the full-screen app opens. SHAKEGPT_DEBUG=1 shows where an error came from.",
     invoke_without_command=True,
@@ -27,18 +30,18 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"show_default": True, "help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SHAKEGPT"},
 )
-app.command("train")(training.train)
-app.command("generate")(generating.generate)
-app.command("evaluate")(measuring.evaluate)
-app.command("watch")(training.watch)
-app.command("stop")(training.stop)
-app.add_typer(runs.app, name="runs")
-app.add_typer(corpora.app, name="corpus")
-app.add_typer(configuration.app, name="config")
-app.command("export")(exporting.export)
-app.command("import")(exporting.import_)
-app.command("bench")(benching.bench)
-app.command("doctor")(measuring.doctor)
+app.command("train")(train)
+app.command("generate")(generate)
+app.command("evaluate")(evaluate)
+app.command("watch")(watch)
+app.command("stop")(stop)
+app.add_typer(runs_app, name="runs")
+app.add_typer(corpus_app, name="corpus")
+app.add_typer(config_app, name="config")
+app.command("export")(export)
+app.command("import")(import_)
+app.command("bench")(bench)
+app.command("doctor")(doctor)
 
 
 @app.callback()
@@ -54,12 +57,12 @@ def open_app(
     if version:
         print(f"shakegpt {__version__}")
         raise typer.Exit
-    configuration.require_usable_settings(context)
+    require_usable_settings(context)
     if context.invoked_subcommand is None:
-        training.open_full_screen(on_hangup=on_hangup)
+        open_full_screen(on_hangup=on_hangup)
 
 
 def main() -> None:
     """Run the command line."""
-    write_safely()
+    configure_streams()
     app()

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from shakegpt.cli.options import Json, complete_presets
-from shakegpt.cli.output import note, reports_errors, say, say_json
+from shakegpt.cli.output import print_json, print_note, reports_errors
 from shakegpt.config import DEFAULT_PRESET, PRESETS, DeviceName, PrecisionName
 from shakegpt.errors import UsageError
 from shakegpt.system.text import escape_line
@@ -42,63 +42,63 @@ def bench(
     else:
         figures = benchmark.measure(device_plan, preset=preset, against=against, rounds=rounds, tell=_tell)
     if json:
-        say_json(figures)
+        print_json(figures)
     else:
         _print(figures)
 
 
 def _tell(what: str) -> None:
     if sys.stderr.isatty():
-        note(f"measured: {what}")
+        print_note(f"measured: {what}")
 
 
 def _print(figures: dict[str, Any]) -> None:
     limits, train, generate = figures["limits"], figures["train"], figures["generate"]
     start = figures["start"]
-    say(
+    print(
         f"{figures['device_name']}, {figures['precision']}, {figures['threads']} threads; preset {figures['preset']}, "
         f"{figures['parameters']:,} weights; medians of {figures['rounds']} rounds"
     )
-    say(f"  training      {train['tokens_per_second']:>9,.0f} characters/s  {_range(train)}")
-    say(
+    print(f"  training      {train['tokens_per_second']:>9,.0f} characters/s  {_range(train)}")
+    print(
         f"                {train['matmul_fraction']:>9.0%} of the matrix-multiply limit "
         f"({limits['matmul_flops_per_second'] / 1e9:,.0f} GFLOP/s)"
     )
     if (together := figures["distributed"]) is not None:
         _print_distributed(together)
-    say(f"  generation    {generate['characters_per_second']:>9,.0f} characters/s  {_range(generate)}")
-    say(f"                {generate['over_uncached']:>9.1f} times computing the whole window for each character")
+    print(f"  generation    {generate['characters_per_second']:>9,.0f} characters/s  {_range(generate)}")
+    print(f"                {generate['over_uncached']:>9.1f} times computing the whole window for each character")
     for key, where in (("samples", "within"), ("samples_past_window", "past")):
         rate, ratio = generate[f"{key}_characters_per_second"], generate[f"{key}_over_one"]
-        say(
+        print(
             f"  {generate['samples']} samples    {rate:>9,.0f} characters/s {where} the window, "
             f"{ratio:.1f} times one stream"
         )
-    say(f"  while training{generate['while_training_characters_per_second']:>9,.0f} characters/s of one stream")
-    say(f"  --help        {start['help_seconds']:>9.2f} s")
-    say(
+    print(f"  while training{generate['while_training_characters_per_second']:>9,.0f} characters/s of one stream")
+    print(f"  --help        {start['help_seconds']:>9.2f} s")
+    print(
         f"  first word    {start['first_character_seconds']:>9.2f} s after torch's import, which takes "
         f"{start['torch_import_seconds']:.2f} s"
     )
     if start["first_paint_seconds"] is not None:
-        say(f"  first paint   {start['first_paint_seconds']:>9.2f} s from starting the app")
+        print(f"  first paint   {start['first_paint_seconds']:>9.2f} s from starting the app")
     memory = figures["memory"]["train_peak_bytes_over_torch"]
-    say(f"  memory        {memory / 1e6:>9,.0f} MB for training, beside what torch's import takes")
-    say(f"  copying       {limits['memory_bytes_per_second'] / 1e9:>9,.1f} GB/s")
+    print(f"  memory        {memory / 1e6:>9,.0f} MB for training, beside what torch's import takes")
+    print(f"  copying       {limits['memory_bytes_per_second'] / 1e9:>9,.1f} GB/s")
     if "against" in figures:
         peer = figures["against"]
-        say(f"against {peer['name']} {peer['version']} ({peer['precision']}, in turn, in a process of its own):")
+        print(f"against {peer['name']} {peer['version']} ({peer['precision']}, in turn, in a process of its own):")
         for what, rate in (("train", "tokens_per_second"), ("generate", "characters_per_second")):
             ratio = peer[what]["ratio"]
-            say(f"  {what:<14}{peer[what][rate]:>9,.0f} characters/s; shakegpt is {ratio:.2f} times as fast")
+            print(f"  {what:<14}{peer[what][rate]:>9,.0f} characters/s; shakegpt is {ratio:.2f} times as fast")
 
 
 def _print_distributed(figures: dict[str, Any]) -> None:
     name = f"{figures['processes']} processes"
     if "failure" in figures:
-        say(f"  {name:<14}could not train as one: {escape_line(figures['failure'])}")
+        print(f"  {name:<14}could not train as one: {escape_line(figures['failure'])}")
         return
-    say(
+    print(
         f"  {name:<14}{figures['tokens_per_second']:>9,.0f} characters/s of training under torchrun, "
         f"{figures['over_threads']:.2f} times threads in one"
     )

@@ -1,10 +1,10 @@
-"""A training without a screen: its events as JSON, as a live line on a terminal, or as plain lines in a log."""
+"""Training without a screen: its events as JSON, as a live line on a terminal, or as plain lines in a log."""
 
 import os
 import select
 import sys
 
-from shakegpt.cli.output import note, say, say_json
+from shakegpt.cli.output import print_json, print_note
 from shakegpt.events import Evaluation, Event, Failed, Finished, Sample, Saved, Started, Step, Warning
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.system.text import escape_control_characters
@@ -13,7 +13,7 @@ _LINES_PER_EVALUATION = 5
 
 
 def choose_console(*, json: bool, eval_every: int) -> "Console":
-    """Return what shows the events: JSON where asked for, a live display on a terminal, else plain lines."""
+    """Return a console for the events: JSON if asked for, a live display on a terminal, otherwise plain lines."""
     if json:
         return JsonConsole()
     if sys.stderr.isatty():
@@ -21,7 +21,7 @@ def choose_console(*, json: bool, eval_every: int) -> "Console":
     return PlainConsole(max(1, eval_every // _LINES_PER_EVALUATION))
 
 
-def clock(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return a duration as ``2:05`` or ``1:02:05``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
@@ -39,7 +39,7 @@ def describe(event: Event, snapshot: Snapshot) -> str:
                 f"({event.reason}){resumed}"
             )
         case Step():
-            left = "" if snapshot.seconds_left is None else f"  {clock(snapshot.seconds_left)} left"
+            left = _time_left(snapshot, "  ")
             return (
                 f"step {event.step}/{snapshot.steps}  loss {event.loss:.4f}  perplexity {event.perplexity:.2f}  "
                 f"learning rate {event.learning_rate:.2e}  {event.tokens_per_second:,.0f} tokens/s{left}"
@@ -64,27 +64,31 @@ def describe(event: Event, snapshot: Snapshot) -> str:
             return ""
 
 
-def last_words(event: Finished, snapshot: Snapshot) -> str:
+def _time_left(snapshot: Snapshot, separator: str) -> str:
+    return "" if snapshot.seconds_left is None else f"{separator}{format_duration(snapshot.seconds_left)} left"
+
+
+def describe_result(event: Finished, snapshot: Snapshot) -> str:
     """Return the result of a run in one line."""
     run = snapshot.started.run if snapshot.started else ""
     loss = event.best_val_loss
     best = "" if loss is None else f", best validation loss {loss:.4f} at {event.best_step}"
     how = "finished" if event.outcome == "finished" else f"stopped; go on with --resume {run}"
-    return f"{run}: step {event.step} after {clock(event.seconds)}{best}; {how}"
+    return f"{run}: step {event.step} after {format_duration(event.seconds)}{best}; {how}"
 
 
 class Console:
-    """What shows a training's events without a screen."""
+    """Shows the events of a training without a screen."""
 
     def show(self, event: Event, snapshot: Snapshot) -> None:
-        """Show an event. Raises ``OSError`` where nobody reads any more."""
+        """Show an event. Raises ``OSError`` when nothing reads the output any more."""
         raise NotImplementedError
 
-    def fall_silent(self) -> None:
-        """The terminal is gone: what was for it alone can rest."""
+    def detach(self) -> None:
+        """Stop drawing what only a terminal shows: it has gone."""
 
-    def restore(self) -> None:
-        """Put the terminal in order before the process ends at once; never blocks."""
+    def restore_terminal(self) -> None:
+        """Undo what changed the terminal before the process ends at once. Never blocks."""
 
 
 class JsonConsole(Console):
@@ -92,29 +96,29 @@ class JsonConsole(Console):
 
     def show(self, event: Event, snapshot: Snapshot) -> None:  # noqa: ARG002
         """Print an event."""
-        say_json(event.to_json())
+        print_json(event.to_json())
 
 
 class PlainConsole(Console):
-    """One line per event worth one, for logs and pipes.
+    """One line per event that deserves one, for logs and pipes.
 
     Args:
-        every: steps between two lines about steps.
+        step_interval: a line is printed for every so many steps.
     """
 
-    def __init__(self, every: int) -> None:
-        self._every = every
+    def __init__(self, step_interval: int) -> None:
+        self._step_interval = step_interval
 
     def show(self, event: Event, snapshot: Snapshot) -> None:
         """Print an event."""
         if isinstance(event, Finished):
-            say(last_words(event, snapshot))
-        elif not isinstance(event, Step) or event.step % self._every == 0:
-            note(describe(event, snapshot))
+            print(describe_result(event, snapshot), flush=True)
+        elif not isinstance(event, Step) or event.step % self._step_interval == 0:
+            print_note(describe(event, snapshot))
 
 
 class LiveConsole(Console):
-    """A progress line that stays at the bottom of a terminal, with the milestones scrolling above it."""
+    """A progress line at the bottom of a terminal, with the milestones scrolling above it."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -122,29 +126,29 @@ class LiveConsole(Console):
 
         self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._progress = Progress(
-            TextColumn("{task.fields[at]}"),
+            TextColumn("{task.fields[step]}"),
             BarColumn(bar_width=None),
-            TextColumn("{task.fields[figures]}"),
+            TextColumn("{task.fields[metrics]}"),
             console=self._console,
             refresh_per_second=4,
             transient=True,
         )
-        self._task = self._progress.add_task("", total=None, at="loading", figures="")
-        self._silent = False
+        self._task = self._progress.add_task("", total=None, step="loading", metrics="")
+        self._detached = False
 
-    def fall_silent(self) -> None:
-        """Stop drawing: nobody is there to see it."""
-        self._silent = True
+    def detach(self) -> None:
+        """Stop drawing: the terminal has gone."""
+        self._detached = True
         self._progress.stop()
 
-    def restore(self) -> None:
-        """Show the cursor again, which the progress line hides, where the terminal takes it at once."""
-        if not self._silent and select.select([], [2], [], 0)[1]:
+    def restore_terminal(self) -> None:
+        """Show the cursor again, which the progress line hides, if the terminal accepts it without blocking."""
+        if not self._detached and select.select([], [2], [], 0)[1]:
             os.write(2, b"\r\n\x1b[?25h")
 
     def show(self, event: Event, snapshot: Snapshot) -> None:
         """Show an event."""
-        if self._silent and not isinstance(event, Finished | Failed):
+        if self._detached and not isinstance(event, Finished | Failed):
             return
         match event:
             case Started():
@@ -152,22 +156,22 @@ class LiveConsole(Console):
                 self._progress.start()
                 self._progress.update(self._task, total=event.steps, completed=event.step)
             case Step():
-                left = "" if snapshot.seconds_left is None else f" · {clock(snapshot.seconds_left)} left"
+                left = _time_left(snapshot, " · ")
                 self._progress.update(
                     self._task,
                     completed=event.step,
-                    at=f"{event.step}/{snapshot.steps}",
-                    figures=f"loss {event.loss:.3f} · ppl {event.perplexity:.1f} · lr {event.learning_rate:.1e} · "
+                    step=f"{event.step}/{snapshot.steps}",
+                    metrics=f"loss {event.loss:.3f} · ppl {event.perplexity:.1f} · lr {event.learning_rate:.1e} · "
                     f"{event.tokens_per_second:,.0f} tok/s{left}",
                 )
             case Finished():
                 self._progress.stop()
-                say(last_words(event, snapshot))
+                print(describe_result(event, snapshot), flush=True)
             case Failed():
                 self._progress.stop()
                 self._print(describe(event, snapshot))
             case Saved():
-                pass  # the milestones are the evaluations; a line for each save would drown them
+                pass  # evaluations are the milestones; lines about saves would hide them
             case _:
                 self._print(describe(event, snapshot))
 

@@ -1,13 +1,15 @@
-"""``shakegpt corpus``: the texts known by name."""
+"""``shakegpt corpus``: the texts known by name, and the bar that is drawn while one is fetched."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from shakegpt.cli.options import Encoding, Json
-from shakegpt.cli.output import reports_errors, say, say_json
+from shakegpt.cli.output import print_json, reports_errors
 from shakegpt.data.catalog import OnProgress
 from shakegpt.errors import CorpusError
 from shakegpt.system.text import escape_line
@@ -31,11 +33,11 @@ def list_(json: Json = False) -> None:
         for corpus in known_corpora()
     ]
     if json:
-        say_json({"corpora": rows})
+        print_json({"corpora": rows})
         return
     for row in rows:
         size = f"{row['bytes']:>12,} bytes" if row["bytes"] is not None else " " * 18
-        say(escape_line(f"{row['name']:<20} {row['source']:<14} {size}  {row['path'] or ''}".rstrip()))
+        print(escape_line(f"{row['name']:<20} {row['source']:<14} {size}  {row['path'] or ''}".rstrip()))
 
 
 @app.command()
@@ -44,11 +46,12 @@ def fetch(json: Json = False) -> None:
     """Fetch Tiny Shakespeare, so that training needs no network."""
     from shakegpt.data.catalog import TINY_SHAKESPEARE, find_corpus
 
-    found = find_corpus(TINY_SHAKESPEARE, on_progress=download_bar())
+    with download_bar() as on_progress:
+        found = find_corpus(TINY_SHAKESPEARE, on_progress=on_progress)
     if json:
-        say_json({"name": found.name, "path": str(found.path), "bytes": found.path.stat().st_size})
+        print_json({"name": found.name, "path": str(found.path), "bytes": found.path.stat().st_size})
     else:
-        say(str(found.path))
+        print(str(found.path))
 
 
 @app.command()
@@ -59,7 +62,7 @@ def add(
     encoding: Encoding = "utf-8",
     json: Json = False,
 ) -> None:
-    """Keep a text under a name, so that `shakegpt train --corpus NAME` finds it."""
+    """Copy a text into the cache under a name, so that `shakegpt train --corpus NAME` finds it."""
     from shakegpt.data.catalog import add_corpus
     from shakegpt.data.corpus import decode_text
 
@@ -72,23 +75,29 @@ def add(
     text = decode_text(data, file, encoding)
     added = add_corpus(file, name or file.stem, text.encode())
     if json:
-        say_json({"name": added.name, "path": str(added.path), "characters": len(text)})
+        print_json({"name": added.name, "path": str(added.path), "characters": len(text)})
     else:
-        say(f"{added.name}: {len(text):,} characters; train on it with `shakegpt train --corpus {added.name}`.")
+        print(f"{added.name}: {len(text):,} characters; train on it with `shakegpt train --corpus {added.name}`.")
 
 
-def download_bar() -> OnProgress | None:
-    """Return what draws a bar on standard error while a text is fetched; ``None`` where that is no terminal."""
+@contextmanager
+def download_bar() -> Iterator[OnProgress | None]:
+    """Draw a bar on standard error while a text is fetched. Yields ``None`` where standard error is no terminal."""
     if not sys.stderr.isatty():
-        return None
-    from tqdm import tqdm
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-    bar = tqdm(desc="Tiny Shakespeare", unit="B", unit_scale=True, leave=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = progress.add_task("Tiny Shakespeare", total=None)
 
-    def show(done: int, total: int) -> None:
-        bar.total = total or None
-        bar.update(done - bar.n)
-        if total and done >= total:
-            bar.close()
+    def show(fetched: int, size: int) -> None:
+        progress.start()
+        progress.update(task, completed=fetched, total=size or None)
 
-    return show
+    try:
+        yield show
+    finally:
+        progress.stop()

@@ -27,7 +27,7 @@ CSV_COLUMNS = (
 
 
 def draw_chart(snapshot: Snapshot, *, width: int = _WIDTH, height: int = _HEIGHT) -> list[str]:
-    """Return a run's losses against the step as lines of ASCII; none where there is nothing finite to draw.
+    """Return a chart of a run's losses against the step in ASCII, line by line; no lines without a finite loss.
 
     Args:
         snapshot: the run.
@@ -44,8 +44,8 @@ def draw_chart(snapshot: Snapshot, *, width: int = _WIDTH, height: int = _HEIGHT
     rows = [[" "] * width for _ in range(height)]
     for points, mark in ((train, _TRAIN), (validation, _VALIDATION)):
         for step, loss in points:
-            share = (high - loss) / (high - low) if high > low else 0.5
-            rows[round(share * (height - 1))][min(width - 1, step * width // max(1, last))] = mark
+            fraction_down = (high - loss) / (high - low) if high > low else 0.5
+            rows[round(fraction_down * (height - 1))][min(width - 1, step * width // max(1, last))] = mark
     scale = {0: f"{high:.3f}", height - 1: f"{low:.3f}"}
     margin = max(len(text) for text in scale.values())
     lines = [f"{scale.get(number, ''):>{margin}} |{''.join(row)}".rstrip() for number, row in enumerate(rows)]
@@ -59,9 +59,9 @@ def draw_chart(snapshot: Snapshot, *, width: int = _WIDTH, height: int = _HEIGHT
 
 
 def write_csv(events: Iterable[Event], file: TextIO) -> None:
-    """Write one row per step and evaluation of a run; a cell that has no number, or none that is finite, is empty.
+    """Write one row per step of a run; a cell without a finite number is empty.
 
-    Steps that were taken again, after a roll-back or by a resumed run, stand once, as they went in the end.
+    Of steps that were repeated, after a roll-back or by a resumed run, only the last attempt is written.
     """
     rows: dict[int, dict[str, Any]] = {}
     for event in events:
@@ -72,20 +72,17 @@ def write_csv(events: Iterable[Event], file: TextIO) -> None:
             case Step():
                 while rows and next(reversed(rows)) >= event.step:
                     rows.popitem()
-                rows[event.step] = _row(event)
+                values = {name: getattr(event, name) for name in CSV_COLUMNS if hasattr(event, name)}
+                rows[event.step] = _finite_values(values)
             case Evaluation():
                 row = rows.setdefault(
                     event.step, {"step": event.step, "seconds": event.seconds, "tokens": event.tokens}
                 )
-                row.update(_spoken({"val_loss": event.val_loss, "val_perplexity": event.perplexity}))
+                row.update(_finite_values({"val_loss": event.val_loss, "val_perplexity": event.perplexity}))
     writer = csv.DictWriter(file, CSV_COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows.values())
 
 
-def _row(event: Step) -> dict[str, Any]:
-    return _spoken({name: getattr(event, name) for name in CSV_COLUMNS if hasattr(event, name)})
-
-
-def _spoken(values: dict[str, Any]) -> dict[str, Any]:
+def _finite_values(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if math.isfinite(value)}

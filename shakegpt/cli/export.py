@@ -1,12 +1,12 @@
-"""``shakegpt export`` and ``shakegpt import``: models on their way to other programs, and back."""
+"""``shakegpt export`` and ``shakegpt import``: models for other programs, and from them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from shakegpt.cli.options import CHECKPOINT_HELP, Json, complete_checkpoints
-from shakegpt.cli.output import note, reports_errors, say, say_json
+from shakegpt.cli.options import CheckpointArgument, Json
+from shakegpt.cli.output import print_json, print_note, reports_errors
 from shakegpt.system.text import escape_line
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @reports_errors
 def export(
-    reference: Annotated[str, typer.Argument(metavar="REF", help=CHECKPOINT_HELP, autocompletion=complete_checkpoints)],
+    reference: CheckpointArgument,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder to write.")],
     format_: Annotated[
         Literal["hf", "gguf"],
@@ -48,14 +48,14 @@ def export(
     write_bundle(folder, files)
     if json:
         sizes = {name: len(data) for name, data in files.items()}
-        say_json({"checkpoint": info.reference, "format": format_, "path": str(folder.absolute()), "files": sizes})
+        print_json({"checkpoint": info.reference, "format": format_, "path": str(folder.absolute()), "files": sizes})
         return
     for name in files:
-        say(escape_line(str(folder / name)))
+        print(escape_line(str(folder / name)))
     if format_ == "gguf":
-        note("llama.cpp computes GELU by its tanh approximation: its figures differ from ours in the third decimal.")
-    if checkpoint.config.block_size < 1024:
-        note(f"The model sees {checkpoint.config.block_size} characters; other programs do not slide that window.")
+        print_note("llama.cpp approximates GELU by tanh: its logits differ from ours in the third decimal.")
+    if (block_size := checkpoint.config.block_size) < 1024:
+        print_note(f"The model sees {block_size} characters; other programs do not slide that window.")
 
 
 @reports_errors
@@ -64,24 +64,24 @@ def import_(
     run: Annotated[str | None, typer.Option(help="What to call the run.")] = None,
     json: Json = False,
 ) -> None:
-    """Make a run of a directory that `shakegpt export` or `save_pretrained` wrote."""
+    """Make a run from a directory that `shakegpt export` or `save_pretrained` wrote."""
     from shakegpt.export.huggingface import import_run
     from shakegpt.runs.store import Store
 
-    made = import_run(Store.default(), folder.expanduser(), run)
-    last = made.last()
+    imported = import_run(Store.default(), folder.expanduser(), run)
+    last = imported.last()
     if json:
-        say_json({"run": made.name, "checkpoint": last.reference if last else None, "path": str(made.path)})
+        print_json({"run": imported.name, "checkpoint": last.reference if last else None, "path": str(imported.path)})
     else:
-        weights = f"{made.metadata.model.parameters:,} weights"
-        say(f"{made.name}: {weights}; hear it by `shakegpt generate --checkpoint {made.name}`.")
+        weights = imported.metadata.model.parameters
+        print(f"{imported.name}: {weights:,} weights; try it with `shakegpt generate --checkpoint {imported.name}`.")
 
 
 def _origin(store: "Store", info: "CheckpointInfo") -> "Origin":
-    """Say where weights come from, as far as the store knows."""
+    """Return where weights come from, as far as the store knows."""
     from shakegpt.export.huggingface import Origin
 
     if info.run is None:
         return Origin(step=info.step)
-    record = store.run(info.run).metadata
-    return Origin(step=info.step, corpus=record.corpus, corpus_sha256=record.corpus_sha256)
+    metadata = store.run(info.run).metadata
+    return Origin(step=info.step, corpus=metadata.corpus, corpus_sha256=metadata.corpus_sha256)

@@ -1,4 +1,4 @@
-"""``shakegpt generate``: one shot, to standard output."""
+"""``shakegpt generate``: one or several texts, to standard output."""
 
 import sys
 import time
@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shakegpt.cli.options import CHECKPOINT_HELP, Json, complete_checkpoints
-from shakegpt.cli.output import note, reports_errors, say, say_json
+from shakegpt.cli.output import print_json, print_note, reports_errors
 from shakegpt.config import SamplingConfig
 from shakegpt.errors import UsageError
 from shakegpt.system.text import escape_control_characters
 
 if TYPE_CHECKING:
     from shakegpt.model.language_model import LanguageModel
-    from shakegpt.system.threads import ThreadPool
+    from shakegpt.system.threads import ThreadPool, configure_process
 
+    configure_process()
 _DEFAULTS = SamplingConfig()
-_FIRST_WORDS = "\n"
+_DEFAULT_PROMPT = "\n"  # between two speeches
 
 
 @reports_errors
@@ -66,100 +67,92 @@ def generate(
         raise UsageError(str(error)) from None
     if samples < 1:
         raise UsageError(f"The number of samples must be a whole number of at least 1, not {samples}.")
-    beginning = _read_prompt(prompt)
+    prompt = _read_prompt(prompt)
 
+    from shakegpt.generation.stream import encode_prompt
     from shakegpt.runs.store import Store
     from shakegpt.system.device import available_cores
     from shakegpt.system.threads import ThreadPool, configure_process
 
     configure_process()
-    pool = ThreadPool(available_cores())  # torch's own threads meet after every small tensor, and wait for busy cores
-
+    pool = ThreadPool(
+        available_cores()
+    )  # torch's own threads synchronize after every small tensor, and wait for busy cores
     store = Store.default()
-    reference = checkpoint or store.default_reference()
-    language_model = store.language_model(reference, warn=note)
-    from shakegpt.generation.stream import encode_prompt
-
-    encode_prompt(language_model.vocabulary, beginning)  # an unknown character is told before anything is printed
+    language_model = store.language_model(checkpoint or store.default_reference(), warn=print_note)
+    encode_prompt(language_model.vocabulary, prompt)  # an unknown character is an error before anything is printed
     if samples > 1:
-        _write_many(language_model, beginning, settings, samples, pool, json=json)
+        _write_samples(language_model, prompt, settings, samples, pool, json=json)
     elif json:
-        _write_object(language_model, beginning, settings)
+        _write_json(language_model, prompt, settings)
     else:
-        _write_stream(language_model, beginning, settings)
+        _write_stream(language_model, prompt, settings)
 
 
 def _read_prompt(prompt: str | None) -> str:
     if prompt == "-" or (prompt is None and not sys.stdin.isatty()):
         data = sys.stdin.buffer.read() if sys.stdin is not None else b""
         try:
-            return data.decode() or _FIRST_WORDS
+            return data.decode() or _DEFAULT_PROMPT
         except UnicodeDecodeError as error:
             raise UsageError(f"The prompt is not UTF-8: byte {error.start} is 0x{data[error.start]:02x}.") from None
-    return _FIRST_WORDS if prompt is None else prompt
+    return _DEFAULT_PROMPT if prompt is None else prompt
 
 
 def _write_stream(language_model: "LanguageModel", prompt: str, settings: SamplingConfig) -> None:
     from shakegpt.generation.stream import Stream
 
-    _put(escape_control_characters(prompt.lstrip("\n")))
+    _write(prompt.lstrip("\n"))
     last = prompt[-1:]
     for character in Stream(language_model, prompt, settings):
         last = character.text
-        _put(escape_control_characters(last))
+        _write(last)
     if last != "\n":
-        _put("\n")
+        _write("\n")
 
 
-def _put(text: str) -> None:
-    sys.stdout.write(text)
+def _write(text: str) -> None:
+    sys.stdout.write(escape_control_characters(text))
     sys.stdout.flush()
 
 
-def _write_object(language_model: "LanguageModel", prompt: str, settings: SamplingConfig) -> None:
+def _write_json(language_model: "LanguageModel", prompt: str, settings: SamplingConfig) -> None:
     from shakegpt.generation.stream import Stream
 
-    began = time.perf_counter()
+    start = time.perf_counter()
     stream = Stream(language_model, prompt, settings)
     text = "".join(character.text for character in stream)
-    seconds = time.perf_counter() - began
-    say_json(
-        _facts(language_model, prompt, settings)
-        | _outcome(text, stream.finish or "length")
-        | _speed(len(text), seconds)
-    )
+    seconds = time.perf_counter() - start
+    sample = {"text": text, "finish": stream.finish or "length"}
+    print_json(_source(language_model, prompt, settings) | sample | _speed(len(text), seconds))
 
 
-def _write_many(
+def _write_samples(
     language_model: "LanguageModel",
     prompt: str,
     settings: SamplingConfig,
-    samples: int,
+    count: int,
     pool: "ThreadPool",
     *,
     json: bool,
 ) -> None:
     from shakegpt.generation.stream import generate_samples
 
-    began = time.perf_counter()
-    written = generate_samples(language_model, prompt, settings, samples, pool=pool)
-    seconds = time.perf_counter() - began
-    characters = sum(len(sample.text) for sample in written)
+    start = time.perf_counter()
+    samples = generate_samples(language_model, prompt, settings, count, pool=pool)
+    seconds = time.perf_counter() - start
     if json:
-        each = [{"sample": number, **_outcome(sample.text, sample.finish)} for number, sample in enumerate(written)]
-        say_json(_facts(language_model, prompt, settings) | {"samples": each} | _speed(characters, seconds))
+        rows = [{"sample": i, "text": sample.text, "finish": sample.finish} for i, sample in enumerate(samples)]
+        characters = sum(len(sample.text) for sample in samples)
+        print_json(_source(language_model, prompt, settings) | {"samples": rows} | _speed(characters, seconds))
         return
-    for number, sample in enumerate(written, start=1):
-        note(f"sample {number} of {samples}")
-        say(escape_control_characters((prompt + sample.text).strip("\n")) + "\n")
+    for number, sample in enumerate(samples, start=1):
+        print_note(f"sample {number} of {count}")
+        print(escape_control_characters((prompt + sample.text).strip("\n")) + "\n")
 
 
-def _facts(language_model: "LanguageModel", prompt: str, settings: SamplingConfig) -> dict[str, Any]:
+def _source(language_model: "LanguageModel", prompt: str, settings: SamplingConfig) -> dict[str, Any]:
     return {"checkpoint": language_model.name, "prompt": prompt, "seed": settings.seed}
-
-
-def _outcome(text: str, finish: str) -> dict[str, Any]:
-    return {"text": text, "finish": finish}
 
 
 def _speed(characters: int, seconds: float) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shakegpt.cli.console import clock
+from shakegpt.cli.console import format_duration
 from shakegpt.cli.options import CHECKPOINT_HELP, Json, RunArgument, complete_checkpoints, complete_runs
-from shakegpt.cli.output import note, reports_errors, say, say_json
+from shakegpt.cli.output import print_json, print_note, reports_errors
 from shakegpt.errors import UsageError
 from shakegpt.system.text import escape_line, is_name
 
@@ -29,15 +29,15 @@ def list_(json: Json = False) -> None:
     store = Store.default()
     rows = [store.summary(run) for run in store.runs()]
     if json:
-        say_json({"runs": [asdict(row) for row in rows]})
+        print_json({"runs": [asdict(row) for row in rows]})
         return
     if not rows:
-        note(f"There are no runs in {store.home} yet; begin one with `shakegpt train`.")
+        print_note(f"There are no runs in {store.home} yet; begin one with `shakegpt train`.")
         return
-    say(f"{'RUN':<16} {'STATUS':<9} {'STEP':>13} {'BEST LOSS':>10} {'CHECKPOINTS':>11} {'SIZE':>9}  CORPUS")
+    print(f"{'RUN':<16} {'STATUS':<9} {'STEP':>13} {'BEST LOSS':>10} {'CHECKPOINTS':>11} {'SIZE':>9}  CORPUS")
     for row in rows:
         loss = "-" if row.best_val_loss is None else f"{row.best_val_loss:.4f}"
-        say(
+        print(
             f"{row.name:<16} {row.status:<9} {f'{row.step}/{row.steps}':>13} {loss:>10} {row.checkpoints:>11} "
             f"{row.bytes / 1e6:>6.1f} MB  {escape_line(row.corpus)}"
         )
@@ -54,7 +54,7 @@ def show(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show runs: what each one is, how it stands, its curve, and its checkpoints."""
+    """Show runs: what each one is, its status, its curve, and its checkpoints."""
     from shakegpt.runs.store import Store
 
     store = Store.default()
@@ -64,18 +64,18 @@ def show(
 
         plot_runs({run.name: run.snapshot() for run in found}, plot)
     if json:
-        described = [_facts(store, run) for run in found]
-        say_json(described[0] if len(described) == 1 else {"runs": described})
+        described = [_details(store, run) for run in found]
+        print_json(described[0] if len(described) == 1 else {"runs": described})
     elif plot is not None:
-        say(escape_line(str(plot)))
+        print(escape_line(str(plot)))
     else:
         for number, run in enumerate(found):
             if number:
-                say("")
-            _summarise(store, run)
+                print("")
+            _print_summary(store, run)
 
 
-def _facts(store: "Store", run: "Run") -> dict[str, Any]:
+def _details(store: "Store", run: "Run") -> dict[str, Any]:
     checkpoints = [
         {"reference": info.reference, "step": info.step, "val_loss": info.val_loss, "bytes": info.bytes}
         for info in run.checkpoints()
@@ -83,36 +83,37 @@ def _facts(store: "Store", run: "Run") -> dict[str, Any]:
     return asdict(store.summary(run)) | {"record": asdict(run.metadata), "checkpoint_list": checkpoints}
 
 
-def _summarise(store: "Store", run: "Run") -> None:
-    """Print what a person wants to know of a run, its curve included, in plain text."""
+def _print_summary(store: "Store", run: "Run") -> None:
+    """Print a run for people: what it is, its losses as a chart, and its checkpoints."""
     from shakegpt.cli.curves import draw_chart
 
-    summary, best, record, checkpoints = store.summary(run), run.best(), run.metadata, run.checkpoints()
-    story = run.snapshot()
-    say(f"{run.name}: {summary.status}, step {summary.step} of {summary.steps}")
-    say(
-        f"  model     {record.model.parameters:,} weights: {record.model.n_layer} blocks, {record.model.n_head} heads, "
-        f"width {record.model.d_model}, context {record.model.block_size}"
+    summary, best, metadata, checkpoints = store.summary(run), run.best(), run.metadata, run.checkpoints()
+    snapshot = run.snapshot()
+    print(f"{run.name}: {summary.status}, step {summary.step} of {summary.steps}")
+    model = metadata.model
+    print(
+        f"  model     {model.parameters:,} weights: {model.n_layer} blocks, {model.n_head} heads, "
+        f"width {model.d_model}, context {model.block_size}"
     )
-    corpus = f"{record.corpus} (SHA-256 {record.corpus_sha256[:12]}...)"
-    forked = f", forked from {record.resumed_from}" if record.resumed_from else ""
-    say(f"  corpus    {escape_line(corpus)}")
-    say(f"  created   {escape_line(record.created + forked)}")
-    if story.step is not None:
-        say(f"  trained   {clock(story.step.seconds)}, {story.step.tokens:,} characters")
-    if story.best is not None:
-        say(
-            f"  best      loss {story.best.val_loss:.4f}, perplexity {story.best.perplexity:.2f}, "
-            f"{story.best.bits_per_character:.3f} bits per character, at step {story.best.step}"
+    corpus = f"{metadata.corpus} (SHA-256 {metadata.corpus_sha256[:12]}...)"
+    forked = f", forked from {metadata.resumed_from}" if metadata.resumed_from else ""
+    print(f"  corpus    {escape_line(corpus)}")
+    print(f"  created   {escape_line(metadata.created + forked)}")
+    if snapshot.step is not None:
+        print(f"  trained   {format_duration(snapshot.step.seconds)}, {snapshot.step.tokens:,} characters")
+    if snapshot.best is not None:
+        print(
+            f"  best      loss {snapshot.best.val_loss:.4f}, perplexity {snapshot.best.perplexity:.2f}, "
+            f"{snapshot.best.bits_per_character:.3f} bits per character, at step {snapshot.best.step}"
         )
     if owner := run.owner():
-        say(f"  held by   {owner}")
+        print(f"  locked by {owner}")
     for info in checkpoints:
         loss = "        " if info.val_loss is None else f"{info.val_loss:.4f}  "
         marks = " best" * (best is not None and info.step == best.step) + " last" * (info is checkpoints[-1])
-        say(f"  {info.reference:<22} loss {loss} {info.bytes / 1e6:.1f} MB {marks}".rstrip())
-    if chart := draw_chart(story):
-        say("\n" + "\n".join(f"  {line}" for line in chart))
+        print(f"  {info.reference:<22} loss {loss} {info.bytes / 1e6:.1f} MB {marks}".rstrip())
+    if chart := draw_chart(snapshot):
+        print("\n" + "\n".join(f"  {line}" for line in chart))
 
 
 @app.command("export")
@@ -122,16 +123,16 @@ def export_(
     csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values, one row per step (the default).")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object per event, as in metrics.jsonl.")] = False,
 ) -> None:
-    """Print a run's figures for a spreadsheet or a notebook."""
+    """Print a run's metrics for a spreadsheet or a notebook."""
     from shakegpt.cli.curves import write_csv
     from shakegpt.runs.store import Store
 
     if csv and json:
-        raise UsageError("Figures are printed as --csv or as --json; choose one.")
+        raise UsageError("Metrics are printed as --csv or as --json; choose one.")
     events = Store.default().run(run).log.events()
     if json:
         for event in events:
-            say_json(event.to_json())
+            print_json(event.to_json())
     else:
         write_csv(events, sys.stdout)
         sys.stdout.flush()
@@ -146,13 +147,13 @@ def remove(run: RunArgument, yes: Annotated[bool, typer.Option("--yes", "-y", he
     found = Store.default().run(run)
     if not yes:
         if not sys.stdin.isatty():
-            raise UsageError(f"Nobody is here to be asked; to remove {run}, give --yes.")
+            raise UsageError(f"Standard input is not a terminal, so you cannot be asked; to remove {run}, give --yes.")
         count, size = len(found.checkpoints()), found.bytes() / 1e6
         if not typer.confirm(f"Remove {run} and its {count} checkpoints ({size:.1f} MB)?", err=True):
-            note("Nothing was removed.")
+            print_note("Nothing was removed.")
             raise typer.Exit(1)
     found.remove()
-    note(f"Removed {run}.")
+    print_note(f"Removed {run}.")
 
 
 @app.command()
@@ -170,6 +171,6 @@ def path(
 
     store = Store.default()
     if is_name(reference) and reference not in (PRETRAINED, LAST):
-        say(str(store.run(reference).path))
+        print(str(store.run(reference).path))
     else:
-        say(str(store.find(reference).path))
+        print(str(store.find(reference).path))

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from shakegpt import __version__
 from shakegpt.cli.app import app
+from shakegpt.config import ModelConfig, TrainingConfig, field_docs
 from shakegpt.data.catalog import CORPUS_PATH, TINY_SHAKESPEARE_SHA256
 from shakegpt.data.corpus import Corpus
 from shakegpt.evaluation.loss import evaluate
@@ -196,7 +197,7 @@ def test_without_a_prompt_a_speech_begins(store: Store, invoke: Invoke) -> None:
 def test_streams_that_were_closed_are_empty_and_swallow() -> None:
     """``shakegpt ... <&- >&-``: Python has None for them, which nothing could ask whether it is a terminal."""
     code = (
-        "import sys; from shakegpt.cli.output import write_safely; write_safely()\n"
+        "import sys; from shakegpt.cli.output import configure_streams; configure_streams()\n"
         "sys.stdout.write('vanishes'); sys.stdout.flush()\n"
         "sys.stderr.write(repr((sys.stdin.read(), sys.stdin.isatty(), open('/dev/null').fileno() > 2)))"
     )
@@ -470,6 +471,14 @@ TRAIN = [
     "train", "--preset", "nano", "--corpus", "demo", "--run", "lear", "--device", "cpu", "--precision", "fp32",
     "--batch-size", "4",
 ]  # fmt: skip
+
+
+def test_a_field_of_the_configuration_is_an_option_with_its_docstring(invoke: Invoke) -> None:
+    words = " ".join(invoke("train", "--help", env={"COLUMNS": "200", "TERM": "dumb"}).stdout.replace("│", " ").split())
+    for name in ("steps", "weight_decay", "device"):
+        assert f"--{name.replace('_', '-')} " in words
+        assert field_docs(TrainingConfig)[name] in words
+    assert field_docs(ModelConfig)["dropout"] in words
 
 
 def test_train_json_and_then_generate(private_surroundings: Path, run_cli: RunCli, invoke: Invoke) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from shakegpt.cli.console import clock, describe
+from shakegpt.cli.console import describe, format_duration
 from shakegpt.events import Evaluation, Event, Failed, Sample, Saved, Started, Step, Warning
 from shakegpt.runs.snapshot import replay
 
@@ -25,14 +25,14 @@ STEP = Step(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"), [(0, "0:00"), (5.4, "0:05"), (125, "2:05"), (3725, "1:02:05"), (59.6, "1:00")]
+    ("seconds", "text"), [(0, "0:00"), (5.4, "0:05"), (125, "2:05"), (3725, "1:02:05"), (59.6, "1:00")]
 )
-def test_durations(seconds: float, told: str) -> None:
-    assert clock(seconds) == told
+def test_durations(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text
 
 
 @pytest.mark.parametrize(
-    ("event", "told"),
+    ("event", "parts"),
     [
         (STARTED, ["macbeth: nano", "1,000,000 weights on demo", "100 steps of 4 x 8", "CPU, fp32 (no GPU is here)"]),
         (replace(STARTED, resumed_from="lear@5"), ["going on from lear@5"]),
@@ -50,12 +50,12 @@ def test_durations(seconds: float, told: str) -> None:
     ],
     ids=lambda value: getattr(value, "event", None),
 )  # fmt: skip
-def test_an_event_is_one_line(event: Event, told: list[str]) -> None:
+def test_an_event_is_one_line(event: Event, parts: list[str]) -> None:
     line = describe(event, replay([STARTED, STEP]))
     assert "\n" not in line
-    assert [part for part in told if part not in line] == []
+    assert [part for part in parts if part not in line] == []
 
 
-def test_a_sample_is_indented_and_harmless() -> None:
+def test_a_sample_is_indented_and_escaped() -> None:
     sample = Sample(step=1, prompt="\n", text="ROMEO:\n\x1b[31mO\u202e!")
     assert describe(sample, replay([])) == "    ROMEO:\n    \\x1b[31mO\\u202e!"

@@ -14,8 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tqdm.std import TqdmDefaultWriteLock
-
 from shakegpt import config
 from shakegpt.config import ModelConfig, TrainingConfig
 from shakegpt.data.vocabulary import Vocabulary
@@ -36,7 +34,6 @@ from shakegpt.system.json_records import _adapter
 from shakegpt.training import gradients, optimizer, trainer
 from shakegpt.training.saver import Saver
 
-TqdmDefaultWriteLock.mp_lock = None  # a process that is killed could not give its semaphore back
 for kind in (ModelMetadata, TrainingMetadata, Manifest, RunMetadata):  # once in the server, not in every process
     _adapter(kind)
 

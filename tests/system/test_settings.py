@@ -222,7 +222,7 @@ def test_edit_begins_with_the_template_and_checks_what_was_saved(
 
 
 @pytest.mark.parametrize(
-    ("editor", "told"), [("no-such-editor", "does not start"), ("false", "ended with 1"), ("'", "start")]
+    ("editor", "told"), [("no-such-editor", "does not start"), ("false", "exit code 1"), ("'", "start")]
 )
 def test_an_editor_that_fails_is_told_of(
     editor: str, told: str, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
@@ -244,7 +244,7 @@ def test_no_editor_and_no_terminal_is_told_of(invoke: Invoke, monkeypatch: pytes
 def test_help_says_what_wins(invoke: Invoke) -> None:
     text = " ".join(invoke("config", "--help").stdout.split())
     assert "The command line wins over a SHAKEGPT_* environment variable" in text
-    assert "that over config.toml, and that over what is built in" in text
+    assert "that over config.toml, and that over the built-in default" in text
 
 
 def test_reading_the_file_imports_neither_torch_nor_textual() -> None:

@@ -1,0 +1,119 @@
+"""How a command line is parsed: ``config.toml`` supplies the defaults, and a mistake is reported in one sentence."""
+
+import sys
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from shakegpt.cli.output import print_note
+from shakegpt.errors import ShakegptError, UsageError
+from shakegpt.system.settings import Settings, load_settings, unusable
+
+_SETTINGS_ERROR = "shakegpt.settings_error"
+
+
+class CommandLine(TyperGroup):
+    """The group of all commands, with ``config.toml`` for their defaults and errors in one sentence instead of a box.
+
+    A settings file that cannot be used is reported when a command runs, not before: ``--help``, ``--version``,
+    completion and ``shakegpt config``, which repairs it, keep working.
+    """
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Parse the arguments, with the file's values as the defaults."""
+        settings_error = None
+        try:
+            extra.setdefault("default_map", check_defaults(self, load_settings()))
+        except ShakegptError as error:
+            settings_error = error
+        context = super().make_context(info_name, args, parent, **extra)
+        context.meta[_SETTINGS_ERROR] = settings_error
+        return context
+
+    def main(self, args: Any = None, prog_name: str | None = None, *rest: Any, **options: Any) -> Any:
+        """Run a command and end the process with its exit code."""
+        options["standalone_mode"] = False
+        try:
+            code = super().main(args, prog_name, *rest, **options)
+        except typer.Abort:
+            sys.exit(1)
+        except Exception as error:
+            if not hasattr(error, "format_message"):  # only Click's errors have it; newer Typers contain a Click
+                raise
+            sys.exit(_report(error))
+        sys.exit(code or 0)
+
+
+def _report(error: Any) -> int:
+    """Print what is wrong with a command line; return the exit code."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+    else:
+        message = " ".join(error.format_message().replace("Value error, ", "").split())
+        command = error.ctx.command_path if getattr(error, "ctx", None) else "shakegpt"
+        print_note(f"shakegpt: {message}{'' if message[-1:] in '.?!' else '.'} See `{command} --help`.")
+    return int(error.exit_code)
+
+
+def require_usable_settings(context: typer.Context) -> None:
+    """Raise what is wrong with ``config.toml``, unless the command is ``shakegpt config``, which repairs it."""
+    error = context.meta.get(_SETTINGS_ERROR)
+    if error is not None and context.invoked_subcommand != "config":
+        raise error
+
+
+def is_from_file(context: typer.Context, parameter: str) -> bool:
+    """Return whether the value of a command's parameter comes from ``config.toml``."""
+    source = context.get_parameter_source(parameter)
+    return source is not None and source.name == "DEFAULT_MAP"
+
+
+def check_defaults(group: TyperGroup, settings: Settings) -> dict[str, Any]:
+    """Return the file's defaults by command and parameter, in the form of Click's ``default_map``.
+
+    Raises:
+        UsageError: a command or option is unknown, or a value is of the wrong type.
+    """
+    return _check_table(settings, group, settings.defaults, "")
+
+
+def _check_table(settings: Settings, command: Any, table: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    commands: Mapping[str, Any] = getattr(command, "commands", {})
+    options = {
+        name.lstrip("-").replace("-", "_"): parameter
+        for parameter in command.params
+        for name in parameter.opts
+        if name.startswith("--")
+    }
+    checked: dict[str, Any] = {}
+    for name, value in table.items():
+        if isinstance(value, dict) and name in commands:
+            checked[name] = _check_table(settings, commands[name], value, f"{prefix}{name}.")
+        elif name in commands:
+            raise unusable(settings.path, f"{prefix}{name} is a command, written as a table: [{prefix}{name}]")
+        elif isinstance(value, dict) or name not in options:
+            raise _unknown(settings, name, prefix, commands if isinstance(value, dict) else options)
+        else:
+            parameter = options[name]
+            try:
+                parameter.process_value(typer.Context(command), value)
+            except typer.BadParameter as error:
+                reason = error.message.removeprefix("Value error, ").rstrip(".")
+                raise unusable(settings.path, f"{prefix}{name} = {value!r}: {reason}") from None
+            checked[parameter.name] = value
+    return checked
+
+
+def _unknown(settings: Settings, name: str, prefix: str, known: Mapping[str, Any]) -> UsageError:
+    table = f"in [{prefix.removesuffix('.')}]" if prefix else "at the top"
+    hint = suggest(name, known, f"there are {', '.join(known) or 'none'}")
+    return unusable(settings.path, f"there is no {name} {table} ({hint})")
+
+
+def suggest(name: str, known: Mapping[str, Any], otherwise: str) -> str:
+    """Return a question with the known name closest to a mistyped one; where none is close, ``otherwise``."""
+    close = get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]}?" if close else otherwise

@@ -1,0 +1,64 @@
+"""``shakegpt watch`` and ``shakegpt stop``, for a run of another process; and the full-screen app."""
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from shakegpt.cli.options import RunArgument, complete_runs
+from shakegpt.cli.output import print_note, reports_errors
+from shakegpt.config import OnHangup
+from shakegpt.errors import ShakegptError, UsageError
+
+if TYPE_CHECKING:
+    from shakegpt.runs.run import Run
+
+_TERMS_WITHOUT_CURSOR = ("dumb", "unknown")
+
+
+@reports_errors
+def watch(
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="A run; by default the newest.", autocompletion=complete_runs)
+    ] = None,
+) -> None:
+    """Open the training screen on a run of another process."""
+    from shakegpt.runs.store import Store
+
+    store = Store.default()
+    if run is not None:
+        found = store.run(run)
+    else:
+        runs = store.runs()
+        if not runs:
+            raise ShakegptError("There is no run to watch; begin one with `shakegpt train`.")
+        found = runs[0]
+    open_full_screen(watch=found)
+
+
+@reports_errors
+def stop(run: RunArgument) -> None:
+    """Ask the process that trains a run to save and stop."""
+    from shakegpt.runs.store import Store
+
+    found = Store.default().run(run)
+    found.request("stop")
+    owner = found.owner()
+    print_note(f"Asked {owner} to save {run} and stop." if owner else f"{run} has ended.")
+
+
+def open_full_screen(*, on_hangup: OnHangup = "continue", watch: "Run | None" = None) -> None:
+    """Open the app, on the run to watch if one is given, and exit with its exit code."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError(
+            "The full-screen app needs a terminal; in a pipe or a script, use `shakegpt generate` or `shakegpt train`."
+        )
+    if (term := os.environ.get("TERM")) in _TERMS_WITHOUT_CURSOR:
+        raise UsageError(
+            f"This terminal (TERM={term}) cannot move its cursor, as the full-screen app needs to; use "
+            "`shakegpt generate` or `shakegpt train`, or set TERM to what the terminal is, such as xterm-256color."
+        )
+    from shakegpt.tui.terminal import open_app
+
+    raise typer.Exit(open_app(on_hangup=on_hangup, watch=watch))
