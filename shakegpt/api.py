@@ -137,8 +137,8 @@ class Model:
         if split not in ("validation", "train"):
             raise UsageError(f"The split must be validation or train, not {split!r}.")
         text = Corpus.load(fspath(corpus))
-        text.require(self.config.block_size)
-        return evaluate(self._language_model.model, text.ids_for(self._language_model.vocabulary, split))
+        text.check_length(self.config.block_size)
+        return evaluate(self._language_model.model, text.encode_split(self._language_model.vocabulary, split))
 
     def __repr__(self) -> str:
         return f"<shakegpt.Model {self.name}: {self.config.parameters:,} weights, {len(self.characters)} characters>"

@@ -93,7 +93,7 @@ def demo() -> Corpus:
 def tiny_shakespeare_path() -> Path:
     """Where the real text is on this machine; a test that wants it is skipped where it is not."""
     found = next(corpus for corpus in known_corpora() if corpus.name == TINY_SHAKESPEARE)
-    if not found.here:
+    if not found.on_disk:
         pytest.skip("Tiny Shakespeare is not on this machine: name its folder in SHAKEGPT_CORPUS_PATH to run this test")
     return found.path
 

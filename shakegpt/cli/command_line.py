@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from shakegpt.cli.output import print_note
 from shakegpt.errors import ShakegptError, UsageError
-from shakegpt.system.settings import Settings, load_settings, unusable
+from shakegpt.system.settings import Settings, load_settings, settings_error
 
 _SETTINGS_ERROR = "shakegpt.settings_error"
 
@@ -93,7 +93,7 @@ def _check_table(settings: Settings, command: Any, table: Mapping[str, Any], pre
         if isinstance(value, dict) and name in commands:
             checked[name] = _check_table(settings, commands[name], value, f"{prefix}{name}.")
         elif name in commands:
-            raise unusable(settings.path, f"{prefix}{name} is a command, written as a table: [{prefix}{name}]")
+            raise settings_error(settings.path, f"{prefix}{name} is a command, written as a table: [{prefix}{name}]")
         elif isinstance(value, dict) or name not in options:
             raise _unknown(settings, name, prefix, commands if isinstance(value, dict) else options)
         else:
@@ -102,7 +102,7 @@ def _check_table(settings: Settings, command: Any, table: Mapping[str, Any], pre
                 parameter.process_value(typer.Context(command), value)
             except typer.BadParameter as error:
                 reason = error.message.removeprefix("Value error, ").rstrip(".")
-                raise unusable(settings.path, f"{prefix}{name} = {value!r}: {reason}") from None
+                raise settings_error(settings.path, f"{prefix}{name} = {value!r}: {reason}") from None
             checked[parameter.name] = value
     return checked
 
@@ -110,7 +110,7 @@ def _check_table(settings: Settings, command: Any, table: Mapping[str, Any], pre
 def _unknown(settings: Settings, name: str, prefix: str, known: Mapping[str, Any]) -> UsageError:
     table = f"in [{prefix.removesuffix('.')}]" if prefix else "at the top"
     hint = suggest(name, known, f"there are {', '.join(known) or 'none'}")
-    return unusable(settings.path, f"there is no {name} {table} ({hint})")
+    return settings_error(settings.path, f"there is no {name} {table} ({hint})")
 
 
 def suggest(name: str, known: Mapping[str, Any], otherwise: str) -> str:

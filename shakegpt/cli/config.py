@@ -14,7 +14,7 @@ from shakegpt.cli.options import Json
 from shakegpt.cli.output import print_json, print_note, reports_errors
 from shakegpt.errors import ShakegptError, UsageError
 from shakegpt.system.paths import config_file
-from shakegpt.system.settings import KEYS, TEMPLATE, Settings, load_settings, unusable
+from shakegpt.system.settings import KEYS, TEMPLATE, Settings, load_settings, settings_error
 from shakegpt.system.text import escape_line
 
 PRECEDENCE = (
@@ -103,5 +103,5 @@ def _load_checked(context: typer.Context) -> Settings:
         for name in settings.keymap:
             if name not in known:
                 hint = suggest(name, known, "`shakegpt config keys` lists them")
-                raise unusable(settings.path, f"there is no key {name} in [{KEYS}] ({hint})")
+                raise settings_error(settings.path, f"there is no key {name} in [{KEYS}] ({hint})")
     return settings

@@ -27,8 +27,8 @@ def list_(json: Json = False) -> None:
         {
             "name": corpus.name,
             "source": corpus.source,
-            "path": str(corpus.path) if corpus.here else None,
-            "bytes": corpus.path.stat().st_size if corpus.here else None,
+            "path": str(corpus.path) if corpus.on_disk else None,
+            "bytes": corpus.path.stat().st_size if corpus.on_disk else None,
         }
         for corpus in known_corpora()
     ]

@@ -33,7 +33,7 @@ def doctor(json: Json = False) -> None:
         "paths": {
             "home": str(store.home),
             "corpora": str(corpora_folder()),
-            "corpus_path": os.environ.get(catalog.CORPUS_PATH, ""),
+            "corpus_path": os.environ.get(catalog.CORPUS_PATH_VARIABLE, ""),
         },
         "disk_free_bytes": _free_bytes(store.home),
         "runs": len(store.runs()),

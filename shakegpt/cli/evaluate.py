@@ -54,9 +54,9 @@ def evaluate(
             f"The corpus {text.name} has {len(unknown)} characters that {info.reference} has never seen, such as "
             f"{unknown[0]!r}; give the text it was trained on with --corpus."
         )
-    text.require(found.config.block_size)
+    text.check_length(found.config.block_size)
     language_model = LanguageModel(model=found.model(), vocabulary=found.vocabulary, name=info.reference)
-    ids = text.ids_for(found.vocabulary, split)
+    ids = text.encode_split(found.vocabulary, split)
     loss = evaluation.evaluate(language_model.model, ids, pool=ThreadPool(available_cores()))
     result: dict[str, Any] = {
         "checkpoint": info.reference,

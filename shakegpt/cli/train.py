@@ -143,10 +143,10 @@ def _show_until_end(thread: "TrainingThread", console: Console, on_hangup: OnHan
     thread.subscribe(receive)
     shutdown = ShutdownHandler(
         stop=thread.stop,
-        ended=thread.await_end,
+        await_end=thread.await_end,
         on_hangup=on_hangup,
-        left_terminal=console.detach,
-        restore=console.restore_terminal,
+        on_detach=console.detach,
+        restore_terminal=console.restore_terminal,
     )
     shutdown.install()
     thread.start()
@@ -165,5 +165,5 @@ def _show_until_end(thread: "TrainingThread", console: Console, on_hangup: OnHan
     failure = thread.await_end()
     if not output_open:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    shutdown.settle()
+    shutdown.finish()
     return failure or shutdown.exit_code or 0

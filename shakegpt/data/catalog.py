@@ -1,6 +1,5 @@
-"""The texts shakegpt knows by name: where each one is, and how the one that does not ship is fetched."""
+"""The catalog of corpora: the texts that have a name, where each one is, and how Tiny Shakespeare is downloaded."""
 
-import hashlib
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from shakegpt.errors import CorpusError, UsageError
-from shakegpt.system.files import make_folder, replace_file
+from shakegpt.system.files import make_folder, replace_file, sha256
 from shakegpt.system.paths import asset_path, corpora_folder
 from shakegpt.system.text import is_name
 
@@ -18,72 +17,72 @@ TINY_SHAKESPEARE = "tiny-shakespeare"
 TINY_SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 TINY_SHAKESPEARE_URL = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
 DEMO = "demo"
-CORPUS_PATH = "SHAKEGPT_CORPUS_PATH"
+CORPUS_PATH_VARIABLE = "SHAKEGPT_CORPUS_PATH"
 _TINY_SHAKESPEARE_FILES = ("tiny-shakespeare.txt", "tinyshakespeare.txt", "tinyshakespeare/input.txt", "input.txt")
 _ATTEMPTS = 3
 _TIMEOUT_SECONDS = 20
 
 OnProgress = Callable[[int, int], None]
-"""Called with the bytes fetched so far and the bytes in all (0 where the server does not say)."""
+"""Called with the bytes downloaded so far and the bytes in all (0 where the server does not say)."""
 
 
 @dataclass(frozen=True)
-class FoundCorpus:
-    """A text of the library, and where its bytes are; no path means that it is still to be fetched."""
+class CatalogEntry:
+    """A corpus by its name, and the file it is read from or will be downloaded to."""
 
     name: str
     path: Path
     source: Literal["built in", "cache", "corpus path", "file", "to be fetched"]
 
     @property
-    def here(self) -> bool:
-        """Whether the bytes are on this machine."""
+    def on_disk(self) -> bool:
+        """Whether the file is on this machine."""
         return self.source != "to be fetched"
 
 
-def find_corpus(name: str, *, on_progress: OnProgress | None = None) -> FoundCorpus:
-    """Return where a corpus is; Tiny Shakespeare is fetched when it is nowhere on this machine.
+def find_corpus(name: str, *, on_progress: OnProgress | None = None) -> CatalogEntry:
+    """Return where a corpus is; Tiny Shakespeare is downloaded when it is nowhere on this machine.
 
-    A known name wins over a file of that name: ``./demo`` is the file. ``$SHAKEGPT_CORPUS_PATH``, folders or files
-    separated as in PATH, is searched before the network.
+    A name of the catalog wins over a file of that name: ``./demo`` is the file. ``$SHAKEGPT_CORPUS_PATH``, folders or
+    files separated as in PATH, is searched before anything is downloaded.
 
     Raises:
-        CorpusError: it cannot be found or fetched.
+        CorpusError: it cannot be found or downloaded.
     """
     if name == DEMO:
-        return FoundCorpus(DEMO, asset_path("corpus/demo.txt"), "built in")
+        return CatalogEntry(DEMO, asset_path("corpus/demo.txt"), "built in")
     if name == TINY_SHAKESPEARE:
-        known = _find_tiny_shakespeare()
-        return known if known.here else fetch_tiny_shakespeare(on_progress)
+        entry = _find_tiny_shakespeare()
+        return entry if entry.on_disk else _download_tiny_shakespeare(on_progress)
     if is_name(name):
-        for candidate in (corpora_folder() / f"{name}.txt", *_on_corpus_path(f"{name}.txt")):
+        for candidate in (corpora_folder() / f"{name}.txt", *_corpus_path_files(f"{name}.txt")):
             if candidate.is_file():
-                return FoundCorpus(name, candidate, "cache" if candidate.parent == corpora_folder() else "corpus path")
+                return CatalogEntry(name, candidate, "cache" if candidate.parent == corpora_folder() else "corpus path")
     return _find_file(name)
 
 
-def _find_file(name: str) -> FoundCorpus:
+def _find_file(name: str) -> CatalogEntry:
     path = Path(name).expanduser()
     if path.is_dir():
         raise CorpusError(f"The corpus {name} is a folder; give one text file.")
     if not path.exists():
         known = ", ".join(corpus.name for corpus in known_corpora())
         raise CorpusError(f"There is no corpus {name}: no file of that path, and the names known here are {known}.")
-    return FoundCorpus(path.stem or path.name, path, "file")
+    return CatalogEntry(path.stem or path.name, path, "file")
 
 
-def known_corpora() -> list[FoundCorpus]:
-    """Return every text that has a name: the built-in ones, then those added, by name."""
+def known_corpora() -> list[CatalogEntry]:
+    """Return every corpus that has a name: the built-in ones, then those that were added, sorted."""
     added = sorted(path for path in corpora_folder().glob("*.txt") if path.stem != TINY_SHAKESPEARE)
     return [
         _find_tiny_shakespeare(),
-        FoundCorpus(DEMO, asset_path("corpus/demo.txt"), "built in"),
-        *(FoundCorpus(path.stem, path, "cache") for path in added),
+        CatalogEntry(DEMO, asset_path("corpus/demo.txt"), "built in"),
+        *(CatalogEntry(path.stem, path, "cache") for path in added),
     ]
 
 
-def add_corpus(path: Path, name: str, data: bytes) -> FoundCorpus:
-    """Keep a copy of a text under a name, so that ``--corpus NAME`` finds it.
+def add_corpus(path: Path, name: str, data: bytes) -> CatalogEntry:
+    """Copy a text into the cache under a name, so that ``--corpus NAME`` finds it.
 
     Args:
         path: where the text came from, for the message.
@@ -91,7 +90,7 @@ def add_corpus(path: Path, name: str, data: bytes) -> FoundCorpus:
         data: its bytes, already checked to be text.
 
     Raises:
-        UsageError: the name is taken by a built-in text or is no name.
+        UsageError: the name is invalid, or that of a built-in corpus.
         CorpusError: the copy cannot be written.
     """
     if name in (DEMO, TINY_SHAKESPEARE) or not is_name(name):
@@ -105,45 +104,45 @@ def add_corpus(path: Path, name: str, data: bytes) -> FoundCorpus:
         replace_file(target, data)
     except OSError as error:
         raise CorpusError(f"{path} could not be copied to {target}: {error.strerror}.") from error
-    return FoundCorpus(name, target, "cache")
+    return CatalogEntry(name, target, "cache")
 
 
-def _find_tiny_shakespeare() -> FoundCorpus:
+def _find_tiny_shakespeare() -> CatalogEntry:
     cached = corpora_folder() / f"{TINY_SHAKESPEARE}.txt"
     if _is_tiny_shakespeare(cached):
-        return FoundCorpus(TINY_SHAKESPEARE, cached, "cache")
-    for path in _on_corpus_path(*_TINY_SHAKESPEARE_FILES):
+        return CatalogEntry(TINY_SHAKESPEARE, cached, "cache")
+    for path in _corpus_path_files(*_TINY_SHAKESPEARE_FILES):
         if _is_tiny_shakespeare(path):
-            return FoundCorpus(TINY_SHAKESPEARE, path, "corpus path")
-    return FoundCorpus(TINY_SHAKESPEARE, cached, "to be fetched")
+            return CatalogEntry(TINY_SHAKESPEARE, path, "corpus path")
+    return CatalogEntry(TINY_SHAKESPEARE, cached, "to be fetched")
 
 
-def _on_corpus_path(*names: str) -> Iterator[Path]:
-    for entry in filter(None, os.environ.get(CORPUS_PATH, "").split(os.pathsep)):
+def _corpus_path_files(*names: str) -> Iterator[Path]:
+    for entry in filter(None, os.environ.get(CORPUS_PATH_VARIABLE, "").split(os.pathsep)):
         path = Path(entry).expanduser()
         if path.is_dir():
             yield from (path / name for name in names)
-        elif path.name in names or len(names) > 1:  # a file given by itself is asked whatever it is called
+        elif path.name in names or len(names) > 1:  # a file that is listed itself may have any name
             yield path
 
 
 def _is_tiny_shakespeare(path: Path) -> bool:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest() == TINY_SHAKESPEARE_SHA256
+        return sha256(path.read_bytes()) == TINY_SHAKESPEARE_SHA256
     except OSError:
         return False
 
 
-def fetch_tiny_shakespeare(on_progress: OnProgress | None = None) -> FoundCorpus:
+def _download_tiny_shakespeare(on_progress: OnProgress | None) -> CatalogEntry:
     """Download Tiny Shakespeare into the cache, check its SHA-256, and return where it is.
 
     Raises:
-        CorpusError: the download cannot start, is cut, or brings other bytes; nothing is left in the cache.
+        CorpusError: the download fails, or its bytes are wrong; nothing is left in the cache.
     """
-    import pooch  # imports requests: a tenth of a second that only a download is worth
+    import pooch  # imports requests, which takes a tenth of a second
 
-    pooch.get_logger().setLevel(logging.ERROR)  # a logger of its own, unknown to logging.getLogger
-    with suppress(OSError):  # private, which pooch would not make it; where it cannot be made, pooch says why
+    pooch.get_logger().setLevel(logging.ERROR)  # pooch's own logger, which logging.getLogger does not return
+    with suppress(OSError):  # made here to be private to the user; if that fails, pooch says why
         make_folder(corpora_folder())
     name = f"{TINY_SHAKESPEARE}.txt"
     downloader = pooch.HTTPDownloader(
@@ -158,34 +157,34 @@ def fetch_tiny_shakespeare(on_progress: OnProgress | None = None) -> FoundCorpus
     )
     try:
         path = registry.fetch(name, downloader=downloader)
-    except Exception as error:  # requests, urllib3, OSError and pooch's ValueError share no narrower base
+    except Exception as error:  # requests, urllib3, OSError and pooch's ValueError have no narrower common base
         raise CorpusError(
             f"Tiny Shakespeare could not be fetched ({_reason(error)}); to go on offline, train on --corpus demo, or "
-            f"put the file in a folder and name it in ${CORPUS_PATH}."
+            f"put the file in a folder and name it in ${CORPUS_PATH_VARIABLE}."
         ) from error
-    return FoundCorpus(TINY_SHAKESPEARE, Path(path), "cache")
+    return CatalogEntry(TINY_SHAKESPEARE, Path(path), "cache")
 
 
 def _reason(error: Exception) -> str:
     text = str(error)
     if "hash" in text.lower() and isinstance(error, ValueError):
-        return "the bytes that came are not the text's: its SHA-256 differs"
+        return "the downloaded bytes are wrong: their SHA-256 differs"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if "IncompleteRead" in text or "Connection broken" in text:
         return "the connection was cut"
-    for sign, meaning in (
+    for keyword, meaning in (
         ("resolve", "the host's name cannot be resolved"),
         ("refused", "the connection was refused"),
         ("timed out", "the connection timed out"),
     ):
-        if sign in text.lower():
+        if keyword in text.lower():
             return meaning
     return text.split(" for url")[0].split("\n")[0][:100] or type(error).__name__
 
 
 class _Progress:
-    """What pooch takes for a progress bar, handing the figures on."""
+    """Passes the progress of a download on; has the methods that pooch expects of a progress bar."""
 
     def __init__(self, on_progress: OnProgress) -> None:
         self._on_progress = on_progress
@@ -193,7 +192,7 @@ class _Progress:
 
     @property
     def total(self) -> int:
-        """The bytes that are to come; set at the beginning of each attempt."""
+        """The bytes to download; set at the beginning of each attempt."""
         return self._total
 
     @total.setter

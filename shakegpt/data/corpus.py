@@ -1,6 +1,5 @@
-"""A text to learn from: found, verified, read, split, and cut into batches."""
+"""A text to train on: found, read, encoded, split, and cut into batches."""
 
-import hashlib
 import re
 from array import array
 from collections import Counter
@@ -14,6 +13,7 @@ from torch import Tensor
 from shakegpt.data.catalog import OnProgress, find_corpus
 from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.errors import CorpusError, UsageError
+from shakegpt.system.files import sha256
 from shakegpt.system.seeds import derive_seed
 
 TRAIN_SHARE = 0.9
@@ -30,15 +30,15 @@ class Corpus:
 
     @classmethod
     def load(cls, name: str, *, encoding: str = "utf-8", on_progress: OnProgress | None = None) -> "Corpus":
-        """Read a corpus: ``tiny-shakespeare``, ``demo``, a name added to the library, or the path of a text file.
+        """Read a corpus: ``tiny-shakespeare``, ``demo``, a name that was added, or the path of a text file.
 
         Args:
             name: what to read.
-            encoding: how the bytes of a file spell characters.
+            encoding: the text encoding of a file.
             on_progress: called with (bytes so far, bytes in all) while a download runs.
 
         Raises:
-            CorpusError: it cannot be found, fetched or read, or is empty.
+            CorpusError: it cannot be found, downloaded or read, or is empty.
             UsageError: there is no such encoding.
         """
         found = find_corpus(name, on_progress=on_progress)
@@ -46,7 +46,7 @@ class Corpus:
             data = found.path.read_bytes()
         except OSError as error:
             raise CorpusError(f"The corpus {found.path} cannot be read: {error.strerror}.") from error
-        return cls(name=found.name, text=decode_text(data, found.path, encoding), sha256=_sha256(data))
+        return cls(name=found.name, text=decode_text(data, found.path, encoding), sha256=sha256(data))
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -55,7 +55,7 @@ class Corpus:
 
     @cached_property
     def ids(self) -> Tensor:
-        """The whole text as token ids, (N,) int32: half the memory of what a model reads."""
+        """The whole text as token ids, (N,) int32: half the memory of the int64 that a model takes."""
         stoi = self.vocabulary.stoi
         return torch.frombuffer(array("i", map(stoi.__getitem__, self.text)), dtype=torch.int32)
 
@@ -74,44 +74,43 @@ class Corpus:
         """The validation split, (N_validation,) int32: the last 10 %."""
         return self.ids[self._boundary :]
 
-    def ids_for(self, vocabulary: Vocabulary, split: str) -> Tensor:
-        """Return a split as the ids of another vocabulary, such as a checkpoint's, (N,) int64.
+    def encode_split(self, vocabulary: Vocabulary, split: str) -> Tensor:
+        """Return a split as the token ids of another vocabulary, such as a checkpoint's, (N,) int64.
 
         Raises:
             UsageError: the text has a character that the vocabulary lacks.
         """
-        text = self.text[: self._boundary] if split == "train" else self.text[self._boundary :]
-        return torch.tensor(vocabulary.encode(text))
+        return torch.tensor(vocabulary.encode(self.training_text if split == "train" else self.text[self._boundary :]))
 
     @property
     def _boundary(self) -> int:
         return int(TRAIN_SHARE * len(self.text))
 
-    def require(self, block_size: int) -> None:
-        """Check that both splits hold a window of ``block_size`` characters and the one after it.
+    def check_length(self, block_size: int) -> None:
+        """Check that both splits are longer than a window of ``block_size`` characters.
 
         Raises:
             CorpusError: the text is too short.
         """
-        shortest = len(self.text) - self._boundary
-        if shortest <= block_size:
+        length = len(self.text) - self._boundary
+        if length <= block_size:
             raise CorpusError(
-                f"The corpus {self.name} is too short: its validation split has {shortest:,} characters and one "
+                f"The corpus {self.name} is too short: its validation split has {length:,} characters and one "
                 f"window takes {block_size + 1:,}; give a text of at least {10 * (block_size + 1):,} characters."
             )
 
 
 def decode_text(data: bytes, path: Path, encoding: str = "utf-8") -> str:
-    """Return the text that ``data``, read from ``path``, spells. A byte order mark is dropped.
+    """Decode the bytes that were read from ``path``. A byte order mark is dropped.
 
     Raises:
         CorpusError: the bytes are not of this encoding (the message gives the offset of the first wrong one, from 0),
-            or they spell nothing.
+            or there is no text in them.
         UsageError: there is no such encoding.
     """
     try:
         text = data.decode(encoding).removeprefix("\ufeff")
-        text.encode()  # a lone surrogate, which utf-7 can spell, could be written to no file of ours
+        text.encode()  # a lone surrogate, which utf-7 allows, could not be written as UTF-8
     except LookupError:
         raise UsageError(f"There is no text encoding {encoding!r}; try utf-8, latin-1 or cp1252.") from None
     except UnicodeError as error:
@@ -127,18 +126,18 @@ def decode_text(data: bytes, path: Path, encoding: str = "utf-8") -> str:
 def draw_batch(
     ids: Tensor, step: int, *, seed: int, batch_size: int, block_size: int, device: torch.device | str = "cpu"
 ) -> tuple[Tensor, Tensor]:
-    """Return the inputs and targets of one step: windows at random places of a split.
+    """Return the inputs and targets of one step: windows at random positions of a split.
 
-    The places depend on ``seed`` and ``step`` alone. The windows are gathered where ``ids`` is, so a corpus that lies
-    on a GPU is cut up there, and only the places travel.
+    The positions depend on ``seed`` and ``step`` alone. The windows are gathered on the device of ``ids``, so only the
+    positions are copied to a GPU.
 
     Args:
-        ids: the split, (N,) of whole numbers, with N > block_size.
+        ids: the split, (N,) integers, with N > block_size.
         step: the optimizer step.
         seed: the run's seed.
         batch_size: B.
         block_size: T.
-        device: where ``ids`` is.
+        device: the device of ``ids``.
 
     Returns:
         Inputs and targets, (B, T) int64 each; a target is the character after its input.
@@ -146,18 +145,14 @@ def draw_batch(
     generator = torch.Generator().manual_seed(derive_seed(seed, "batch", step))
     pinned = torch.device(device).type == "cuda"  # or the copy would wait for the GPU
     starts = torch.randint(len(ids) - block_size, (batch_size, 1), generator=generator, pin_memory=pinned)
-    places = starts.to(device, non_blocking=True) + torch.arange(block_size + 1, device=device)  # (B, T + 1)
-    windows = ids[places].long()
+    positions = starts.to(device, non_blocking=True) + torch.arange(block_size + 1, device=device)  # (B, T + 1)
+    windows = ids[positions].long()
     return windows[:, :-1], windows[:, 1:]
 
 
 _SPEAKER = re.compile(r"^([A-Z][A-Za-z' -]{0,40}):$", re.MULTILINE)
 
 
-def speakers(text: str) -> list[str]:
-    """Return the names that speak in a play of Tiny Shakespeare's layout (``NAME:`` alone on a line), busiest first."""
+def speaker_names(text: str) -> list[str]:
+    """Return who speaks in a play of Tiny Shakespeare's layout (``NAME:`` alone on a line), most frequent first."""
     return [name for name, _ in Counter(_SPEAKER.findall(text)).most_common()]
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

@@ -74,7 +74,7 @@ def _begin(store: Store, request: TrainingRequest, on_progress: OnProgress | Non
     device_plan = choose_device_plan(config.device, config.precision)
     corpus = Corpus.load(request.corpus or TINY_SHAKESPEARE, encoding=request.encoding, on_progress=on_progress)
     model_config = preset.model_config(len(corpus.vocabulary), dropout=dropout)
-    corpus.require(model_config.block_size)
+    corpus.check_length(model_config.block_size)
     record = RunMetadata(
         preset=request.preset,
         model=model_config,

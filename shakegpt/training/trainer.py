@@ -61,7 +61,7 @@ class Trainer:
         preset: str,
         resume: Resume | None = None,
     ) -> None:
-        corpus.require(model_config.block_size)
+        corpus.check_length(model_config.block_size)
         self.run, self.config, self.corpus, self.device_plan = run, config, corpus, device_plan
         self.step = self.tokens = 0
         self._standing = Standing(device_plan.device)

@@ -18,7 +18,7 @@ from shakegpt.runs.run import Run
 from shakegpt.runs.snapshot import ENDED, Snapshot
 from shakegpt.runs.source import TrainingSource
 from shakegpt.runs.store import Store
-from shakegpt.system.settings import load_keymap
+from shakegpt.system.settings import load_settings
 from shakegpt.system.text import escape_control_characters, escape_line
 from shakegpt.training.setup import build_trainer
 from shakegpt.training.thread import TrainingThread
@@ -102,7 +102,7 @@ class ShakegptApp(App[str]):
         self._told = threading.Event()
         self._shown: Snapshot | None = None
         self._leaving = False
-        self._keys = load_keymap()
+        self._keys = load_settings().keymap
         self.add_mode("training", self.training_screen)
         self.add_mode("generation", self.generation_screen)
         self.add_mode("checkpoints", partial(CheckpointScreen, self.context))

@@ -32,27 +32,27 @@ def run_app(app: ShakegptApp) -> int:
 
     Signals and a lost link are looked after by ``ShutdownHandler``; here is what they mean for an app.
     """
-    endings = ShutdownHandler(
+    shutdown = ShutdownHandler(
         stop=lambda: _stop(app),
-        ended=lambda: _await_end(app),
+        await_end=lambda: _await_end(app),
         on_hangup=app.on_hangup,
-        left_terminal=lambda: _leave(app),
-        restore=_remember_terminal(),
+        on_detach=lambda: _leave(app),
+        restore_terminal=_remember_terminal(),
     )
-    endings.install()
-    _watch_terminal(lambda: _hang_up(endings))
+    shutdown.install()
+    _watch_terminal(lambda: _hang_up(shutdown))
     app.run()
-    failure = _outlive(app, endings)
-    endings.settle()
-    return failure or endings.exit_code or app.return_code or 0
+    failure = _outlive(app, shutdown)
+    shutdown.finish()
+    return failure or shutdown.exit_code or app.return_code or 0
 
 
-def _outlive(app: ShakegptApp, endings: ShutdownHandler) -> int | None:
+def _outlive(app: ShakegptApp, shutdown: ShutdownHandler) -> int | None:
     """See a training that is still under way to its end; return the exit code that its failure asks for."""
     thread = app.context.own_training
     if thread is None:
         return None
-    if endings.exit_code is None and (endings.detached or app.return_value == HEADLESS):
+    if shutdown.exit_code is None and (shutdown.detached or app.return_value == HEADLESS):
         _say(_farewell(thread.latest))
         thread.join()  # a signal may stop it meanwhile
     else:
@@ -96,10 +96,10 @@ def _leave(app: ShakegptApp) -> None:
             app.loop.call_soon_threadsafe(app.exit)
 
 
-def _hang_up(endings: ShutdownHandler) -> None:
+def _hang_up(shutdown: ShutdownHandler) -> None:
     """Do what SIGHUP does, also where that is ignored: with no terminal, there is no screen."""
-    endings.hang_up()
-    endings.leave_terminal()
+    shutdown.hang_up()
+    shutdown.detach()
 
 
 # The terminal

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from shakegpt import __version__
 from shakegpt.cli.app import app
 from shakegpt.config import ModelConfig, TrainingConfig, field_docs
-from shakegpt.data.catalog import CORPUS_PATH, TINY_SHAKESPEARE_SHA256
+from shakegpt.data.catalog import CORPUS_PATH_VARIABLE, TINY_SHAKESPEARE_SHA256
 from shakegpt.data.corpus import Corpus
 from shakegpt.evaluation.loss import evaluate
 from shakegpt.runs.run import Run
@@ -429,7 +429,7 @@ def test_corpus_fetch_finds_the_real_text_offline(
 ) -> None:
     from shakegpt.system.files import sha256
 
-    monkeypatch.setenv(CORPUS_PATH, str(tiny_shakespeare_path))
+    monkeypatch.setenv(CORPUS_PATH_VARIABLE, str(tiny_shakespeare_path))
     (said,) = objects(invoke("corpus", "fetch", "--json").stdout)
     assert said["bytes"] == 1_115_394
     assert sha256(Path(said["path"]).read_bytes()) == TINY_SHAKESPEARE_SHA256

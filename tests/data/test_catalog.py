@@ -12,8 +12,8 @@ from pathlib import Path
 import pooch.core
 import pytest
 
-from shakegpt.data import catalog as library
-from shakegpt.data.catalog import CORPUS_PATH, TINY_SHAKESPEARE, add_corpus, find_corpus, known_corpora
+from shakegpt.data import catalog
+from shakegpt.data.catalog import CORPUS_PATH_VARIABLE, TINY_SHAKESPEARE, add_corpus, find_corpus, known_corpora
 from shakegpt.errors import CorpusError, UsageError
 from shakegpt.system.files import sha256
 from shakegpt.system.paths import corpora_folder
@@ -27,7 +27,7 @@ Reply = Callable[[http.server.BaseHTTPRequestHandler], None]
 @pytest.fixture(autouse=True)
 def small_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """A short text stands in for Tiny Shakespeare: the same checks, fewer bytes."""
-    monkeypatch.setattr(library, "TINY_SHAKESPEARE_SHA256", sha256(TEXT))
+    monkeypatch.setattr(catalog, "TINY_SHAKESPEARE_SHA256", sha256(TEXT))
 
 
 # On this machine
@@ -48,28 +48,28 @@ def test_a_folder_on_the_corpus_path_is_searched_before_the_network(
     path = tmp_path / "texts" / name
     path.parent.mkdir(parents=True)
     path.write_bytes(TEXT)
-    monkeypatch.setenv(CORPUS_PATH, f"{tmp_path / 'nowhere'}:{tmp_path / 'texts'}")
-    assert find_corpus(TINY_SHAKESPEARE) == library.FoundCorpus(TINY_SHAKESPEARE, path, "corpus path")
+    monkeypatch.setenv(CORPUS_PATH_VARIABLE, f"{tmp_path / 'nowhere'}:{tmp_path / 'texts'}")
+    assert find_corpus(TINY_SHAKESPEARE) == catalog.CatalogEntry(TINY_SHAKESPEARE, path, "corpus path")
 
 
 def test_a_file_on_the_corpus_path_may_have_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "the bard"
     path.write_bytes(TEXT)
-    monkeypatch.setenv(CORPUS_PATH, str(path))
+    monkeypatch.setenv(CORPUS_PATH_VARIABLE, str(path))
     assert find_corpus(TINY_SHAKESPEARE).path == path
 
 
 def test_other_bytes_under_the_right_name_are_not_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "input.txt").write_bytes(TEXT + b"!")
-    monkeypatch.setenv(CORPUS_PATH, str(tmp_path))
-    assert not known_corpora()[0].here
+    monkeypatch.setenv(CORPUS_PATH_VARIABLE, str(tmp_path))
+    assert not known_corpora()[0].on_disk
 
 
 def test_a_text_added_to_the_library_is_found_by_its_name(tmp_path: Path) -> None:
     added = add_corpus(tmp_path / "lear.txt", "lear", b"Howl, howl, howl, howl!")
     assert find_corpus("lear") == added
     assert added.path.read_bytes() == b"Howl, howl, howl, howl!"
-    assert [(corpus.name, corpus.here) for corpus in known_corpora()] == [
+    assert [(corpus.name, corpus.on_disk) for corpus in known_corpora()] == [
         (TINY_SHAKESPEARE, False),
         ("demo", True),
         ("lear", True),
@@ -85,7 +85,7 @@ def test_a_name_that_is_none_or_taken_is_refused(tmp_path: Path, name: str) -> N
 
 def test_a_text_on_the_corpus_path_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "lear.txt").write_text("Howl!")
-    monkeypatch.setenv(CORPUS_PATH, str(tmp_path))
+    monkeypatch.setenv(CORPUS_PATH_VARIABLE, str(tmp_path))
     assert find_corpus("lear").path == tmp_path / "lear.txt"
 
 
@@ -176,7 +176,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, at_once: None) -> Iterator[Callable[.
         thread = threading.Thread(target=shelf.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         shelves.append((shelf, thread))
-        monkeypatch.setattr(library, "TINY_SHAKESPEARE_URL", f"http://127.0.0.1:{shelf.server_port}/input.txt")
+        monkeypatch.setattr(catalog, "TINY_SHAKESPEARE_URL", f"http://127.0.0.1:{shelf.server_port}/input.txt")
         return shelf
 
     yield serve
@@ -222,7 +222,7 @@ def test_a_download_that_keeps_going_wrong_says_so_and_leaves_nothing(
     with pytest.raises(CorpusError, match=told) as caught:
         find_corpus(TINY_SHAKESPEARE)
     assert "to go on offline, train on --corpus demo" in str(caught.value)
-    assert CORPUS_PATH in str(caught.value)
+    assert CORPUS_PATH_VARIABLE in str(caught.value)
     assert "\n" not in str(caught.value)
     assert list(corpora_folder().iterdir()) == []
 
@@ -231,7 +231,7 @@ def test_a_download_that_keeps_going_wrong_says_so_and_leaves_nothing(
 def test_a_download_that_cannot_start_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as once:
         url = f"http://127.0.0.1:{once.getsockname()[1]}/input.txt"  # a port where nobody listens any more
-    monkeypatch.setattr(library, "TINY_SHAKESPEARE_URL", url)
+    monkeypatch.setattr(catalog, "TINY_SHAKESPEARE_URL", url)
     with pytest.raises(CorpusError, match=r"refused.*--corpus demo"):
         find_corpus(TINY_SHAKESPEARE)
 

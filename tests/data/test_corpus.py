@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shakegpt.data.catalog import TINY_SHAKESPEARE_SHA256
-from shakegpt.data.corpus import Corpus, decode_text, draw_batch, speakers
+from shakegpt.data.corpus import Corpus, decode_text, draw_batch, speaker_names
 from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.errors import CorpusError, UsageError
 
@@ -42,8 +42,8 @@ def test_tiny_shakespeare_has_65_characters(tiny_shakespeare: Corpus) -> None:
 def test_the_demo_text_is_a_play_of_25_kb_or_more(demo: Corpus) -> None:
     assert len(demo.text.encode()) >= 25_000
     assert demo.text.isascii()
-    assert len(speakers(demo.text)) >= 3
-    demo.require(128)  # the default preset's window fits its validation split
+    assert len(speaker_names(demo.text)) >= 3
+    demo.check_length(128)  # the default preset's window fits its validation split
 
 
 def test_the_demo_text_has_no_character_that_tiny_shakespeare_lacks(demo: Corpus, tiny_shakespeare: Corpus) -> None:
@@ -62,20 +62,20 @@ def test_the_splits_share_nothing_and_lose_nothing(corpus_of: CorpusOf, length: 
 def test_ids_of_another_vocabulary(corpus_of: CorpusOf) -> None:
     corpus = corpus_of("abcabcabca")
     other = Vocabulary("zcba")
-    assert corpus.ids_for(other, "validation").tolist() == [3]
-    assert other.decode(corpus.ids_for(other, "train").tolist()) == "abcabcabc"
+    assert corpus.encode_split(other, "validation").tolist() == [3]
+    assert other.decode(corpus.encode_split(other, "train").tolist()) == "abcabcabc"
     with pytest.raises(UsageError, match="'c'"):
-        corpus.ids_for(Vocabulary("ab"), "train")
+        corpus.encode_split(Vocabulary("ab"), "train")
 
 
 @pytest.mark.parametrize(("block_size", "least"), [(1, 11), (8, 81), (64, 641)])
 def test_a_validation_split_holds_a_window_or_the_text_is_too_short(
     corpus_of: CorpusOf, block_size: int, least: int
 ) -> None:
-    corpus_of("ab" * 5_000).require(block_size)
-    corpus_of("a" * (10 * (block_size + 1))).require(block_size)  # what the message advises does suffice
+    corpus_of("ab" * 5_000).check_length(block_size)
+    corpus_of("a" * (10 * (block_size + 1))).check_length(block_size)  # what the message advises does suffice
     with pytest.raises(CorpusError, match="too short") as caught:
-        corpus_of("a" * (least - 1)).require(block_size)
+        corpus_of("a" * (least - 1)).check_length(block_size)
     assert f"at least {10 * (block_size + 1):,} characters" in one_sentence(caught.value)
 
 
@@ -203,4 +203,4 @@ def test_the_first_and_the_last_window_are_drawn_too() -> None:
 
 
 def test_speakers_are_named_busiest_first() -> None:
-    assert speakers("ROMEO:\nO!\n\nNurse:\nAy.\n\nROMEO:\nHow now: say\nmore:\n") == ["ROMEO", "Nurse"]
+    assert speaker_names("ROMEO:\nO!\n\nNurse:\nAy.\n\nROMEO:\nHow now: say\nmore:\n") == ["ROMEO", "Nurse"]

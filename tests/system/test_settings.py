@@ -14,7 +14,7 @@ from shakegpt.errors import UsageError
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
 from shakegpt.system.paths import config_file
-from shakegpt.system.settings import TEMPLATE, load_keymap, load_settings
+from shakegpt.system.settings import TEMPLATE, load_settings
 
 WRONG = {
     "no TOML": ("x", "Expected '='"),
@@ -66,12 +66,12 @@ def test_the_template_is_valid_with_and_without_its_comments(configure: Configur
     shown = invoke("config", "show")
     assert shown.exit_code == 0, shown.stderr
     assert "train.preset = baby" in shown.stdout
-    assert load_keymap() == {"app.quit": "ctrl+q,f10"}
+    assert load_settings().keymap == {"app.quit": "ctrl+q,f10"}
 
 
 def test_keys_are_one_text_each(configure: Configure) -> None:
     configure('[keys]\n"app.quit" = ["ctrl+q", "f10"]\n"app.help" = "f1"')
-    assert load_keymap() == {"app.quit": "ctrl+q,f10", "app.help": "f1"}
+    assert load_settings().keymap == {"app.quit": "ctrl+q,f10", "app.help": "f1"}
 
 
 @pytest.mark.parametrize("case", WRONG)
@@ -249,7 +249,7 @@ def test_help_says_what_wins(invoke: Invoke) -> None:
 
 def test_reading_the_file_imports_neither_torch_nor_textual() -> None:
     code = (
-        "import sys; from shakegpt.system.settings import load_keymap; load_keymap()\n"
+        "import sys; from shakegpt.system.settings import load_settings; load_settings()\n"
         "assert not {'torch', 'textual', 'typer'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

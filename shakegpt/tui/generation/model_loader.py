@@ -67,13 +67,13 @@ class EngineVoices:
     def speakers(self) -> list[str]:
         """Return the names of speakers that the corpora at hand know; no corpus is fetched for it."""
         from shakegpt.data.catalog import known_corpora
-        from shakegpt.data.corpus import Corpus, speakers
+        from shakegpt.data.corpus import Corpus, speaker_names
 
         names: list[str] = []
         for found in known_corpora():
-            if found.here:
+            if found.on_disk:
                 try:
-                    names.extend(speakers(Corpus.load(found.name).text))
+                    names.extend(speaker_names(Corpus.load(found.name).text))
                 except ShakegptError:
                     continue
         return list(dict.fromkeys(names))

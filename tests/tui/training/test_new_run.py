@@ -7,7 +7,7 @@ from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import DirectoryTree, Input, ProgressBar, Select, Static
 
-from shakegpt.data.catalog import DEMO, FoundCorpus
+from shakegpt.data.catalog import DEMO, CatalogEntry
 from shakegpt.errors import CorpusError
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.dialogs.pick_file import PickFileScreen
@@ -37,8 +37,8 @@ class Desk(App[None]):
 
 @pytest.fixture(autouse=True)
 def corpus_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    def find(name: str, *, on_progress: OnProgress | None = None) -> FoundCorpus:
-        return FoundCorpus(name, Path(name), "cache")
+    def find(name: str, *, on_progress: OnProgress | None = None) -> CatalogEntry:
+        return CatalogEntry(name, Path(name), "cache")
 
     monkeypatch.setattr(new_run, "find_corpus", find)
 
@@ -160,13 +160,13 @@ async def test_the_download_moves_its_bar(monkeypatch: pytest.MonkeyPatch) -> No
     app = Desk()
     bars: list[tuple[float, float | None]] = []
 
-    def find(name: str, *, on_progress: OnProgress | None = None) -> FoundCorpus:
+    def find(name: str, *, on_progress: OnProgress | None = None) -> CatalogEntry:
         assert on_progress is not None
         on_progress(250_000, 1_000_000)
         app.call_from_thread(app.form.query_one, "#download")  # the bar has moved by the time this comes back
         bar = app.form.query_one(ProgressBar)
         bars.append((bar.progress, bar.total))
-        return FoundCorpus(name, Path(name), "cache")
+        return CatalogEntry(name, Path(name), "cache")
 
     monkeypatch.setattr(new_run, "find_corpus", find)
     async with app.run_test() as pilot:
@@ -177,7 +177,7 @@ async def test_the_download_moves_its_bar(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 async def test_a_text_that_cannot_be_had_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    def find(name: str, *, on_progress: OnProgress | None = None) -> FoundCorpus:
+    def find(name: str, *, on_progress: OnProgress | None = None) -> CatalogEntry:
         raise CorpusError("Tiny Shakespeare could not be fetched [/b]; train on the demo.")
 
     monkeypatch.setattr(new_run, "find_corpus", find)
