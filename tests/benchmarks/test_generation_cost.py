@@ -13,8 +13,8 @@ from textual._compositor import CompositorUpdate
 
 sys.path.append(str(Path(__file__).parents[1] / "tui"))  # the fakes live beside the screen's tests
 
-from fake_speech import FakeVoices
-from speech_app import SpeechApp, spoken
+from fake_model_app import FakeModelApp, until_generated
+from fake_model_loader import FakeModelLoader
 
 from shakegpt.config import SamplingConfig
 from shakegpt.system.paths import asset_path
@@ -22,7 +22,7 @@ from shakegpt.system.paths import asset_path
 CHARACTERS = 800
 
 
-class MeasuredApp(SpeechApp):
+class MeasuredApp(FakeModelApp):
     """Counts what a terminal would be sent."""
 
     octets = 0
@@ -43,17 +43,17 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bytes_per_character(benchmark: Any, size: tuple[int, int], tint: bool) -> None:
     async def speak() -> float:
         text = asset_path("corpus/demo.txt").read_text(encoding="utf-8")
-        async with (app := MeasuredApp(FakeVoices(text))).run_test(size=size) as pilot:
+        async with (app := MeasuredApp(FakeModelLoader(text))).run_test(size=size) as pilot:
             app.generation._set(SamplingConfig(length=size[1] * 40))
             if tint:
                 await pilot.press("u")
             await pilot.press("enter")
-            await spoken(pilot, app)  # the page is full: from here on it scrolls
+            await until_generated(pilot, app)  # the page is full: from here on it scrolls
             await pilot.press("z")
             app.generation._set(SamplingConfig(length=CHARACTERS))
             app.octets = 0
             await pilot.press("enter")
-            await spoken(pilot, app)
+            await until_generated(pilot, app)
             return app.octets / CHARACTERS
 
     figure = benchmark.pedantic(lambda: asyncio.run(speak()), rounds=1)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
-from speech_app import SpeechApp, until
+from fake_model_app import FakeModelApp, until
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -33,8 +33,8 @@ def drawn(app: ShakegptApp) -> str:
     return "\n".join("".join(segment.text for segment in line) for line in app.screen._compositor.render_strips())
 
 
-def app_in(training: Any = None, **options: Any) -> SpeechApp:
-    return SpeechApp(training=training, **options)
+def app_in(training: Any = None, **options: Any) -> FakeModelApp:
+    return FakeModelApp(training=training, **options)
 
 
 # Where one is

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from speech_app import SpeechApp, until
+from fake_model_app import FakeModelApp, until
 from textual.pilot import Pilot
 
 from shakegpt.runs.manifest import FileEntry, Manifest
@@ -84,8 +84,8 @@ def fixed_shelf(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shakegpt.tui.checkpoints.run_list.time", SimpleNamespace(time=lambda: NOW))
 
 
-def runs_app(home: Path, **options: Any) -> SpeechApp:
-    app = SpeechApp(store=Store(home), mode="checkpoints", **options)
+def runs_app(home: Path, **options: Any) -> FakeModelApp:
+    app = FakeModelApp(store=Store(home), mode="checkpoints", **options)
     app.context.loaded_checkpoint = "hamlet@4250"
     return app
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from speech_app import SpeechApp, until
+from fake_model_app import FakeModelApp, until
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
@@ -75,13 +75,13 @@ def store(home: Path, events: Events) -> Store:
     return store
 
 
-class RunsApp(SpeechApp):
+class RunsApp(FakeModelApp):
     """The app on its checkpoint screen, and a note of what that asks for."""
 
     def __init__(self, store: Store, **options: Any) -> None:
         super().__init__(store=store, mode="checkpoints", **options)
         self.requests: list[TrainingRequest] = []
-        self.spoken: list[str] = []
+        self.generate_requests: list[str] = []
 
     def on_start_training(self, message: StartTraining) -> None:
         message.prevent_default()
@@ -89,7 +89,7 @@ class RunsApp(SpeechApp):
 
     def on_generate_from(self, message: GenerateFrom) -> None:  # type: ignore[override]
         message.prevent_default()
-        self.spoken.append(message.reference)
+        self.generate_requests.append(message.reference)
 
     @property
     def runs(self) -> CheckpointScreen:
@@ -210,7 +210,7 @@ async def test_what_ships_is_one_row_that_can_only_speak(
             await pilot.pause()
             assert app.screen is app.runs
         await pilot.press("enter")
-        await until(pilot, lambda: app.spoken == ["pretrained"])
+        await until(pilot, lambda: app.generate_requests == ["pretrained"])
         assert app.requests == []
 
 
@@ -221,15 +221,15 @@ async def test_speak_from_a_run_means_its_best(store: Store) -> None:
         await pilot.press("enter")
         await at(pilot, "hamlet@100")
         await pilot.press("enter")
-        await until(pilot, lambda: app.spoken == ["hamlet@300", "hamlet@100"])
+        await until(pilot, lambda: app.generate_requests == ["hamlet@300", "hamlet@100"])
         await at(pilot, "lear")
         await pilot.press("enter")
         await until(pilot, lambda: "lear has no checkpoint" in app.said)
-        assert len(app.spoken) == 2
+        assert len(app.generate_requests) == 2
 
 
 async def test_the_app_takes_a_checkpoint_to_the_generation_screen(store: Store) -> None:
-    app = SpeechApp(store=store, mode="checkpoints")
+    app = FakeModelApp(store=store, mode="checkpoints")
     async with app.run_test() as pilot:
         await pilot.pause()
         app.screen.post_message(GenerateFrom("hamlet@300"))

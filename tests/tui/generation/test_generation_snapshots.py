@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from fake_speech import FakeVoices
-from speech_app import SpeechApp, spoken, until
+from fake_model_app import FakeModelApp, until, until_generated
+from fake_model_loader import FakeModelLoader
 from textual.pilot import Pilot
 
 VERSE = (
@@ -16,8 +16,8 @@ VERSE = (
 Prepare = Callable[[Pilot[Any]], Awaitable[None]]
 
 
-def app_of(pilot: Pilot[Any]) -> SpeechApp:
-    assert isinstance(pilot.app, SpeechApp)
+def app_of(pilot: Pilot[Any]) -> FakeModelApp:
+    assert isinstance(pilot.app, FakeModelApp)
     return pilot.app
 
 
@@ -29,7 +29,7 @@ async def fresh(pilot: Pilot[Any]) -> None:
 async def done(pilot: Pilot[Any]) -> None:
     await fresh(pilot)
     await pilot.press("enter")
-    await spoken(pilot, app_of(pilot))
+    await until_generated(pilot, app_of(pilot))
 
 
 async def surprise(pilot: Pilot[Any]) -> None:
@@ -58,7 +58,7 @@ async def scene(pilot: Pilot[Any]) -> None:
     await until(pilot, lambda: app.screen is app.generation)
     app.generation.line.text = "Ay me!"
     await pilot.press("enter")
-    await spoken(pilot, app)
+    await until_generated(pilot, app)
     await pilot.press("escape", "left")
 
 
@@ -74,7 +74,7 @@ async def casting(pilot: Pilot[Any]) -> None:
 async def duel(pilot: Pilot[Any]) -> None:
     await fresh(pilot)
     await pilot.press("d", "T", "T", "enter")
-    await spoken(pilot, app_of(pilot))
+    await until_generated(pilot, app_of(pilot))
 
 
 async def unknown(pilot: Pilot[Any]) -> None:
@@ -111,4 +111,4 @@ def test_it_looks_as_it_did(snap_compare: Any, prepare: Prepare, size: tuple[int
         await pilot.pause()
         await pilot.pause()
 
-    assert snap_compare(SpeechApp(FakeVoices(VERSE)), terminal_size=size, run_before=settle)
+    assert snap_compare(FakeModelApp(FakeModelLoader(VERSE)), terminal_size=size, run_before=settle)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fake_speech import FakeVoices
+from fake_model_loader import FakeModelLoader
 
 from shakegpt.config import SamplingConfig
 from shakegpt.errors import CheckpointError
@@ -43,7 +43,7 @@ class Listener:
 class Speech:
     """A voice on fake models, with settings that a test turns."""
 
-    def __init__(self, voices: FakeVoices, **options: Any) -> None:
+    def __init__(self, voices: FakeModelLoader, **options: Any) -> None:
         self.settings = SamplingConfig(length=options.pop("length", 12))
         self.voices = voices
         self.listener = Listener()
@@ -67,13 +67,13 @@ class Speech:
 
 
 def test_a_voice_speaks_until_its_length() -> None:
-    with Speech(FakeVoices("O speak again, bright angel!")) as speech:
+    with Speech(FakeModelLoader("O speak again, bright angel!")) as speech:
         assert speech.listener.wait_for("ended").finish == "length"
         assert speech.listener.text == "O speak agai"
 
 
 def test_going_on_speaks_as_many_again() -> None:
-    with Speech(FakeVoices("abcdefghij"), length=4) as speech:
+    with Speech(FakeModelLoader("abcdefghij"), length=4) as speech:
         speech.listener.wait_for("ended")
         speech.voice.go_on()
         speech.listener.wait(lambda: len(speech.listener.text) == 8)
@@ -81,7 +81,7 @@ def test_going_on_speaks_as_many_again() -> None:
 
 
 def test_going_on_after_a_stop_speaks_what_was_left() -> None:
-    voices = FakeVoices("abcdefghij", gated=True)
+    voices = FakeModelLoader("abcdefghij", gated=True)
     with Speech(voices, length=5) as speech:
         voices.let(2)
         speech.listener.wait(lambda: len(speech.listener.text) >= 1)
@@ -95,7 +95,7 @@ def test_going_on_after_a_stop_speaks_what_was_left() -> None:
 
 
 def test_a_stop_acts_between_two_characters() -> None:
-    voices = FakeVoices("abcdefghij", gated=True)
+    voices = FakeModelLoader("abcdefghij", gated=True)
     with Speech(voices, length=10) as speech:
         voices.let(1)
         speech.listener.wait(lambda: speech.listener.text == "a")
@@ -106,7 +106,7 @@ def test_a_stop_acts_between_two_characters() -> None:
 
 
 def test_a_knob_acts_on_the_very_next_character() -> None:
-    voices = FakeVoices("abcdefghij", gated=True)
+    voices = FakeModelLoader("abcdefghij", gated=True)
     with Speech(voices, length=6, rest=True) as speech:
         for number, temperature in enumerate((0.5, 1.0, 1.5), 1):
             speech.settings = replace(speech.settings, temperature=temperature)
@@ -117,7 +117,7 @@ def test_a_knob_acts_on_the_very_next_character() -> None:
 
 
 def test_a_character_can_be_chosen_by_hand() -> None:
-    with Speech(FakeVoices("abc"), rest=True) as speech:
+    with Speech(FakeModelLoader("abc"), rest=True) as speech:
         assert speech.listener.wait_for("resting").outlook is not None
         speech.voice.step("z")
         speech.voice.step()
@@ -126,7 +126,7 @@ def test_a_character_can_be_chosen_by_hand() -> None:
 
 
 def test_a_passage_ends_at_the_text_it_is_to_end_at() -> None:
-    with Speech(FakeVoices("Ay me!\n\nmore"), length=100, until="\n\n") as speech:
+    with Speech(FakeModelLoader("Ay me!\n\nmore"), length=100, until="\n\n") as speech:
         assert speech.listener.wait_for("ended").finish == "stop"
         assert speech.listener.text == "Ay me!\n\n"
         speech.voice.go_on()
@@ -134,7 +134,7 @@ def test_a_passage_ends_at_the_text_it_is_to_end_at() -> None:
 
 
 def test_while_it_rests_the_outlook_follows_the_knobs() -> None:
-    with Speech(FakeVoices("abc"), rest=True) as speech:
+    with Speech(FakeModelLoader("abc"), rest=True) as speech:
         speech.listener.wait_for("resting")
         speech.settings = replace(speech.settings, top_k=2)
         speech.voice.look()
@@ -146,7 +146,7 @@ def _cut(news: News) -> int:
 
 
 def test_the_length_is_read_before_every_character() -> None:
-    voices = FakeVoices("abcdefghij", gated=True)
+    voices = FakeModelLoader("abcdefghij", gated=True)
     with Speech(voices, length=10) as speech:
         voices.let(1)
         speech.listener.wait(lambda: speech.listener.text == "a")
@@ -179,7 +179,7 @@ def test_a_mishap_is_one_sentence(error: Exception, sentence: str) -> None:
 
 def test_characters_travel_together() -> None:
     """However fast the model, the screen hears of it about thirty times a second."""
-    with Speech(FakeVoices("abcdefghij"), length=5_000) as speech:
+    with Speech(FakeModelLoader("abcdefghij"), length=5_000) as speech:
         speech.listener.wait_for("ended")
         assert len(speech.listener.text) == 5_000
         assert len(speech.listener.news) < 1_000
@@ -188,7 +188,7 @@ def test_characters_travel_together() -> None:
 def test_nothing_is_announced_twice_before_it_is_collected() -> None:
     calls: list[Voice] = []
     voice = Voice(
-        lambda settings: FakeVoices("abc").open("pretrained", "", settings),
+        lambda settings: FakeModelLoader("abc").open("pretrained", "", settings),
         lambda: SamplingConfig(length=50),
         on_news=calls.append,
         pace=0,

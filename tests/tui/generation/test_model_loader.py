@@ -6,7 +6,7 @@ from itertools import islice
 
 import pytest
 import torch
-from speech_app import SpeechApp, spoken, until
+from fake_model_app import FakeModelApp, until, until_generated
 
 from shakegpt.config import ModelConfig, SamplingConfig
 from shakegpt.data.vocabulary import Vocabulary
@@ -55,15 +55,15 @@ def engine(shelf: Shelf, live: "Future[LanguageModel] | None" = None) -> EngineV
 
 
 async def test_the_screen_shows_what_the_engine_streams() -> None:
-    async with (app := SpeechApp(engine(Shelf()))).run_test() as pilot:  # type: ignore[arg-type]
+    async with (app := FakeModelApp(engine(Shelf()))).run_test() as pilot:  # type: ignore[arg-type]
         await pilot.press("enter")
-        await spoken(pilot, app)
+        await until_generated(pilot, app)
         expected = islice(Stream(speaker("pretrained", seed=len("pretrained")), "ROMEO:\n", SamplingConfig()), 400)
         assert app.generation.left.drawn == "".join(character.text for character in expected)
 
 
 async def test_freezing_and_picking_work_on_the_engine() -> None:
-    async with (app := SpeechApp(engine(Shelf()))).run_test(size=(120, 40)) as pilot:
+    async with (app := FakeModelApp(engine(Shelf()))).run_test(size=(120, 40)) as pilot:
         await pilot.press("f")
         await until(pilot, lambda: app.generation.left.outlook is not None)
         outlook = app.generation.left.outlook
@@ -75,7 +75,7 @@ async def test_freezing_and_picking_work_on_the_engine() -> None:
 
 
 async def test_an_unknown_character_is_the_sentence_of_the_engine() -> None:
-    async with (app := SpeechApp(engine(Shelf()))).run_test() as pilot:
+    async with (app := FakeModelApp(engine(Shelf()))).run_test() as pilot:
         app.generation.prompt.text = "ROMEO?"
         await pilot.press("enter")
         await until(pilot, lambda: app.generation.left.state == "failed")

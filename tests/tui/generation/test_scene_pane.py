@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from fake_speech import FakeVoices
-from speech_app import SpeechApp, spoken, until
+from fake_model_app import FakeModelApp, until, until_generated
+from fake_model_loader import FakeModelLoader
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
@@ -14,11 +14,11 @@ from shakegpt.tui.generation.scene_pane import Stage
 ANSWER = "By a name\nI know not how."
 
 
-def voices(*, gated: bool = False) -> FakeVoices:
-    return FakeVoices(f"{ANSWER}\n\n", gated=gated)
+def voices(*, gated: bool = False) -> FakeModelLoader:
+    return FakeModelLoader(f"{ANSWER}\n\n", gated=gated)
 
 
-async def raise_curtain(pilot: Pilot[object], app: SpeechApp) -> Stage:
+async def raise_curtain(pilot: Pilot[object], app: FakeModelApp) -> Stage:
     """Open a scene with the parts on offer."""
     await pilot.press("s")
     await until(pilot, lambda: isinstance(app.screen, CastingScreen))
@@ -27,15 +27,15 @@ async def raise_curtain(pilot: Pilot[object], app: SpeechApp) -> Stage:
     return app.generation.stage
 
 
-async def say(pilot: Pilot[object], app: SpeechApp, line: str) -> None:
+async def say(pilot: Pilot[object], app: FakeModelApp, line: str) -> None:
     app.generation.line.text = line
     app.generation.line.focus()
     await pilot.press("enter")
-    await spoken(pilot, app)
+    await until_generated(pilot, app)
 
 
 async def test_a_line_is_set_as_a_speech_and_answered() -> None:
-    async with (app := SpeechApp(voices())).run_test(size=(80, 24)) as pilot:
+    async with (app := FakeModelApp(voices())).run_test(size=(80, 24)) as pilot:
         stage = await raise_curtain(pilot, app)
         await say(pilot, app, "What man art thou?")
         assert stage.scene.speeches == (Speech("JULIET", "What man art thou?"), Speech("ROMEO", ANSWER))
@@ -43,16 +43,16 @@ async def test_a_line_is_set_as_a_speech_and_answered() -> None:
 
 
 async def test_the_scene_so_far_is_the_context() -> None:
-    async with (app := SpeechApp(voices())).run_test() as pilot:
+    async with (app := FakeModelApp(voices())).run_test() as pilot:
         await raise_curtain(pilot, app)
         await say(pilot, app, "What man art thou?")
         await say(pilot, app, "Whence?")
-        _, prompt = app.fake.opened[-1]
+        _, prompt = app.fake_loader.opened[-1]
         assert prompt == f"JULIET:\nWhat man art thou?\n\nROMEO:\n{ANSWER}\n\nJULIET:\nWhence?\n\nROMEO:\n"
 
 
 async def test_a_speech_that_finds_no_end_ends_at_the_length() -> None:
-    async with (app := SpeechApp(FakeVoices("on and "))).run_test() as pilot:
+    async with (app := FakeModelApp(FakeModelLoader("on and "))).run_test() as pilot:
         stage = await raise_curtain(pilot, app)
         await say(pilot, app, "Speak!")
         assert len(stage.scene.speeches[-1].text) <= 400
@@ -60,7 +60,7 @@ async def test_a_speech_that_finds_no_end_ends_at_the_length() -> None:
 
 
 async def test_the_names_are_chosen_from_those_the_corpus_knows() -> None:
-    async with (app := SpeechApp(voices())).run_test() as pilot:
+    async with (app := FakeModelApp(voices())).run_test() as pilot:
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, CastingScreen))
         await pilot.press("escape")
@@ -78,7 +78,7 @@ async def test_the_names_are_chosen_from_those_the_corpus_knows() -> None:
 
 
 async def test_two_parts_of_one_name_are_refused() -> None:
-    async with (app := SpeechApp(voices())).run_test() as pilot:
+    async with (app := FakeModelApp(voices())).run_test() as pilot:
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, CastingScreen))
         await pilot.press(*"ROMEO", "enter", "enter")
@@ -87,7 +87,7 @@ async def test_two_parts_of_one_name_are_refused() -> None:
 
 
 async def test_a_scene_is_rewound_and_the_line_comes_back() -> None:
-    async with (app := SpeechApp(voices())).run_test() as pilot:
+    async with (app := FakeModelApp(voices())).run_test() as pilot:
         stage = await raise_curtain(pilot, app)
         await say(pilot, app, "What man art thou?")
         await say(pilot, app, "Whence?")
@@ -100,25 +100,25 @@ async def test_a_scene_is_rewound_and_the_line_comes_back() -> None:
 
 
 async def test_an_answer_is_given_again_and_anew() -> None:
-    async with (app := SpeechApp(voices())).run_test() as pilot:
+    async with (app := FakeModelApp(voices())).run_test() as pilot:
         stage = await raise_curtain(pilot, app)
         app.generation.choose_seed = lambda: 5
         await say(pilot, app, "What man art thou?")
         for key in ("escape", "r", "n"):
             await pilot.press(key)
-            await spoken(pilot, app)
-        assert app.fake.seeds == [1337, 1337, 5]
-        assert len({prompt for _, prompt in app.fake.opened}) == 1
+            await until_generated(pilot, app)
+        assert app.fake_loader.seeds == [1337, 1337, 5]
+        assert len({prompt for _, prompt in app.fake_loader.opened}) == 1
         assert len(stage.scene.speeches) == 2
 
 
 async def test_a_scene_is_replayed_with_the_lines_as_they_were() -> None:
-    async with (app := SpeechApp(voices())).run_test() as pilot:
+    async with (app := FakeModelApp(voices())).run_test() as pilot:
         stage = await raise_curtain(pilot, app)
         await say(pilot, app, "What man art thou?")
         await say(pilot, app, "Whence?")
         before = stage.scene
-        app.fake.default = "Other words.\n\n"
+        app.fake_loader.default = "Other words.\n\n"
         await pilot.press("escape", "R")
         await until(pilot, lambda: len(stage.scene.speeches) == 4 and not stage.busy)
         assert [speech.name for speech in stage.scene.speeches] == [speech.name for speech in before.speeches]
@@ -128,7 +128,7 @@ async def test_a_scene_is_replayed_with_the_lines_as_they_were() -> None:
 
 async def test_a_stopped_answer_stays_as_far_as_it_came() -> None:
     models = voices(gated=True)
-    async with (app := SpeechApp(models)).run_test() as pilot:
+    async with (app := FakeModelApp(models)).run_test() as pilot:
         stage = await raise_curtain(pilot, app)
         app.generation.line.text = "What?"
         await pilot.press("enter")
@@ -136,14 +136,14 @@ async def test_a_stopped_answer_stays_as_far_as_it_came() -> None:
         await until(pilot, lambda: stage.drawn == "By a name")
         await pilot.press("escape", "space")
         models.let(1)
-        await spoken(pilot, app)
+        await until_generated(pilot, app)
         models.let(1_000)
         await say(pilot, app, "Go on.")
         assert [speech.text for speech in stage.scene.speeches] == ["What?", "By a name", "Go on.", ANSWER]
 
 
 async def test_nothing_is_lost_when_the_model_does_not_know_a_character() -> None:
-    async with (app := SpeechApp(voices())).run_test() as pilot:
+    async with (app := FakeModelApp(voices())).run_test() as pilot:
         stage = await raise_curtain(pilot, app)
         await say(pilot, app, "Café?")
         await until(pilot, lambda: stage.state == "failed")
@@ -154,7 +154,7 @@ async def test_nothing_is_lost_when_the_model_does_not_know_a_character() -> Non
 
 
 async def test_a_scene_is_saved_as_a_script_and_gone_on_with(home: Path) -> None:
-    async with (app := SpeechApp(voices())).run_test() as pilot:
+    async with (app := FakeModelApp(voices())).run_test() as pilot:
         stage = await raise_curtain(pilot, app)
         await say(pilot, app, "What man art thou?")
         await pilot.press("escape", "w")
@@ -172,9 +172,9 @@ async def test_a_scene_is_saved_as_a_script_and_gone_on_with(home: Path) -> None
 
 
 async def test_leaving_the_scene_keeps_both_pages() -> None:
-    async with (app := SpeechApp(voices())).run_test() as pilot:
+    async with (app := FakeModelApp(voices())).run_test() as pilot:
         await pilot.press("enter")
-        await spoken(pilot, app)
+        await until_generated(pilot, app)
         stage = await raise_curtain(pilot, app)
         await say(pilot, app, "What man art thou?")
         await pilot.press("escape", "s")

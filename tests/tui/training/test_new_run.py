@@ -15,7 +15,7 @@ from shakegpt.tui.themes import THEMES
 from shakegpt.tui.training import new_run
 from shakegpt.tui.training.new_run import NewRunScreen
 from shakegpt.tui.widgets.form_field import FormField
-from tests.tui.stage import Stage
+from tests.tui.training_app import TrainingApp
 
 OnProgress = Callable[[int, int], None]
 
@@ -200,7 +200,7 @@ async def test_escape_trains_nothing() -> None:
 
 
 async def test_the_training_screen_starts_what_the_form_asks_and_remembers_it() -> None:
-    app = Stage()
+    app = TrainingApp()
     async with app.run_test() as pilot:
         await pilot.press("n")
         await pilot.pause()

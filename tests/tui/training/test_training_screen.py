@@ -20,7 +20,7 @@ from shakegpt.tui.training.run_line import RunLine
 from shakegpt.tui.training.sample_panel import SamplePanel
 from shakegpt.tui.widgets.diff_widget import DiffWidget, changed_span
 from shakegpt.tui.widgets.sparkline import Sparkline
-from tests.tui.stage import Stage
+from tests.tui.training_app import TrainingApp
 
 Snapshots = Callable[[str], Snapshot]
 
@@ -39,7 +39,7 @@ async def settle(pilot: Pilot[Any]) -> None:
 
 
 async def test_an_empty_stage_invites(snapshots: Snapshots) -> None:
-    app = Stage()
+    app = TrainingApp()
     async with app.run_test() as pilot:
         assert app.training_screen.query_one(Welcome).display
         assert {"new_run", "demo"} <= offered(pilot)
@@ -49,7 +49,7 @@ async def test_an_empty_stage_invites(snapshots: Snapshots) -> None:
 
 
 async def test_the_board_shows_the_figures_of_the_run(snapshots: Snapshots) -> None:
-    app = Stage(snapshots("training"))
+    app = TrainingApp(snapshots("training"))
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         screen = app.training_screen
@@ -85,7 +85,7 @@ async def test_the_board_shows_the_figures_of_the_run(snapshots: Snapshots) -> N
 async def test_each_state_has_its_badge_and_its_keys(
     snapshots: Snapshots, state: str, badge: str, actions: set[str]
 ) -> None:
-    async with Stage(snapshots(state)).run_test() as pilot:
+    async with TrainingApp(snapshots(state)).run_test() as pilot:
         await pilot.pause()
         assert text_of(pilot.app.screen.query_one(RunLine)).split()[0] == badge
         commands = {"pause", "resume", "save", "stop", "go_on"}
@@ -107,7 +107,7 @@ async def test_a_key_tells_the_training_and_shows_at_once_that_it_was_heard(
     fake_training: Callable[[str], Any], state: str, key: str, told: str, badge: str
 ) -> None:
     training = fake_training(state)
-    app = Stage(training=training)
+    app = TrainingApp(training=training)
     async with app.run_test() as pilot:
         await pilot.press(key)
         assert training.told == [told]
@@ -115,7 +115,7 @@ async def test_a_key_tells_the_training_and_shows_at_once_that_it_was_heard(
 
 
 async def test_the_badge_says_paused_once_it_is(snapshots: Snapshots, fake_training: Callable[[str], Any]) -> None:
-    app = Stage(training=fake_training("training"))
+    app = TrainingApp(training=fake_training("training"))
     async with app.run_test() as pilot:
         await pilot.press("p")
         app.training_screen.show(snapshots("paused"))
@@ -126,7 +126,7 @@ async def test_the_badge_says_paused_once_it_is(snapshots: Snapshots, fake_train
 async def test_a_run_that_takes_no_commands_offers_none(fake_training: Callable[[str], Any]) -> None:
     training = fake_training("training")
     training.read_only = True
-    app = Stage(training=training, training_note="Watching macbeth, trained by process 4711.")
+    app = TrainingApp(training=training, training_note="Watching macbeth, trained by process 4711.")
     async with app.run_test() as pilot:
         await pilot.pause()
         assert not {"pause", "resume", "save", "stop", "go_on"} & offered(pilot)
@@ -134,7 +134,7 @@ async def test_a_run_that_takes_no_commands_offers_none(fake_training: Callable[
 
 
 async def test_another_run_has_another_note(snapshots: Snapshots) -> None:
-    app = Stage(snapshots("finished"))
+    app = TrainingApp(snapshots("finished"))
     async with app.run_test() as pilot:
         app.context.training_note = "Watching from afar."
         app.training_screen.show(snapshots("training"))
@@ -142,37 +142,37 @@ async def test_another_run_has_another_note(snapshots: Snapshots) -> None:
         assert app.screen.query_one(Notice).text == "Watching from afar."
 
 
-@pytest.mark.parametrize(("state", "spoken"), [("training", "live"), ("finished", "macbeth"), ("stopped", "macbeth")])
+@pytest.mark.parametrize(("state", "model"), [("training", "live"), ("finished", "macbeth"), ("stopped", "macbeth")])
 async def test_g_speaks_from_the_live_weights_or_from_what_was_saved(
-    snapshots: Snapshots, fake_training: Callable[[str], Any], state: str, spoken: str
+    snapshots: Snapshots, fake_training: Callable[[str], Any], state: str, model: str
 ) -> None:
     training = fake_training(state)
-    app = Stage(training=training)
+    app = TrainingApp(training=training)
     async with app.run_test() as pilot:
         await pilot.press("g")
-        assert app.spoken == [spoken]
+        assert app.generate_requests == [model]
 
 
 async def test_g_says_so_where_nothing_can_speak(snapshots: Snapshots, fake_training: Callable[[str], Any]) -> None:
     training = fake_training("fresh")
     training.owned = False  # another process's run: no weights to copy
-    app = Stage(training=training)
+    app = TrainingApp(training=training)
     async with app.run_test() as pilot:
         await pilot.press("g")
-        assert app.spoken == []
+        assert app.generate_requests == []
         assert any("saved nothing yet" in notification.message for notification in app._notifications)
 
 
 @pytest.mark.parametrize("state", ["stopped", "failed"])
 async def test_r_goes_on_from_the_last_checkpoint(snapshots: Snapshots, state: str) -> None:
-    app = Stage(snapshots(state))
+    app = TrainingApp(snapshots(state))
     async with app.run_test() as pilot:
         await pilot.press("r")
         assert [request.resume for request in app.requests] == ["macbeth@last"]
 
 
 async def test_n_says_what_to_do_while_a_run_is_in_training(snapshots: Snapshots) -> None:
-    app = Stage(snapshots("training"))
+    app = TrainingApp(snapshots("training"))
     async with app.run_test() as pilot:
         await pilot.press("n")
         await settle(pilot)
@@ -185,7 +185,7 @@ async def test_n_says_what_to_do_while_a_run_is_in_training(snapshots: Snapshots
 async def test_enter_zooms_into_the_panel_in_focus(
     snapshots: Snapshots, keys: tuple[str, ...], title: str, zoom: str
 ) -> None:
-    app = Stage(snapshots("training"))
+    app = TrainingApp(snapshots("training"))
     async with app.run_test() as pilot:
         await pilot.pause()
         await pilot.press(*keys, zoom)
@@ -195,7 +195,7 @@ async def test_enter_zooms_into_the_panel_in_focus(
 
 
 async def test_keys_step_through_the_samples(events: Callable[..., list[Any]]) -> None:
-    app = Stage(replay(events(upto=240)))
+    app = TrainingApp(replay(events(upto=240)))
     async with app.run_test() as pilot:
         panel = app.training_screen.query_one(SamplePanel)
         assert (panel.index, panel.note) == (3, "4 of 4 · step 200 · validation 2.008")
@@ -212,7 +212,7 @@ async def test_keys_step_through_the_samples(events: Callable[..., list[Any]]) -
 async def test_an_older_sample_stays_while_new_ones_come_and_the_newest_is_followed(
     events: Callable[..., list[Any]],
 ) -> None:
-    app = Stage(replay(events(upto=200)))
+    app = TrainingApp(replay(events(upto=200)))
     async with app.run_test() as pilot:
         screen, panel = app.training_screen, app.training_screen.query_one(SamplePanel)
         screen.show(replay(events(upto=250)))
@@ -226,7 +226,7 @@ async def test_an_older_sample_stays_while_new_ones_come_and_the_newest_is_follo
 
 async def test_what_the_model_writes_is_data(snapshots: Snapshots) -> None:
     hostile = Sample(step=240, prompt="\n", text="[red]ROMEO[/b] \x1b[31m\n[@click=app.quit]x[/]")
-    app = Stage(advance(snapshots("training"), hostile))
+    app = TrainingApp(advance(snapshots("training"), hostile))
     async with app.run_test() as pilot:
         await pilot.pause()
         lines = text_of(app.screen.query_one(SamplePanel)).splitlines()
@@ -235,7 +235,7 @@ async def test_what_the_model_writes_is_data(snapshots: Snapshots) -> None:
 
 async def test_names_of_speakers_stand_out_and_long_lines_wrap(snapshots: Snapshots) -> None:
     text = f"O me!\n\nNot me: him\n\nFIRST LORD:\n{'Ay, ' * 30}"
-    app = Stage(advance(snapshots("training"), Sample(step=240, prompt="ROMEO:\n", text=text)))
+    app = TrainingApp(advance(snapshots("training"), Sample(step=240, prompt="ROMEO:\n", text=text)))
     async with app.run_test() as pilot:
         await pilot.pause()
         panel = app.screen.query_one(SamplePanel)
@@ -247,7 +247,7 @@ async def test_names_of_speakers_stand_out_and_long_lines_wrap(snapshots: Snapsh
 
 async def test_a_sample_longer_than_its_panel_scrolls(snapshots: Snapshots) -> None:
     text = "\n".join(f"line {number}" for number in range(30))
-    app = Stage(advance(snapshots("training"), Sample(step=240, prompt="\n", text=text)))
+    app = TrainingApp(advance(snapshots("training"), Sample(step=240, prompt="\n", text=text)))
     async with app.run_test() as pilot:
         await pilot.pause()
         panel = app.screen.query_one(SamplePanel)
@@ -263,7 +263,7 @@ async def test_numbers_that_are_none_neither_crash_nor_reach_the_sparkline(snaps
     snapshot = snapshots("training")
     assert snapshot.step is not None
     wild = replace(snapshot.step, step=241, loss=value, perplexity=value, grad_norm=value, learning_rate=value)
-    app = Stage(advance(snapshot, wild))
+    app = TrainingApp(advance(snapshot, wild))
     async with app.run_test() as pilot:
         await pilot.pause()
         sparklines = list(app.screen.query(TextualSparkline))
@@ -276,7 +276,7 @@ async def test_numbers_that_are_none_neither_crash_nor_reach_the_sparkline(snaps
 
 async def test_a_run_of_nothing_but_nan(events: Callable[..., list[Any]]) -> None:
     broken = [replace(event, loss=math.nan) if isinstance(event, Step) else event for event in events(upto=40)]
-    app = Stage(replay(broken))
+    app = TrainingApp(replay(broken))
     async with app.run_test() as pilot:
         await pilot.pause()
         assert "not a number" in text_of(app.screen.query_one(MetricValue))
@@ -285,7 +285,7 @@ async def test_a_run_of_nothing_but_nan(events: Callable[..., list[Any]]) -> Non
 @pytest.mark.parametrize("state", ["disk full", "diverged"])
 async def test_trouble_is_a_sentence_with_a_way_on_that_can_be_hidden(snapshots: Snapshots, state: str) -> None:
     snapshot = snapshots(state)
-    app = Stage(snapshot)
+    app = TrainingApp(snapshot)
     async with app.run_test() as pilot:
         await pilot.pause()
         notice = app.screen.query_one(Notice)
@@ -308,7 +308,7 @@ async def test_trouble_is_a_sentence_with_a_way_on_that_can_be_hidden(snapshots:
     ],
 )
 async def test_a_failure_before_the_first_step_is_a_state_of_the_screen(sentence: str) -> None:
-    app = Stage(replay([Failed(step=0, message=sentence)]))
+    app = TrainingApp(replay([Failed(step=0, message=sentence)]))
     async with app.run_test() as pilot:
         await pilot.pause()
         notice = app.screen.query_one(Notice)
@@ -337,7 +337,7 @@ def test_a_gpu_is_among_the_facts(snapshots: Snapshots) -> None:
 
 async def test_only_what_changed_is_repainted(snapshots: Snapshots) -> None:
     snapshot = snapshots("training")
-    app = Stage(snapshot)
+    app = TrainingApp(snapshot)
     async with app.run_test() as pilot:
         await settle(pilot)
         trend = app.screen.query_one(Sparkline)
@@ -350,7 +350,7 @@ async def test_only_what_changed_is_repainted(snapshots: Snapshots) -> None:
 
 
 async def test_steps_wait_for_the_clock_and_trouble_does_not(events: Callable[..., list[Any]]) -> None:
-    app = Stage(replay(events(upto=240)))
+    app = TrainingApp(replay(events(upto=240)))
     async with app.run_test() as pilot:
         await settle(pilot)
         screen, headline = app.training_screen, app.screen.query_one(MetricValue)
@@ -368,7 +368,7 @@ async def test_steps_wait_for_the_clock_and_trouble_does_not(events: Callable[..
 
 
 async def test_a_screen_under_another_one_rests_and_catches_up(events: Callable[..., list[Any]]) -> None:
-    app = Stage(replay(events(upto=200)))
+    app = TrainingApp(replay(events(upto=200)))
     async with app.run_test() as pilot:
         await pilot.pause()
         await pilot.press("enter")

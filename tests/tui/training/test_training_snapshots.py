@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 
 from shakegpt.runs.snapshot import Snapshot, replay
 from shakegpt.tui.chart.chart_screen import ChartScreen, NamedCurve
-from tests.tui.stage import Stage
+from tests.tui.training_app import TrainingApp
 
 SMALL = (80, 24)
 Compare = Callable[..., bool]
@@ -17,32 +17,32 @@ Snapshots = Callable[[str], Snapshot]
 
 @pytest.mark.parametrize("state", ["empty", "training", "failed"])
 def test_the_training_screen(snap_compare: Compare, snapshots: Snapshots, size: tuple[int, int], state: str) -> None:
-    app = Stage(None if state == "empty" else snapshots(state))
+    app = TrainingApp(None if state == "empty" else snapshots(state))
     assert snap_compare(app, terminal_size=size)
 
 
 @pytest.mark.parametrize("state", ["loading", "fresh", "paused", "saving", "finished", "stopped", "disk full"])
 def test_the_states_of_the_training_screen(snap_compare: Compare, snapshots: Snapshots, state: str) -> None:
-    assert snap_compare(Stage(snapshots(state)), terminal_size=SMALL)
+    assert snap_compare(TrainingApp(snapshots(state)), terminal_size=SMALL)
 
 
 def test_a_terminal_that_is_small(snap_compare: Compare, snapshots: Snapshots) -> None:
-    assert snap_compare(Stage(snapshots("training")), terminal_size=(60, 20))
+    assert snap_compare(TrainingApp(snapshots("training")), terminal_size=(60, 20))
 
 
 def test_the_colours_of_the_terminal(snap_compare: Compare, snapshots: Snapshots) -> None:
-    app = Stage(snapshots("training"))
+    app = TrainingApp(snapshots("training"))
     app.theme = "ansi-dark"
     assert snap_compare(app, terminal_size=SMALL)
 
 
 def test_the_chart(snap_compare: Compare, snapshots: Snapshots, size: tuple[int, int]) -> None:
-    assert snap_compare(Stage(snapshots("finished")), press=["enter"], terminal_size=size)
+    assert snap_compare(TrainingApp(snapshots("finished")), press=["enter"], terminal_size=size)
 
 
 def test_the_chart_zoomed_logarithmic_and_by_time(snap_compare: Compare, snapshots: Snapshots) -> None:
     keys = ["enter", "x", "l", "m", "left", "+", "+"]
-    assert snap_compare(Stage(snapshots("finished")), press=keys, terminal_size=SMALL)
+    assert snap_compare(TrainingApp(snapshots("finished")), press=keys, terminal_size=SMALL)
 
 
 def test_runs_laid_over_each_other(
@@ -57,7 +57,7 @@ def test_runs_laid_over_each_other(
         await pilot.app.push_screen(ChartScreen(curves))
         await pilot.pause()
 
-    assert snap_compare(Stage(), run_before=overlay, terminal_size=SMALL)
+    assert snap_compare(TrainingApp(), run_before=overlay, terminal_size=SMALL)
 
 
 @pytest.mark.parametrize("mistake", [False, True])
@@ -70,4 +70,4 @@ def test_the_form(snap_compare: Compare, mistake: bool) -> None:
         pilot.app.screen.set_focus(None)  # a cursor blinks
         await pilot.pause()
 
-    assert snap_compare(Stage(), run_before=fill, terminal_size=SMALL)
+    assert snap_compare(TrainingApp(), run_before=fill, terminal_size=SMALL)

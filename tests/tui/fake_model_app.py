@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from fake_speech import FakeVoices
+from fake_model_loader import FakeModelLoader
 from textual.app import App
 from textual.pilot import Pilot
 
@@ -17,21 +17,21 @@ from shakegpt.tui.generation.model_loader import Voices
 _PATIENCE_SECONDS = 20
 
 
-class SpeechApp(ShakegptApp):
+class FakeModelApp(ShakegptApp):
     """The real app, whose generation screen speaks with given voices."""
 
     CSS_PATH = Path(app_module.__file__).with_name("app.tcss")
 
     def __init__(self, voices: Voices | None = None, **arguments: Any) -> None:
-        self.voices = voices or FakeVoices()
+        self.voices = voices or FakeModelLoader()
         super().__init__(**arguments)
 
     def generation_screen(self) -> GenerationScreen:
         return GenerationScreen(self.context, self.voices, pace=0)
 
     @property
-    def fake(self) -> FakeVoices:
-        assert isinstance(self.voices, FakeVoices)
+    def fake_loader(self) -> FakeModelLoader:
+        assert isinstance(self.voices, FakeModelLoader)
         return self.voices
 
     @property
@@ -46,7 +46,7 @@ async def until(pilot: Pilot[Any], happened: Callable[[], bool]) -> None:
             await pilot.pause()
 
 
-async def spoken(pilot: Pilot[Any], app: App[Any]) -> None:
+async def until_generated(pilot: Pilot[Any], app: App[Any]) -> None:
     """Wait until every voice that was asked to speak is done or has failed."""
-    screen = cast(SpeechApp, app).generation
+    screen = cast(FakeModelApp, app).generation
     await until(pilot, lambda: not any(passage.busy for passage in screen.speaking))

@@ -75,7 +75,7 @@ class FakeStream:
         return [FakeCharacter(character, probability, distribution(character, settings))]
 
 
-class FakeVoices:
+class FakeModelLoader:
     """Opens fake streams. ``says``: what the model of a reference says; ``gated``: draws wait for ``let(count)``."""
 
     def __init__(self, says: str = "O speak again, bright angel!\n", *, gated: bool = False) -> None:

@@ -22,9 +22,10 @@ class FixedTrainingScreen(TrainingScreen):
         self._memory = 612_000_000  # known before the first paint, and not some time after it
 
 
-class Stage(App[None]):
+class TrainingApp(App[None]):
     """Shows one snapshot, commands one training, and remembers what it was told."""
 
+    TITLE = "Stage"
     HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-narrow"), (80, "-normal"), (120, "-wide"), (160, "-very-wide")]
     VERTICAL_BREAKPOINTS: ClassVar = [(0, "-short"), (24, "-medium"), (36, "-tall")]
 
@@ -33,7 +34,7 @@ class Stage(App[None]):
         self.first = snapshot if snapshot is not None or training is None else training.latest
         self.context = AppContext(store=Store.default(), preferences=Preferences(), training=training, **shared)
         self.requests: list[TrainingRequest] = []
-        self.spoken: list[str] = []
+        self.generate_requests: list[str] = []
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = "shakegpt"
@@ -54,4 +55,4 @@ class Stage(App[None]):
         self.requests.append(message.request)
 
     def on_generate_from(self, message: GenerateFrom) -> None:
-        self.spoken.append(message.reference)
+        self.generate_requests.append(message.reference)
