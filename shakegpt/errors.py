@@ -1,20 +1,20 @@
-"""What can go wrong for a reason that the user can act on."""
+"""Errors that the user can do something about."""
 
 
 class ShakegptError(Exception):
-    """A fail told in one sentence: what is wrong, and what to do. Exit code 1."""
+    """An error whose message is one sentence: what is wrong, and what to do. Exit code 1."""
 
     exit_code = 1
 
 
 class UsageError(ShakegptError):
-    """The request itself cannot be carried out as it is written. Exit code 2."""
+    """The request itself is wrong. Exit code 2."""
 
     exit_code = 2
 
 
 class CorpusError(ShakegptError):
-    """A text that cannot be found, fetched, read or split."""
+    """A text that cannot be found, downloaded, read or split."""
 
 
 class CheckpointError(ShakegptError):
@@ -22,11 +22,11 @@ class CheckpointError(ShakegptError):
 
 
 class RunBusyError(ShakegptError):
-    """Another process holds the run that this one wants to write."""
+    """Another process is writing the run that this one wants to write."""
 
 
 def describe_failure(error: Exception) -> str:
-    """Return what to say of an error that ended a training."""
+    """Return the message for an error that ended a training."""
     if isinstance(error, ShakegptError):
         return str(error)
     return f"The training ended unexpectedly ({type(error).__name__}: {error}); its checkpoints are whole."

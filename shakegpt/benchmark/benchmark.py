@@ -22,7 +22,7 @@ from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.generation.stream import Stream, generate_samples
 from shakegpt.model.gpt import GPT
 from shakegpt.model.language_model import LanguageModel
-from shakegpt.system.device import DevicePlan, tf32_products
+from shakegpt.system.device import DevicePlan, tf32_matmul
 from shakegpt.system.threads import ThreadPool, torch_threads
 from shakegpt.training.compiling import Compiler
 from shakegpt.training.gradients import DTYPES, Gradients
@@ -224,7 +224,7 @@ class Bench:
 
     def multiply(self) -> float:
         """A matrix multiplication in the training's precision, on all cores; in floating-point operations."""
-        with torch_threads(self._placement.threads), tf32_products(self._device):
+        with torch_threads(self._placement.threads), tf32_matmul(self._device):
             torch.mm(self._matrix, self._matrix)
         return 2.0 * _MATRIX**3
 

@@ -1,6 +1,6 @@
-"""Files that are whole or absent: bounded reads that follow no link, and writes that a crash cannot halve.
+"""Files that are whole or absent: bounded reads that follow no link, and writes that survive a crash.
 
-Folders are made 0700 and files 0600: what a person trains on is theirs.
+Folders are created with mode 0700 and files with 0600: what someone trains on is private.
 """
 
 import errno
@@ -19,35 +19,35 @@ FILE_MODE = 0o600
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder and those above it, private to the user where they are new."""
+    """Create a folder and its missing parents, private to the user."""
     for folder in [*reversed(path.parents), path]:
         if not folder.exists():
             folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
 
 
-def read_bounded(path: Path, most: int) -> bytes:
-    """Return the bytes of a regular file of at most ``most`` bytes.
+def read_bounded(path: Path, max_bytes: int) -> bytes:
+    """Return the bytes of a regular file of at most ``max_bytes``.
 
     Raises:
         OSError: it is missing, or cannot be read, or is a link.
-        ValueError: it is no regular file, or is larger.
+        ValueError: it is not a regular file, or is larger.
     """
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
-        if size > most:
-            raise ValueError(f"{path.name} has {size:,} bytes, more than the {most:,} it may have")
-        data = file.read(size + 1)  # not most + 1: Python would set that much memory aside
+        if size > max_bytes:
+            raise ValueError(f"{path.name} has {size:,} bytes, more than the {max_bytes:,} it may have")
+        data = file.read(size + 1)  # not max_bytes + 1: Python would allocate that much
     if len(data) != size:
         raise ValueError(f"{path.name} changed while it was read")
     return data
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a file to read, never waiting for a pipe's writer and never following a link.
+    """Open a file for reading, without waiting for a pipe's writer or following a link.
 
     Raises:
         OSError: it is missing, or cannot be read, or is a link.
-        ValueError: it is no regular file.
+        ValueError: it is not a regular file.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -57,7 +57,7 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def write_synced(path: Path, data: bytes) -> None:
-    """Write a new private file and wait until it is on the disk."""
+    """Write a private file and fsync it."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
     try:
         unwritten = memoryview(data)
@@ -69,7 +69,7 @@ def write_synced(path: Path, data: bytes) -> None:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Put a file in place of whatever was there: readers see the old bytes or the new ones."""
+    """Write a file atomically: readers see the old bytes or the new ones."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         write_synced(partial, data)
@@ -81,7 +81,7 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Wait until the names in a folder are on the disk."""
+    """Fsync a folder, so that the files created or renamed in it survive a crash."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

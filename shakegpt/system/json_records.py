@@ -1,4 +1,4 @@
-"""JSON from strangers, turned into dataclasses or refused."""
+"""Untrusted JSON, validated and turned into dataclasses."""
 
 import json
 from functools import cache
@@ -11,12 +11,12 @@ Record = TypeVar("Record")
 
 
 def parse_record(text: str | bytes, kind: type[Record]) -> Record:
-    """Return the dataclass that a JSON object spells.
+    """Return the dataclass of a JSON object.
 
     Raises:
-        ValueError: it is not JSON, names a key twice, or has a missing, unknown or ill-typed field; one short phrase.
+        ValueError: it is not JSON, repeats a key, or has a missing, unknown or ill-typed field; one short phrase.
     """
-    parse_json(text)  # pydantic takes the last of two equal keys; a checkpoint with two is no checkpoint of ours
+    parse_json(text)  # refuses a repeated key, of which pydantic takes the last
     try:
         record: Record = _adapter(kind).validate_json(text, strict=True)  # type: ignore[arg-type]
     except ValueError as error:
@@ -30,30 +30,30 @@ def parse_record(text: str | bytes, kind: type[Record]) -> Record:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Return what a JSON text says, refusing keys that stand twice and numbers that JSON does not have.
+    """Return the value of a JSON text, refusing repeated keys, NaN and infinities.
 
     Raises:
-        ValueError: it says nothing that JSON can say.
+        ValueError: it is not JSON, or has one of these.
     """
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
+        return json.loads(text, object_pairs_hook=_refuse_repeated_keys, parse_constant=_refuse_constant)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) != len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a key is repeated")
     return values
 
 
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON number")
+def _refuse_constant(constant: str) -> Any:
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 @cache
 def _adapter(kind: Any) -> "TypeAdapter[Any]":
-    from pydantic import TypeAdapter  # a tenth of a second that commands which read no file do without
+    from pydantic import TypeAdapter  # takes a tenth of a second, which only commands that read JSON need
 
     return TypeAdapter(kind)

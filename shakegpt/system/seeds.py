@@ -1,7 +1,7 @@
-"""Seeds that depend on what is drawn, not on what was drawn before.
+"""Seeds derived from a name, so that no random choice depends on an earlier one.
 
-Every random choice of a run (a batch, a dropout mask, a sample) has a seed of its own, derived from the run's seed
-and the choice's name. So looking at a run never changes it, and a resumed run needs no memory of past draws.
+Every random choice of a run (a batch, a dropout mask, a sample) has its own seed, derived from the run's seed and the
+name of the choice. So looking at a run never changes it, and a resumed run needs no generator state.
 """
 
 import hashlib

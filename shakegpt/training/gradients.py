@@ -15,7 +15,7 @@ from torch.nn import functional
 from shakegpt.config import Precision
 from shakegpt.model.dropout import DropoutMasks, make_dropout_masks
 from shakegpt.model.gpt import GPT
-from shakegpt.system.device import tf32_products
+from shakegpt.system.device import tf32_matmul
 from shakegpt.system.threads import ThreadPool
 from shakegpt.training.compiling import Compiler
 
@@ -123,7 +123,7 @@ class Gradients:
             return total
 
         shares = self._pool.split(len(here))
-        with tf32_products(self._device):
+        with tf32_matmul(self._device):
             losses = self._pool.map(work, range(len(shares)))
         for flat in self._flat[1 : len(shares)]:
             self._flat[0] += flat

@@ -10,7 +10,7 @@ from shakegpt.runs.snapshot import replay
 
 STARTED = Started(
     step=0, run="macbeth", steps=100, parameters=1_000_000, vocab_size=65, corpus="demo", device="CPU",
-    precision="fp32", reason="no GPU is here", threads=2, batch_size=4, block_size=8, preset="nano",
+    precision="fp32", reason="no GPU was found", threads=2, batch_size=4, block_size=8, preset="nano",
 )  # fmt: skip
 STEP = Step(
     step=10,
@@ -34,7 +34,7 @@ def test_durations(seconds: float, text: str) -> None:
 @pytest.mark.parametrize(
     ("event", "parts"),
     [
-        (STARTED, ["macbeth: nano", "1,000,000 weights on demo", "100 steps of 4 x 8", "CPU, fp32 (no GPU is here)"]),
+        (STARTED, ["macbeth: nano", "1,000,000 weights on demo", "100 steps of 4 x 8", "CPU, fp32 (no GPU was found)"]),
         (replace(STARTED, resumed_from="lear@5"), ["going on from lear@5"]),
         (STEP, ["step 10/100", "loss 2.0000", "perplexity 7.39", "learning rate 1.00e-03", "16 tokens/s", "3:00 left"]),
         (

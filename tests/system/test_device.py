@@ -8,7 +8,7 @@ import torch
 from shakegpt.config import DeviceName, PrecisionName
 from shakegpt.errors import ShakegptError
 from shakegpt.system import device
-from shakegpt.system.device import available_cores, choose_device_plan, tf32_products
+from shakegpt.system.device import available_cores, choose_device_plan, tf32_matmul
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def add_cuda(machine: pytest.MonkeyPatch, *, bf16: bool) -> None:
 def test_a_cpu_computes_in_fp32_and_says_why(machine: pytest.MonkeyPatch) -> None:
     device_plan = choose_device_plan()
     assert (device_plan.device.type, device_plan.precision) == ("cpu", "fp32")
-    assert device_plan.reason == "no GPU is here; bf16 would be 0.4 times as fast as fp32 on this CPU"
+    assert device_plan.reason == "no GPU was found; bf16 is only 0.4 times as fast as fp32 on this CPU"
     assert device_plan.threads == available_cores()
     assert device_plan.name
 
@@ -38,7 +38,7 @@ def test_a_cpu_that_is_fast_in_bf16_uses_it(machine: pytest.MonkeyPatch) -> None
     machine.setattr(device, "bf16_speed_ratio", lambda: 3.0)
     device_plan = choose_device_plan("cpu")
     assert device_plan.precision == "bf16"
-    assert device_plan.reason == "cpu as asked; its matrix multiplications run 3.0 times as fast in bf16"
+    assert device_plan.reason == "cpu as requested; matrix products are 3.0 times as fast in bf16 as in fp32"
 
 
 def test_asking_for_a_precision_measures_nothing(machine: pytest.MonkeyPatch) -> None:
@@ -46,7 +46,7 @@ def test_asking_for_a_precision_measures_nothing(machine: pytest.MonkeyPatch) ->
         raise AssertionError("measured for nothing")
 
     machine.setattr(device, "bf16_speed_ratio", refuse)
-    assert choose_device_plan("cpu", "fp32").reason == "cpu as asked; fp32 as asked"
+    assert choose_device_plan("cpu", "fp32").reason == "cpu as requested; fp32 as requested"
 
 
 @pytest.mark.parametrize(("bf16", "precision"), [(True, "bf16"), (False, "fp16")])
@@ -68,13 +68,16 @@ def test_an_apple_gpu_computes_in_fp32(machine: pytest.MonkeyPatch) -> None:
 
 def test_fp32_on_a_gpu_says_how_it_multiplies(machine: pytest.MonkeyPatch) -> None:
     add_cuda(machine, bf16=True)
-    assert choose_device_plan("cuda", "fp32").reason == "cuda as asked; fp32 as asked, its products in TF32"
+    assert (
+        choose_device_plan("cuda", "fp32").reason
+        == "cuda as requested; fp32 as requested, with matrix products in TF32"
+    )
 
 
 @pytest.mark.parametrize(("name", "precision"), [("cuda", "high"), ("cpu", "highest"), ("mps", "highest")])
 def test_tf32_is_a_gpus_and_ends_with_the_training_pass(name: str, precision: str) -> None:
     def work() -> None:
-        with tf32_products(torch.device(name)):
+        with tf32_matmul(torch.device(name)):
             assert torch.get_float32_matmul_precision() == precision
             raise KeyError
 
@@ -85,7 +88,7 @@ def test_tf32_is_a_gpus_and_ends_with_the_training_pass(name: str, precision: st
 
 @pytest.mark.parametrize(("name", "told"), [("cuda", "no CUDA device"), ("mps", "no Apple GPU")])
 def test_a_device_that_is_not_here_is_a_clear_error(machine: pytest.MonkeyPatch, name: DeviceName, told: str) -> None:
-    with pytest.raises(ShakegptError, match=f"There is {told}.*--device cpu") as caught:
+    with pytest.raises(ShakegptError, match=f"This machine has {told}.*--device cpu") as caught:
         choose_device_plan(name)
     assert caught.value.exit_code == 1
 
