@@ -1,4 +1,4 @@
-"""The last stop before a terminal that knows no UTF-8: every drawing character becomes an ASCII one of its width."""
+"""A filter for terminals without UTF-8: every other character becomes an ASCII one of its width."""
 
 import os
 import sys
@@ -11,8 +11,8 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
-_PLAIN_TERMINALS = ("dumb", "vt")
-_PAIRS = {
+_ASCII_TERMINALS = ("dumb", "vt")
+_REPLACEMENTS = {
     "─━═╌┄┈╍┅┉▔╴╶╸╺⎯–—−▃": "-",
     "▁": "_",
     "▂": ".",
@@ -46,15 +46,16 @@ _PAIRS = {
     "⏸": "=",
     "\u00a0": " ",
 }
-_ASCII = {glyph: plain for glyphs, plain in _PAIRS.items() for glyph in glyphs}
+_ASCII = {glyph: ascii_ for glyphs, ascii_ in _REPLACEMENTS.items() for glyph in glyphs}
 _BRAILLE = range(0x2800, 0x2900)
-_RISING = "  .:-=+*##"
+_BY_DOTS = "  .:-=+*##"
+"""Stands for a Braille character, by its number of dots."""
 
 
-def speaks_utf8(environment: Mapping[str, str] = os.environ, *, coerced: bool | None = None) -> bool:
-    """Say whether the terminal shows UTF-8, going by the locale that the user has set.
+def supports_utf8(environment: Mapping[str, str] = os.environ, *, coerced: bool | None = None) -> bool:
+    """Return whether the terminal shows UTF-8, judging by the user's locale.
 
-    Where no locale is set at all, as in many containers, the terminal is nearly always a modern one all the same.
+    Where no locale is set, as in many containers, the terminal is nearly always a modern one.
 
     Args:
         environment: the process's environment.
@@ -65,30 +66,30 @@ def speaks_utf8(environment: Mapping[str, str] = os.environ, *, coerced: bool | 
     names = ("LC_ALL", "LANG") if coerced else ("LC_ALL", "LC_CTYPE", "LANG")
     locale = next((value for name in names if (value := environment.get(name))), "")
     if not locale:
-        return not environment.get("TERM", "").startswith(_PLAIN_TERMINALS)
+        return not environment.get("TERM", "").startswith(_ASCII_TERMINALS)
     return "utf8" in locale.lower().replace("-", "")
 
 
 @lru_cache(4096)
-def plain(text: str) -> str:
+def to_ascii(text: str) -> str:
     """Return ``text`` in ASCII, cell for cell."""
-    return text if text.isascii() else "".join(map(_plain_character, text))
+    return text if text.isascii() else "".join(map(_ascii_character, text))
 
 
-def _plain_character(character: str) -> str:
+def _ascii_character(character: str) -> str:
     if character.isascii():
         return character
     if (known := _ASCII.get(character)) is not None:
         return known
     if (code := ord(character)) in _BRAILLE:
-        return _RISING[(code - _BRAILLE.start).bit_count()]
-    bare = unicodedata.normalize("NFKD", character)[:1]  # an accented letter reads without its accent
+        return _BY_DOTS[(code - _BRAILLE.start).bit_count()]
+    bare = unicodedata.normalize("NFKD", character)[:1]  # an accented letter loses its accent
     return bare if bare.isascii() and bare.isprintable() and cell_len(character) == 1 else "?" * cell_len(character)
 
 
-class AsciiOnly(LineFilter):
-    """Replaces what the terminal could not show."""
+class AsciiFilter(LineFilter):
+    """Replaces what the terminal cannot show."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:  # noqa: ARG002  (Textual's signature)
         """Return the segments in ASCII, in the same cells."""
-        return [Segment(plain(text), style, control) for text, style, control in segments]
+        return [Segment(to_ascii(text), style, control) for text, style, control in segments]

@@ -1,10 +1,13 @@
-"""What the screens ask of the app, and what the training thread tells it."""
+"""The messages of the app: what the screens ask of it, and what the training thread reports."""
 
 from dataclasses import dataclass
 
 from textual.message import Message
 
 from shakegpt.training.setup import TrainingRequest
+
+LIVE = "live"
+"""Stands for the weights in training where a checkpoint's reference is asked for."""
 
 
 @dataclass
@@ -28,4 +31,4 @@ class GenerateFrom(Message):
     """The user wants to generate text from a model."""
 
     reference: str
-    """A checkpoint's reference, or ``"live"`` for the weights in training."""
+    """A checkpoint's reference, or ``LIVE``."""

@@ -1,4 +1,4 @@
-"""The app in its terminal: what becomes of both, and of a training, when either ends."""
+"""Runs the app in a terminal, and decides what happens to a training when the app or the terminal goes away."""
 
 import os
 import select
@@ -16,8 +16,8 @@ from shakegpt.system.signals import ShutdownHandler
 from shakegpt.system.text import escape_line
 from shakegpt.tui.app import HEADLESS, ShakegptApp
 
-# Kitty keys, mouse, pasted text and focus reports off; wrapping and the cursor on; back to the main screen.
-_ORDINARY = (
+# Kitty keys, mouse, bracketed paste and focus reports off; wrapping and the cursor on; back to the main screen.
+_RESET_SEQUENCES = (
     "\x1b[<u\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?2004l\x1b[?1004l\x1b[?2048l\x1b[?7h\x1b[?1049l\x1b[?25h"
 )
 
@@ -28,39 +28,36 @@ def open_app(*, on_hangup: OnHangup = "continue", watch: Run | None = None) -> i
 
 
 def run_app(app: ShakegptApp) -> int:
-    """Run the app to its end, and a training that outlives it to its own; return the exit code of the process.
-
-    Signals and a lost link are looked after by ``ShutdownHandler``; here is what they mean for an app.
-    """
+    """Run the app to its end, then a training that goes on without it; return the exit code of the process."""
     shutdown = ShutdownHandler(
         stop=lambda: _stop(app),
         await_end=lambda: _await_end(app),
         on_hangup=app.on_hangup,
-        on_detach=lambda: _leave(app),
-        restore_terminal=_remember_terminal(),
+        on_detach=lambda: _exit_app(app),
+        restore_terminal=_terminal_restorer(),
     )
     shutdown.install()
     _watch_terminal(lambda: _hang_up(shutdown))
     app.run()
-    failure = _outlive(app, shutdown)
+    failure = _finish_training(app, shutdown)
     shutdown.finish()
     return failure or shutdown.exit_code or app.return_code or 0
 
 
-def _outlive(app: ShakegptApp, shutdown: ShutdownHandler) -> int | None:
-    """See a training that is still under way to its end; return the exit code that its failure asks for."""
+def _finish_training(app: ShakegptApp, shutdown: ShutdownHandler) -> int | None:
+    """Wait for the end of a training that still runs; return the exit code that its failure asks for."""
     thread = app.context.own_training
     if thread is None:
         return None
     if shutdown.exit_code is None and (shutdown.detached or app.return_value == HEADLESS):
-        _say(_farewell(thread.latest))
+        _print(_headless_message(thread.latest))
         thread.join()  # a signal may stop it meanwhile
     else:
         thread.stop()  # the app itself has failed, or is asked to end
     return thread.await_end()
 
 
-def _farewell(snapshot: Snapshot) -> str:
+def _headless_message(snapshot: Snapshot) -> str:
     if snapshot.started is None:
         return "Training goes on without the screen. Ctrl-C saves and stops it."
     name = escape_line(snapshot.started.run)
@@ -70,18 +67,18 @@ def _farewell(snapshot: Snapshot) -> str:
     )
 
 
-def _say(sentence: str) -> None:
+def _print(sentence: str) -> None:
     with suppress(OSError):
         print(sentence, file=sys.stderr, flush=True)
 
 
-# What signals ask for; called on a thread of their own
+# What signals ask for; called on a thread of the shutdown handler
 
 
 def _stop(app: ShakegptApp) -> None:
     if (thread := app.context.own_training) is not None:
         thread.stop()
-    _leave(app)
+    _exit_app(app)
 
 
 def _await_end(app: ShakegptApp) -> int | None:
@@ -89,15 +86,15 @@ def _await_end(app: ShakegptApp) -> int | None:
     return training.await_end() if training is not None else None
 
 
-def _leave(app: ShakegptApp) -> None:
-    """Ask the app to end. Its event loop may be over already, or stuck writing to a terminal that nobody reads."""
-    if app.loop is not None:
+def _exit_app(app: ShakegptApp) -> None:
+    """Ask the app to exit. Its event loop may have ended, or be blocked by a terminal that nobody reads."""
+    if app.event_loop is not None:
         with suppress(RuntimeError):
-            app.loop.call_soon_threadsafe(app.exit)
+            app.event_loop.call_soon_threadsafe(app.exit)
 
 
 def _hang_up(shutdown: ShutdownHandler) -> None:
-    """Do what SIGHUP does, also where that is ignored: with no terminal, there is no screen."""
+    """Do what SIGHUP does. Where that is ignored, leave the terminal all the same: the app has no screen any more."""
     shutdown.hang_up()
     shutdown.detach()
 
@@ -105,23 +102,23 @@ def _hang_up(shutdown: ShutdownHandler) -> None:
 # The terminal
 
 
-def _watch_terminal(gone: Callable[[], None]) -> None:
-    """Call back once the terminal has gone away, even where no signal says so."""
+def _watch_terminal(on_lost: Callable[[], None]) -> None:
+    """Call back once the terminal has gone away, also where no signal reports it."""
     if not os.isatty(0) or not hasattr(select, "poll"):
         return
 
     def watch() -> None:
         poll = select.poll()
-        poll.register(0, 0)  # nothing to read, only its end
+        poll.register(0, 0)  # reports a hang-up only
         with suppress(OSError):
             poll.poll()
-            gone()
+            on_lost()
 
     threading.Thread(target=watch, name="shakegpt-terminal", daemon=True).start()
 
 
-def _remember_terminal() -> Callable[[], None]:
-    """Return what puts the terminal back as it is now, without waiting for a reader that may never come."""
+def _terminal_restorer() -> Callable[[], None]:
+    """Return a function that restores the terminal as it is now, without waiting for anyone to read its output."""
     if not os.isatty(0):
         return lambda: None
     settings: list[Any] = termios.tcgetattr(0)
@@ -129,7 +126,7 @@ def _remember_terminal() -> Callable[[], None]:
     def restore() -> None:
         with suppress(OSError, termios.error):
             terminal = os.open(os.ttyname(0), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
-            os.write(terminal, _ORDINARY.encode())
+            os.write(terminal, _RESET_SEQUENCES.encode())
             os.close(terminal)
         with suppress(OSError, termios.error):
             termios.tcsetattr(0, termios.TCSANOW, settings)

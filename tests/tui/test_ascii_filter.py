@@ -3,7 +3,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from textual.color import Color
 
-from shakegpt.tui.ascii_filter import AsciiOnly, plain, speaks_utf8
+from shakegpt.tui.ascii_filter import AsciiFilter, supports_utf8, to_ascii
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from shakegpt.tui.ascii_filter import AsciiOnly, plain, speaks_utf8
     ],
 )
 def test_the_locale_says_what_the_terminal_shows(environment: dict[str, str], coerced: bool, speaks: bool) -> None:
-    assert speaks_utf8(environment, coerced=coerced) is speaks
+    assert supports_utf8(environment, coerced=coerced) is speaks
 
 
 @pytest.mark.parametrize(
@@ -40,10 +40,10 @@ def test_the_locale_says_what_the_terminal_shows(environment: dict[str, str], co
     ],
 )
 def test_every_mark_has_a_plain_one_of_its_width(text: str, shown: str) -> None:
-    assert plain(text) == shown
+    assert to_ascii(text) == shown
     assert cell_len(shown) == cell_len(text)
 
 
 def test_the_filter_keeps_styles_and_controls() -> None:
     segments = [Segment("█", None, None), Segment("ok")]
-    assert [segment.text for segment in AsciiOnly().apply(segments, Color(0, 0, 0))] == ["#", "ok"]
+    assert [segment.text for segment in AsciiFilter().apply(segments, Color(0, 0, 0))] == ["#", "ok"]

@@ -29,7 +29,7 @@ async def test_a_key_of_the_settings_takes_the_place_of_the_built_in_one(
     configure(settings)
     app = ShakegptApp(mode="checkpoints")
     async with app.run_test() as pilot:
-        await app.action_go("training")
+        await app.action_switch_mode("training")
         await pilot.press(key)
         await pilot.pause()
         assert isinstance(app.screen, CheckpointScreen) is arrives

@@ -1,4 +1,4 @@
-"""Choosing a file of the machine that the app runs on."""
+"""Chooses a text file on the machine that runs the app."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,46 +8,37 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import DirectoryTree, Footer, Input, Static
 
 from shakegpt.system.text import escape_line
+from shakegpt.tui.dialogs.questions import Dialog
 
 
 class TextTree(DirectoryTree):
-    """A tree of folders and files without the hidden ones, in marks that every font has."""
+    """A tree of folders and files without the hidden ones, with icons that every font has."""
 
     ICON_NODE = "▶ "
     ICON_NODE_EXPANDED = "▼ "
     ICON_FILE = "  "
 
     def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
-        """Leave out what is hidden."""
+        """Leave out hidden files and folders."""
         return (path for path in paths if not path.name.startswith("."))
 
 
-class PickFileScreen(ModalScreen[Path | None]):
-    """A path to type, and a tree to walk; ``None`` where the user goes back."""
+class PickFileScreen(Dialog[Path | None]):
+    """A field for a path above a tree of files; ``None`` where the user goes back."""
 
     DEFAULT_CSS = """
     PickFileScreen {
-        align: center middle;
-        & > Vertical {
-            width: 76;
-            max-width: 100%;
-            height: 80%;
-            padding: 0 1;
-            border: round $primary;
-            border-title-color: $primary;
-            background: $surface;
-        }
+        & > Vertical { width: 76; height: 80%; padding: 0 1; }
         & TextTree { height: 1fr; background: $surface; }
-        & #wrong { color: $text-error; height: auto; }
+        & #error { color: $text-error; height: auto; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Back", id="pick-file.back", tooltip="Choose no file"),
-        Binding("backspace", "up", "Folder above", id="pick-file.up", tooltip="Show the folder above"),
+        Binding("escape", "dismiss(None)", "Back", id="pick-file.back", tooltip="Choose no file"),
+        Binding("backspace", "parent_folder", "Folder above", id="pick-file.up", tooltip="Show the folder above"),
     ]
 
     def __init__(self, start: Path | None = None) -> None:
@@ -59,29 +50,25 @@ class PickFileScreen(ModalScreen[Path | None]):
         with Vertical() as box:
             box.border_title = "Choose a text"
             yield Input(placeholder="a path, or choose below", compact=True, id="path")
-            yield Static(id="wrong", markup=False)
+            yield Static(id="error", markup=False)
             yield TextTree(self._start)
         yield Footer()
 
     def on_mount(self) -> None:
-        """Begin in the tree."""
+        """Focus the tree."""
         self.query_one(TextTree).focus()
 
-    def action_back(self) -> None:
-        """Choose nothing."""
-        self.dismiss(None)
-
-    def action_up(self) -> None:
+    def action_parent_folder(self) -> None:
         """Show the folder above."""
         tree = self.query_one(TextTree)
         tree.path = Path(tree.path).resolve().parent
 
     @on(DirectoryTree.FileSelected)
-    def _choose(self, message: DirectoryTree.FileSelected) -> None:
+    def _choose_file(self, message: DirectoryTree.FileSelected) -> None:
         self.dismiss(message.path)
 
     @on(Input.Submitted, "#path")
-    def _go(self, message: Input.Submitted) -> None:
+    def _open_path(self, message: Input.Submitted) -> None:
         path = Path(message.value.strip()).expanduser()
         if path.is_file():
             self.dismiss(path)
@@ -89,4 +76,4 @@ class PickFileScreen(ModalScreen[Path | None]):
             self.query_one(TextTree).path = path
             self.query_one(TextTree).focus()
         else:
-            self.query_one("#wrong", Static).update(escape_line(f"There is no file {path}."))
+            self.query_one("#error", Static).update(escape_line(f"There is no file {path}."))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from shakegpt.config import SamplingConfig
 from shakegpt.errors import ShakegptError, UsageError
 from shakegpt.tui.generation.generation_thread import Opened
+from shakegpt.tui.messages import LIVE
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from shakegpt.model.language_model import LanguageModel
     from shakegpt.runs.store import Store
 
-LIVE = "live"
-"""The reference of the weights in training."""
 PRETRAINED = "pretrained"
 AT_HAND = ""
 """The reference of whatever the store would let speak when nothing is named."""

@@ -5,7 +5,7 @@ from typing import ClassVar
 from shakegpt.system.text import escape_line
 from shakegpt.tui.formatting import count, decimal
 from shakegpt.tui.generation.generation_pane import Passage
-from shakegpt.tui.generation.model_loader import LIVE
+from shakegpt.tui.messages import LIVE
 from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
 _PARTS = ("model", "detail", "mode", "busy", "quiet", "failed")

@@ -18,7 +18,7 @@ from shakegpt.system.text import escape_control_characters
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.chart.curves import LOSS, QUANTITIES, Quantity
 from shakegpt.tui.context import AppContext
-from shakegpt.tui.messages import GenerateFrom, StartTraining
+from shakegpt.tui.messages import LIVE, GenerateFrom, StartTraining
 from shakegpt.tui.training.metric_panel import MetricPanel
 from shakegpt.tui.training.notice import Notice, Tone, Welcome, notice_of
 from shakegpt.tui.training.progress_line import ProgressLine
@@ -235,7 +235,7 @@ class TrainingScreen(Screen[None]):
         if not live and self.snapshot.saved is None:
             self.notify("This run has saved nothing yet that could speak.", severity="warning")
             return
-        self.post_message(GenerateFrom("live" if live else self._run))
+        self.post_message(GenerateFrom(LIVE if live else self._run))
 
     def action_sample(self, by: int) -> None:
         """Step through the samples of the run."""

@@ -93,7 +93,7 @@ class TopBar(Horizontal):
         for mode, key, name in _PLACES:
             here = self.app.current_mode == mode
             style = "bold $background on $primary" if here else "$foreground 70%"
-            click = "" if here else f" @click=app.go('{mode}')"
+            click = "" if here else f" @click=app.switch_mode('{mode}')"
             line += Content.from_markup(f"[{style}{click}] {key} {name} [/]")
         self.query_one("#places", Static).update(line)
 

@@ -14,7 +14,8 @@ from shakegpt.errors import CheckpointError, ShakegptError, UsageError
 from shakegpt.generation.stream import Stream
 from shakegpt.model.gpt import GPT
 from shakegpt.model.language_model import LanguageModel
-from shakegpt.tui.generation.model_loader import AT_HAND, LIVE, EngineVoices
+from shakegpt.tui.generation.model_loader import AT_HAND, EngineVoices
+from shakegpt.tui.messages import LIVE
 
 VOCABULARY = Vocabulary("\n :EMORabcdefghijklmnopqrstuvwxyz")
 
