@@ -100,7 +100,7 @@ class TrainingConfig:
     beta1: float = 0.9
     """AdamW's decay of the gradient's running mean."""
     beta2: float = 0.99
-    """AdamW's decay of the squared gradient's running mean; small batches want a long memory."""
+    """AdamW's decay of the squared gradient's running mean; small batches need a slow decay."""
     grad_clip: float = 1.0
     """Largest norm of the gradient; 0 turns clipping off."""
     eval_every: int = 250

@@ -1,4 +1,4 @@
-"""What training says: the one language between the trainer and everything that shows or records a run.
+"""The events of a training: what the trainer reports to everything that shows or records a run.
 
 The console, the app, ``shakegpt watch``, ``--json`` and ``metrics.jsonl`` all read these events. Losses are mean
 cross-entropy in nats per character; times are seconds; rates are characters (tokens) per second.
@@ -16,7 +16,7 @@ Outcome = Literal["finished", "stopped"]
 
 
 def perplexity(loss: float) -> float:
-    """Return ``exp(loss)``: among how many equally likely characters the model hesitates. Infinite, never an error."""
+    """Return ``exp(loss)``; infinity instead of an overflow."""
     try:
         return math.exp(loss)
     except OverflowError:
@@ -30,24 +30,23 @@ def bits_per_character(loss: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Something that happened at an optimizer step of a run (0 before the first)."""
+    """Something that happened after an optimizer step of a run (0 before the first)."""
 
     event: ClassVar[str]
     step: int
 
     def to_json(self) -> dict[str, Any]:
-        """Return the event as a JSON object. Numbers that JSON cannot say (NaN, infinity) become ``null``."""
+        """Return the event as a JSON object. NaN and infinity, which JSON lacks, become ``null``."""
         values = {"event": self.event, **asdict(self)}
-        return {name: None if _unspeakable(value) else value for name, value in values.items()}
-
-
-def _unspeakable(value: object) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
+        return {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in values.items()
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Started(Event):
-    """Training begins, or goes on, after ``step``."""
+    """Training begins or resumes after ``step``."""
 
     event: ClassVar[str] = "started"
     run: str
@@ -64,7 +63,7 @@ class Started(Event):
     block_size: int
     preset: str
     resumed_from: str | None = None
-    """The checkpoint that training goes on from, such as ``macbeth@500``."""
+    """The checkpoint that training resumes from, such as ``macbeth@500``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +77,7 @@ class Step(Event):
     grad_norm: float
     tokens_per_second: float
     seconds: float
-    """Time spent training so far, over all sessions of the run."""
+    """Training time so far, over all sessions of the run."""
     tokens: int
     """Characters trained on so far."""
 
@@ -101,7 +100,7 @@ class Evaluation(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Sample(Event):
-    """What the model writes now, from the run's fixed prompt and seed."""
+    """A text generated now, from the run's fixed prompt and seed."""
 
     event: ClassVar[str] = "sample"
     prompt: str
@@ -110,18 +109,18 @@ class Sample(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Saved(Event):
-    """A checkpoint is safely on disk."""
+    """A checkpoint was saved."""
 
     event: ClassVar[str] = "saved"
     path: str
     best: bool
     val_loss: float | None
-    """Of the newest evaluation at the time."""
+    """The newest validation loss at the time."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Warning(Event):  # noqa: A001  (the contract's name; this module never needs the built-in)
-    """Something the user should know; training goes on."""
+    """A problem that the user should know of; training continues."""
 
     event: ClassVar[str] = "warning"
     kind: Literal["resume", "save", "non-finite", "rollback", "memory", "overflow", "damaged", "compile"]
@@ -141,7 +140,7 @@ class Finished(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Failed(Event):
-    """The run cannot go on."""
+    """The run cannot continue."""
 
     event: ClassVar[str] = "failed"
     message: str
@@ -153,10 +152,10 @@ EVENTS: dict[str, type[Event]] = {
 
 
 def event_from_json(values: dict[str, Any]) -> Event | None:
-    """Return the event of a JSON object, or ``None`` for one that this version does not understand.
+    """Return the event of a JSON object, or ``None`` for one that this version does not know.
 
-    Unknown fields are passed over, so an older shakegpt reads a newer one's log; ``null`` where a number belongs
-    reads as NaN; a field of the wrong type makes the event unreadable.
+    Unknown fields are ignored, so that an older shakegpt reads a newer one's log; ``null`` in place of a number is read
+    as NaN; a missing field, or one of the wrong type, gives ``None``.
     """
     kind = EVENTS.get(str(values.get("event")))
     if kind is None:
@@ -175,6 +174,6 @@ def event_from_json(values: dict[str, Any]) -> Event | None:
 
 @cache
 def _validator(name: str) -> "TypeAdapter[Event]":
-    from pydantic import TypeAdapter  # only readers of another process's log pay for this import
+    from pydantic import TypeAdapter  # a slow import, which only readers of logs need
 
     return TypeAdapter(EVENTS[name])

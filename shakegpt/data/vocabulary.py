@@ -1,4 +1,4 @@
-"""Characters as numbers: the sorted unique characters of a corpus."""
+"""The vocabulary: the sorted distinct characters of a corpus, and their token ids."""
 
 from collections.abc import Iterable
 
@@ -7,13 +7,13 @@ from shakegpt.system.text import name_character
 
 
 class Vocabulary:
-    """A two-way table between characters and token ids.
+    """A mapping between characters and token ids, both ways.
 
     Args:
-        characters: the distinct characters in id order.
+        characters: the distinct characters, in the order of their ids.
 
     Raises:
-        ValueError: there are none, or one stands twice.
+        ValueError: there are none, or one is repeated.
     """
 
     def __init__(self, characters: str) -> None:
@@ -23,7 +23,7 @@ class Vocabulary:
         self.itos: tuple[str, ...] = tuple(characters)
         self.stoi: dict[str, int] = {character: index for index, character in enumerate(characters)}
         if len(self.stoi) != len(self.itos):
-            raise ValueError("A vocabulary names each character once.")
+            raise ValueError("A vocabulary has each character once.")
 
     @classmethod
     def of(cls, text: str) -> "Vocabulary":
@@ -50,10 +50,9 @@ class Vocabulary:
         return "".join(self.itos[index] for index in ids)
 
     def describe(self) -> str:
-        """Name the vocabulary in a few words: its size, and its marks where they are few enough to read."""
+        """Describe the vocabulary in a few words: its size and its first visible characters."""
         visible = "".join(character for character in self.characters if character.isprintable() and character != " ")
-        marks = visible if len(visible) <= 100 else f"{visible[:100]}…"
-        return f"{len(self)} characters: {marks}"
+        return f"{len(self)} characters: {visible if len(visible) <= 100 else f'{visible[:100]}…'}"
 
     def __len__(self) -> int:
         return len(self.itos)
