@@ -1,4 +1,4 @@
-"""What ``shakegpt bench`` measures, beside the limits of the machine and the same model in transformers.
+"""What ``shakegpt bench`` measures: shakegpt, the limits of the machine, and the same model in transformers.
 
-In: nothing but the machine. Out: medians, as one JSON object.
+In: a device, a precision and a preset. Out: speeds, ratios and memory, as one JSON object.
 """

@@ -1,24 +1,30 @@
-"""How fast shakegpt is on this machine, next to the machine's own limits and to a peer.
+"""What ``shakegpt bench`` measures: shakegpt's speed, the machine's own limits, and the same model in transformers.
 
-All that computes is measured in turn, in rounds. Figures are medians over the rounds with the lowest and the highest;
-ratios are medians of the ratios within a round.
+The workloads take turns, in rounds. A speed is the median over the rounds; a ratio is the median of the ratios within
+each round.
 """
 
+import os
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from shakegpt.benchmark.fresh_processes import measure_distributed, measure_memory, measure_start
-from shakegpt.benchmark.timing import Rates, Task, Tell, Turn, measure_rate, take_turns
+from shakegpt.benchmark.timing import Rates, Report, Turn, Work, measure_rate, take_turns
 from shakegpt.benchmark.transformers_baseline import start_baseline
-from shakegpt.config import PRESETS, ModelConfig, SamplingConfig, TrainingConfig
+from shakegpt.config import DEFAULT_PRESET, PRESETS, SamplingConfig
+from shakegpt.data.catalog import find_corpus
 from shakegpt.data.corpus import draw_batch
 from shakegpt.data.vocabulary import Vocabulary
+from shakegpt.errors import ShakegptError
 from shakegpt.generation.stream import Stream, generate_samples
 from shakegpt.model.gpt import GPT
 from shakegpt.model.language_model import LanguageModel
@@ -28,123 +34,162 @@ from shakegpt.training.compiling import Compiler
 from shakegpt.training.gradients import DTYPES, Gradients
 from shakegpt.training.optimizer import Optimizer
 
-ROUNDS = 7
-_SECONDS = 0.5  # of each task in each round
 _SAMPLES = 32
-_MATRIX = 2048
+_MATRIX_SIZE = 2048
 _COPIED_FLOATS = 2**25  # 128 MB, beyond any cache
 _CHARACTERS = "\n !$&',-.3:;?" + "".join(chr(code) for code in (*range(65, 91), *range(97, 123)))  # Tiny Shakespeare's
+_TINY_SHAKESPEARE_LENGTH = 1_115_394
+_MEASURE_MEMORY = """
+import re, resource, sys
+from pathlib import Path
+import torch
+def peak():
+    # Linux counts the process that started this one into ru_maxrss; VmHWM is this one's alone.
+    if sys.platform == "linux":
+        return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
+_, preset, corpus = sys.argv
+sys.argv = ["shakegpt", "train", "--preset", preset, "--corpus", corpus, "--steps", "20", "--eval-every", "10"]
+from shakegpt.cli import main
+try:
+    main()
+except SystemExit as end:
+    if end.code:
+        raise
+print(peak() - before, file=sys.stderr)
+"""
 
 
 def measure(
     device_plan: DevicePlan,
     *,
-    preset: str = "seed",
+    preset: str = DEFAULT_PRESET,
     against: str | None = None,
-    rounds: int = ROUNDS,
-    seconds: float = _SECONDS,
-    starts: int = 3,
-    trainings: int = 2,
-    tell: Tell = lambda _: None,
+    rounds: int = 7,
+    seconds: float = 0.5,
+    report: Report = lambda _: None,
 ) -> dict[str, Any]:
-    """Return the figures that ``shakegpt bench --json`` prints.
+    """Return the results that ``shakegpt bench --json`` prints.
 
     Args:
-        device_plan: where, and in which precision.
+        device_plan: where to compute, and in which precision.
         preset: the size of the model and the batch.
-        against: ``transformers`` to measure the peer as well.
-        rounds: how often each task has its turn.
-        seconds: the least that a turn takes.
-        starts: how often each start-up is timed.
-        trainings: how often two processes train, and threads beside them.
-        tell: called with what has been measured.
+        against: ``transformers`` to measure that as well.
+        rounds: how many turns each workload has.
+        seconds: the shortest duration of a turn.
+        report: called with a few words after each part.
 
     Raises:
-        ShakegptError: the peer is not installed, or a process that was to be measured has failed.
+        ShakegptError: transformers is not installed, or a process that is measured has failed.
     """
-    bench = Bench(device_plan, preset)
-    turns, peer_version = bench.turns(), None
-    peer_process = start_baseline(bench.config, bench.training, device=device_plan.device, threads=device_plan.threads)
-    with peer_process if against else nullcontext() as peer:
-        if peer is not None:
-            peer_version = peer.version
-            turns |= {"peer train": partial(peer.rate, "train"), "peer generate": partial(peer.rate, "generate")}
-        rates = take_turns(turns, rounds, seconds, tell)
-    flops_per_character = 6 * bench.config.parameters  # two to go forward, four to come back, for every weight
-    share = Rates(tuple(flops_per_character * rate for rate in rates["train"].rounds)).over(rates["matmul"])
-    one = rates["generate"]
-    figures: dict[str, Any] = {
+    workloads = Workloads(device_plan, preset)
+    config, training = workloads.config, workloads.training
+    turns = workloads.turns()
+    baseline_process = start_baseline(config, training, device=device_plan.device, threads=device_plan.threads)
+    with baseline_process if against else nullcontext() as baseline:
+        if baseline is not None:
+            turns |= {f"baseline {task}": partial(baseline.rate, task) for task in ("train", "generate")}
+        rates = take_turns(turns, rounds, seconds, report)
+    memory = measure_memory(preset)
+    report("memory")
+    train, generate = rates["train"], rates["generate"]
+    flops_per_character = 6 * config.parameters  # 2 forward and 4 backward for each weight
+    train_flops = Rates(tuple(flops_per_character * rate for rate in train.rounds))
+    results: dict[str, Any] = {
         "device": device_plan.device.type,
         "device_name": device_plan.name,
         "precision": device_plan.precision,
         "threads": device_plan.threads,
         "preset": preset,
-        "parameters": bench.config.parameters,
+        "parameters": config.parameters,
         "rounds": rounds,
         "limits": {
             "matmul_flops_per_second": round(rates["matmul"].median),
             "memory_bytes_per_second": round(rates["copy"].median),
         },
         "train": {
-            "tokens_per_second": round(rates["train"].median, 1),
-            "spread": rates["train"].spread(),
-            "matmul_fraction": round(share, 4),
+            "tokens_per_second": round(train.median, 1),
+            "spread": train.spread(),
+            "matmul_fraction": round(train_flops.over(rates["matmul"]), 4),
+            "step_seconds": round(training.batch_size * config.block_size / train.median, 6),
         },
         "generate": {
-            "characters_per_second": round(one.median, 1),
-            "spread": one.spread(),
+            "characters_per_second": round(generate.median, 1),
+            "spread": generate.spread(),
             "uncached_characters_per_second": round(rates["uncached"].median, 1),
-            "over_uncached": round(one.over(rates["uncached"]), 2),
+            "over_uncached": round(generate.over(rates["uncached"]), 2),
             "samples": _SAMPLES,
             "samples_characters_per_second": round(rates["samples"].median, 1),
-            "samples_over_one": round(rates["samples"].over(one), 2),
+            "samples_over_one": round(rates["samples"].over(generate), 2),
             "samples_past_window_characters_per_second": round(rates["samples past window"].median, 1),
-            "samples_past_window_over_one": round(rates["samples past window"].over(one), 2),
+            "samples_past_window_over_one": round(rates["samples past window"].over(generate), 2),
             "while_training_characters_per_second": round(rates["generate while training"].median, 1),
         },
+        "memory": {"train_peak_bytes_over_torch": memory},
     }
-    figures["start"] = measure_start(bench.language_model, starts)
-    tell("start-up")
-    figures["memory"] = measure_memory(preset)
-    tell("memory")
-    figures["distributed"] = measure_distributed(
-        device_plan,
-        preset,
-        tokens_per_step=bench.training.batch_size * bench.config.block_size,
-        tokens_per_second=rates["train"].median,
-        repeats=trainings,
-    )
-    tell("two processes")
-    if against is not None:
-        figures["against"] = {"name": against, "version": peer_version, "precision": "fp32"} | {
+    if baseline is not None:
+        results["against"] = {"name": against, "version": baseline.version, "precision": "fp32"} | {
             task: {
-                unit: round(rates[f"peer {task}"].median, 1),
-                "spread": rates[f"peer {task}"].spread(),
-                "ratio": round(rates[task].over(rates[f"peer {task}"]), 2),
+                unit: round(rates[f"baseline {task}"].median, 1),
+                "spread": rates[f"baseline {task}"].spread(),
+                "ratio": round(rates[task].over(rates[f"baseline {task}"]), 2),
             }
             for task, unit in (("train", "tokens_per_second"), ("generate", "characters_per_second"))
         }
-    return figures
+    return results
 
 
-class Bench:
-    """The models, and the tasks that are measured on them in this process.
+def measure_memory(preset: str, characters: int = _TINY_SHAKESPEARE_LENGTH) -> int:
+    """Return the peak memory of a short training above that of ``import torch``, in bytes.
+
+    The training has a process, a home and settings of its own.
 
     Args:
-        device_plan: where, and in which precision.
+        preset: the size of the model and the batch.
+        characters: the length of the text, which is the demo text repeated.
+
+    Raises:
+        ShakegptError: the training has failed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        text = Path(folder) / "corpus.txt"
+        demo = find_corpus("demo").path.read_text(encoding="utf-8")
+        text.write_text((demo * (characters // len(demo) + 1))[:characters], encoding="utf-8")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("SHAKEGPT_")}
+        done = subprocess.run(
+            [sys.executable, "-c", _MEASURE_MEMORY, preset, str(text)],
+            env={**environment, "SHAKEGPT_HOME": f"{folder}/home", "XDG_CONFIG_HOME": f"{folder}/config"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    last_line = done.stderr.strip().rpartition("\n")[2]
+    if done.returncode != 0:
+        reason = last_line.removeprefix("shakegpt: ").rstrip(".")
+        raise ShakegptError(f"The training whose memory is measured failed (exit code {done.returncode}; {reason}).")
+    return int(last_line)
+
+
+class Workloads:
+    """What is measured in this process: each method does a piece of work and returns how much that was.
+
+    Args:
+        device_plan: where to compute, and in which precision.
         preset: the size of the model and the batch.
     """
 
     def __init__(self, device_plan: DevicePlan, preset: str) -> None:
         self.vocabulary = Vocabulary(_CHARACTERS)
-        self.config: ModelConfig = PRESETS[preset].model_config(len(self.vocabulary))
-        self.training: TrainingConfig = PRESETS[preset].training_config()
+        self.config = PRESETS[preset].model_config(len(self.vocabulary))
+        self.training = PRESETS[preset].training_config()
         self.model = GPT(self.config, seed=0).to(device_plan.device)
-        self._placement, self._device = device_plan, device_plan.device
+        self._device, self._threads = device_plan.device, device_plan.threads
         self._pool = ThreadPool(device_plan.threads)
         self._settings = SamplingConfig(length=4 * self.config.block_size, seed=0)
-        speaking = GPT(self.config, seed=1).to(device_plan.device)  # its weights rest while the other model trains
-        self.language_model = LanguageModel(model=speaking, vocabulary=self.vocabulary, name="bench")
+        generating = GPT(self.config, seed=1).to(device_plan.device)  # apart from the model that trains
+        self.language_model = LanguageModel(model=generating, vocabulary=self.vocabulary, name="bench")
         generator = torch.Generator().manual_seed(0)
         self._ids = torch.randint(self.config.vocab_size, (100_000,), generator=generator).to(device_plan.device)
         self._step = 0
@@ -157,13 +202,13 @@ class Bench:
             compiler=Compiler(device_plan.device, self.training.steps),  # as for the preset's whole run
         )
         dtype = DTYPES[device_plan.precision]
-        self._matrix = torch.ones((_MATRIX, _MATRIX), dtype=dtype, device=device_plan.device)
+        self._matrix = torch.ones((_MATRIX_SIZE, _MATRIX_SIZE), dtype=dtype, device=device_plan.device)
         self._floats = torch.zeros(_COPIED_FLOATS, device=device_plan.device)
         self._copied = torch.zeros_like(self._floats)
 
     def turns(self) -> dict[str, Turn]:
         """Return what ``take_turns`` measures, by name."""
-        tasks: dict[str, Task] = {
+        workloads: dict[str, Work] = {
             "train": self.train,
             "matmul": self.multiply,
             "copy": self.copy,
@@ -172,22 +217,22 @@ class Bench:
             "samples": self.generate_samples,
             "samples past window": self.generate_samples_past_window,
         }
-        turns: dict[str, Turn] = {name: partial(self._turn, task) for name, task in tasks.items()}
-        return turns | {"generate while training": self._turn_beside_training}
+        turns: dict[str, Turn] = {name: partial(self._turn, work) for name, work in workloads.items()}
+        return turns | {"generate while training": self._turn_while_training}
 
-    def _turn(self, task: Task, seconds: float) -> float:
-        return measure_rate(task, seconds, self._device)
+    def _turn(self, work: Work, seconds: float) -> float:
+        return measure_rate(work, seconds, self._device)
 
-    def _turn_beside_training(self, seconds: float) -> float:
-        with self._training_beside():
+    def _turn_while_training(self, seconds: float) -> float:
+        with self._training_thread():
             return self._turn(self.generate, seconds)
 
     @contextmanager
-    def _training_beside(self) -> Iterator[None]:
-        ended = threading.Event()
+    def _training_thread(self) -> Iterator[None]:
+        stopping = threading.Event()
 
         def train() -> None:
-            while not ended.is_set():
+            while not stopping.is_set():
                 self.train()
 
         thread = threading.Thread(target=train)
@@ -195,10 +240,8 @@ class Bench:
         try:
             yield
         finally:
-            ended.set()
+            stopping.set()
             thread.join()
-
-    # The tasks
 
     def _batch(self) -> tuple[torch.Tensor, torch.Tensor]:
         self._step += 1
@@ -213,7 +256,7 @@ class Bench:
 
     @torch_threads(1)
     def train(self) -> float:
-        """One optimizer step, as the trainer takes it; in characters."""
+        """Take one optimizer step as the trainer does; in characters."""
         inputs, targets = self._batch()
         scale = self._optimizer.loss_scale
         loss = self._gradients.compute(
@@ -223,45 +266,45 @@ class Bench:
         return inputs.numel()
 
     def multiply(self) -> float:
-        """A matrix multiplication in the training's precision, on all cores; in floating-point operations."""
-        with torch_threads(self._placement.threads), tf32_matmul(self._device):
+        """Multiply two matrices in the training's precision, on all cores; in floating-point operations."""
+        with torch_threads(self._threads), tf32_matmul(self._device):
             torch.mm(self._matrix, self._matrix)
-        return 2.0 * _MATRIX**3
+        return 2.0 * _MATRIX_SIZE**3
 
     def copy(self) -> float:
-        """A copy from memory to memory, on all cores; in bytes read and written."""
-        with torch_threads(self._placement.threads):
+        """Copy from memory to memory, on all cores; in bytes read and written."""
+        with torch_threads(self._threads):
             self._copied.copy_(self._floats)
         return 2.0 * self._floats.nbytes
 
     def generate(self) -> float:
-        """One stream on one core, four windows long, three of them past the context; in characters."""
+        """Generate four context windows of one stream on one core; in characters."""
         return sum(1 for _ in Stream(self.language_model, "\n", self._settings))
 
     @torch_threads(1)
     @torch.inference_mode()
     def generate_uncached(self) -> float:
-        """What one character costs, on one core too, when the whole window is computed for it; in characters."""
+        """Draw one character on one core from the logits of the whole window, without a cache; in characters."""
         window = self._ids[None, : self.config.block_size]
         logits = self.language_model.model(window)[:, -1]
         torch.multinomial(logits.float().softmax(dim=-1), 1)
         return 1
 
     def generate_samples(self) -> float:
-        """Many samples in step over all cores, from a single character to the window's end; in characters."""
-        return self._write_samples("\n", self.config.block_size - 1)
+        """Fill the context window of many samples from a single character, over all cores; in characters."""
+        return self._generate_samples("\n", self.config.block_size - 1)
 
     def generate_samples_past_window(self) -> float:
-        """Many samples in step over all cores, as they go on past the window; in characters.
+        """Continue many samples past the context window, over all cores; in characters.
 
-        There, half a window is read again for each half that is written. The samples do that twice: what is read first
-        is half a window of a prompt.
+        There, half a window is prefilled for every half that is generated. The samples do this twice: once for the
+        prompt, half a window long, and once past the window.
         """
         half = self.config.block_size // 2
         prompt = self.vocabulary.decode(self._ids[:half].tolist())
-        return self._write_samples(prompt, 2 * (half + 1))
+        return self._generate_samples(prompt, 2 * (half + 1))
 
-    def _write_samples(self, prompt: str, length: int) -> float:
+    def _generate_samples(self, prompt: str, length: int) -> float:
         settings = replace(self._settings, length=length)
-        written = generate_samples(self.language_model, prompt, settings, _SAMPLES, pool=self._pool)
-        return sum(len(sample.text) for sample in written)
+        samples = generate_samples(self.language_model, prompt, settings, _SAMPLES, pool=self._pool)
+        return sum(len(sample.text) for sample in samples)

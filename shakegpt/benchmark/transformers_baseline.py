@@ -1,15 +1,14 @@
-"""The peer that ``shakegpt bench --against transformers`` measures: the same model in their hands.
+"""What ``shakegpt bench --against transformers`` compares with: the same model in Hugging Face's transformers.
 
-It has a process of its own, as its users have it. What shakegpt sets up for itself (one intra-op thread, freed memory
-that is kept) holds for a whole process and would change how transformers runs, so the peer's process imports nothing
-that does so. It measures itself when it is asked, and waits for the next request without using a core.
+It runs in a process of its own, which shakegpt's set-up for speed (``configure_process``) does not reach. The process
+measures itself on request, and waits for the next request without using a core.
 
-Requests go to its standard input and answers come from its standard output, a JSON object a line::
+A request is a JSON object, one line on its standard input; so is the answer on its standard output::
 
     {"model": {...}, "training": {...}, "device": "cpu", "threads": 2}    ->  {"version": "5.0.0"}
     {"task": "train", "seconds": 0.5}                                     ->  {"rate": 7000.0}
 
-It ends when its standard input does, and so with whoever asks, however that ends.
+It ends when its standard input is closed, and so with the process that started it, however that ends.
 """
 
 import json
@@ -24,65 +23,63 @@ from typing import IO, Any, Literal, TextIO
 
 import torch
 
-from shakegpt.benchmark.timing import Task, measure_rate
+from shakegpt.benchmark.timing import Work, measure_rate
 from shakegpt.config import ModelConfig, SamplingConfig, TrainingConfig
 from shakegpt.errors import ShakegptError
 
-# The side that asks
-
 
 class TransformersBaseline:
-    """Speaks with the peer's process; ``start_baseline`` makes one.
+    """A running baseline process; ``start_baseline`` starts one.
 
     Args:
-        process: with unbuffered pipes to its standard input and output.
-        errors: the file that its standard error goes to.
-        settings: its first request.
+        process: the process, with unbuffered pipes to its standard input and output.
+        errors: the file that receives its standard error.
+        settings: the first request.
 
     Raises:
-        ShakegptError: transformers is not installed, or the process has ended; so does ``rate``.
+        ShakegptError: transformers is not installed, or the process has ended; ``rate`` raises it too.
     """
 
     def __init__(self, process: "subprocess.Popen[bytes]", errors: IO[bytes], settings: dict[str, Any]) -> None:
         self._process, self._errors = process, errors
-        self.version = str(self._ask(settings)["version"])
-        """Of transformers."""
+        self.version = str(self._request(settings)["version"])
+        """The version of transformers."""
 
     def rate(self, task: Literal["train", "generate"], seconds: float) -> float:
-        """Let the peer work for at least so many seconds and return its characters a second."""
-        return float(self._ask({"task": task, "seconds": seconds})["rate"])
+        """Measure a task for at least the given seconds and return its characters per second."""
+        return float(self._request({"task": task, "seconds": seconds})["rate"])
 
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _request(self, request: dict[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        with suppress(BrokenPipeError):  # nor will there be an answer
+        with suppress(BrokenPipeError):  # then there is no answer either
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
         line = self._process.stdout.readline()
         if not line.endswith(b"\n"):
-            raise ShakegptError(self._obituary())
+            raise ShakegptError(self._describe_exit())
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise ShakegptError(answer["error"])
         return answer
 
-    def _obituary(self) -> str:
+    def _describe_exit(self) -> str:
         code = self._process.wait()
         self._errors.seek(0)
         last = self._errors.read().decode(errors="replace").strip().rpartition("\n")[2].rstrip(".")
-        return f"The process that runs transformers has ended with exit code {code}: {last or 'it left no word'}."
+        return f"The process that runs transformers has ended with exit code {code}: {last or 'no error message'}."
 
 
 @contextmanager
 def start_baseline(
     config: ModelConfig, training: TrainingConfig, *, device: torch.device, threads: int
 ) -> Iterator[TransformersBaseline]:
-    """Start the peer's process, and end it on leaving.
+    """Start the baseline's process, and end it on exit.
 
     Args:
-        config: the shape of its model.
-        training: its batch size, learning rate, betas, decay and clipping.
+        config: the shape of the model.
+        training: the batch size, learning rate, betas, weight decay and clipping.
         device: where it computes.
-        threads: torch's intra-op threads while it trains; it generates on one, where it is faster.
+        threads: torch's intra-op threads for training; generation uses one, which is faster.
 
     Raises:
         ShakegptError: transformers is not installed, or the process has ended.
@@ -101,22 +98,19 @@ def start_baseline(
         try:
             yield TransformersBaseline(process, errors, settings)
         finally:
-            process.kill()  # it has nothing to lose
-
-
-# The peer's own process
+            process.kill()
 
 
 class Transformers:
-    """Hugging Face's ``GPT2LMHeadModel`` with the same shape and dropout, in plain fp32 with AdamW.
+    """Hugging Face's ``GPT2LMHeadModel`` with the same shape and dropout, in fp32 with AdamW.
 
-    Its trainer's usual step: loss, backward, clipping, AdamW, eager. Faster ways to drive it may exist; this is how it
-    comes.
+    A step is that of its trainer: loss, backward, clipping, AdamW, without compilation. Faster ways to train it may
+    exist; this is the default.
 
     Args:
-        config: the shape.
-        training: the batch size, the learning rate, the betas, the decay and the clipping.
-        device: where.
+        config: the shape of the model.
+        training: the batch size, learning rate, betas, weight decay and clipping.
+        device: where to compute.
 
     Raises:
         ShakegptError: transformers is not installed.
@@ -157,7 +151,7 @@ class Transformers:
         )
 
     def train(self) -> float:
-        """Take one step on a batch of random characters, as large as ours; in characters."""
+        """Take one optimizer step on a batch of random characters; in characters."""
         shape = (self._training.batch_size, self._config.block_size)
         ids = torch.randint(self._config.vocab_size, shape, device=self._device)  # (B, T)
         self._model.train()
@@ -169,7 +163,7 @@ class Transformers:
         return ids.numel()
 
     def generate(self) -> float:
-        """Fill one window from a single character, with its cache, which cannot go past it; in characters."""
+        """Fill the context window from a single character, with a cache, which cannot go past it; in characters."""
         self._model.eval()
         count = self._config.block_size - 1
         start = torch.zeros((1, 1), dtype=torch.int64, device=self._device)
@@ -187,7 +181,7 @@ class Transformers:
 
 
 def serve(requests: Iterator[str], answers: TextIO) -> None:
-    """Answer requests, a JSON object a line, until there are no more."""
+    """Answer requests, one JSON object a line, until there are no more."""
 
     def answer(**values: object) -> None:
         print(json.dumps(values), file=answers, flush=True)
@@ -195,25 +189,25 @@ def serve(requests: Iterator[str], answers: TextIO) -> None:
     settings = json.loads(next(requests))
     device = torch.device(settings["device"])
     try:
-        theirs = Transformers(ModelConfig(**settings["model"]), TrainingConfig(**settings["training"]), device)
+        model = Transformers(ModelConfig(**settings["model"]), TrainingConfig(**settings["training"]), device)
     except ShakegptError as error:
         answer(error=str(error))
         return
-    answer(version=theirs.version)
-    tasks: dict[str, tuple[Task, int]] = {
-        "train": (theirs.train, settings["threads"]),
-        "generate": (theirs.generate, 1),
+    answer(version=model.version)
+    tasks: dict[str, tuple[Work, int]] = {
+        "train": (model.train, settings["threads"]),
+        "generate": (model.generate, 1),
     }
     for line in requests:
         request = json.loads(line)
-        task, threads = tasks[request["task"]]
+        work, threads = tasks[request["task"]]
         torch.set_num_threads(threads)
-        answer(rate=measure_rate(task, request["seconds"], device))
+        answer(rate=measure_rate(work, request["seconds"], device))
 
 
 def _main() -> None:
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a library prints is no answer
+    os.dup2(2, 1)  # what libraries print must not mix with the answers
     serve(sys.stdin, answers)
 
 

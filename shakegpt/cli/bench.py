@@ -1,4 +1,4 @@
-"""``shakegpt bench``: what this machine does in a second."""
+"""``shakegpt bench``: how fast shakegpt is on this machine."""
 
 import sys
 from typing import Annotated, Any, Literal
@@ -9,7 +9,6 @@ from shakegpt.cli.options import Json, complete_presets
 from shakegpt.cli.output import print_json, print_note, reports_errors
 from shakegpt.config import DEFAULT_PRESET, PRESETS, DeviceName, PrecisionName
 from shakegpt.errors import UsageError
-from shakegpt.system.text import escape_line
 
 
 @reports_errors
@@ -18,15 +17,15 @@ def bench(
         str, typer.Option(help="The size of the model and the batch.", autocompletion=complete_presets)
     ] = DEFAULT_PRESET,
     against: Annotated[
-        Literal["transformers"] | None, typer.Option(help="Measure this as well, in turn, and print the ratios.")
+        Literal["transformers"] | None, typer.Option(help="Measure this as well, and print the ratios.")
     ] = None,
     device: Annotated[DeviceName, typer.Option(help="Where.")] = "auto",
     precision: Annotated[PrecisionName, typer.Option(help="Format of the matrix multiplications.")] = "auto",
-    rounds: Annotated[int, typer.Option(min=1, help="How often each task has its turn.")] = 7,
-    quick: Annotated[bool, typer.Option("--quick", help="A rough idea: preset nano, everything once.")] = False,
+    rounds: Annotated[int, typer.Option(min=1, help="How many times each task is measured.")] = 7,
+    quick: Annotated[bool, typer.Option("--quick", help="A rough estimate: preset nano, measured once.")] = False,
     json: Json = False,
 ) -> None:
-    """Measure training, generation, start-up and memory beside this machine's limits. Takes two to three minutes."""
+    """Measure training, generation and memory beside this machine's limits. Takes one to two minutes."""
     if preset not in PRESETS:
         raise UsageError(f"There is no preset {preset!r}; the presets are {', '.join(PRESETS)}.")
     from shakegpt.benchmark import benchmark
@@ -35,75 +34,56 @@ def bench(
 
     configure_process()
     device_plan = choose_device_plan(device, precision)
-    if quick:
-        figures = benchmark.measure(
-            device_plan, preset="nano", against=against, rounds=1, seconds=0.1, starts=1, trainings=1, tell=_tell
-        )
-    else:
-        figures = benchmark.measure(device_plan, preset=preset, against=against, rounds=rounds, tell=_tell)
+    results = benchmark.measure(
+        device_plan,
+        preset="nano" if quick else preset,
+        against=against,
+        rounds=1 if quick else rounds,
+        seconds=0.1 if quick else 0.5,
+        report=_report,
+    )
     if json:
-        print_json(figures)
+        print_json(results)
     else:
-        _print(figures)
+        _print(results)
 
 
-def _tell(what: str) -> None:
+def _report(part: str) -> None:
     if sys.stderr.isatty():
-        print_note(f"measured: {what}")
+        print_note(f"measured: {part}")
 
 
-def _print(figures: dict[str, Any]) -> None:
-    limits, train, generate = figures["limits"], figures["train"], figures["generate"]
-    start = figures["start"]
+def _print(results: dict[str, Any]) -> None:
+    limits, train, generate = results["limits"], results["train"], results["generate"]
     print(
-        f"{figures['device_name']}, {figures['precision']}, {figures['threads']} threads; preset {figures['preset']}, "
-        f"{figures['parameters']:,} weights; medians of {figures['rounds']} rounds"
+        f"{results['device_name']}, {results['precision']}, {results['threads']} threads; preset {results['preset']}, "
+        f"{results['parameters']:,} weights; medians of {results['rounds']} rounds"
     )
     print(f"  training      {train['tokens_per_second']:>9,.0f} characters/s  {_range(train)}")
     print(
         f"                {train['matmul_fraction']:>9.0%} of the matrix-multiply limit "
         f"({limits['matmul_flops_per_second'] / 1e9:,.0f} GFLOP/s)"
     )
-    if (together := figures["distributed"]) is not None:
-        _print_distributed(together)
     print(f"  generation    {generate['characters_per_second']:>9,.0f} characters/s  {_range(generate)}")
     print(f"                {generate['over_uncached']:>9.1f} times computing the whole window for each character")
-    for key, where in (("samples", "within"), ("samples_past_window", "past")):
+    for key, position in (("samples", "within"), ("samples_past_window", "past")):
         rate, ratio = generate[f"{key}_characters_per_second"], generate[f"{key}_over_one"]
         print(
-            f"  {generate['samples']} samples    {rate:>9,.0f} characters/s {where} the window, "
+            f"  {generate['samples']} samples    {rate:>9,.0f} characters/s {position} the window, "
             f"{ratio:.1f} times one stream"
         )
     print(f"  while training{generate['while_training_characters_per_second']:>9,.0f} characters/s of one stream")
-    print(f"  --help        {start['help_seconds']:>9.2f} s")
-    print(
-        f"  first word    {start['first_character_seconds']:>9.2f} s after torch's import, which takes "
-        f"{start['torch_import_seconds']:.2f} s"
-    )
-    if start["first_paint_seconds"] is not None:
-        print(f"  first paint   {start['first_paint_seconds']:>9.2f} s from starting the app")
-    memory = figures["memory"]["train_peak_bytes_over_torch"]
+    memory = results["memory"]["train_peak_bytes_over_torch"]
     print(f"  memory        {memory / 1e6:>9,.0f} MB for training, beside what torch's import takes")
     print(f"  copying       {limits['memory_bytes_per_second'] / 1e9:>9,.1f} GB/s")
-    if "against" in figures:
-        peer = figures["against"]
-        print(f"against {peer['name']} {peer['version']} ({peer['precision']}, in turn, in a process of its own):")
-        for what, rate in (("train", "tokens_per_second"), ("generate", "characters_per_second")):
-            ratio = peer[what]["ratio"]
-            print(f"  {what:<14}{peer[what][rate]:>9,.0f} characters/s; shakegpt is {ratio:.2f} times as fast")
+    if "against" in results:
+        baseline = results["against"]
+        print(f"against {baseline['name']} {baseline['version']} ({baseline['precision']}, in a process of its own):")
+        for task, rate in (("train", "tokens_per_second"), ("generate", "characters_per_second")):
+            speed, ratio = baseline[task][rate], baseline[task]["ratio"]
+            print(f"  {task:<14}{speed:>9,.0f} characters/s; shakegpt is {ratio:.2f} times as fast")
 
 
-def _print_distributed(figures: dict[str, Any]) -> None:
-    name = f"{figures['processes']} processes"
-    if "failure" in figures:
-        print(f"  {name:<14}could not train as one: {escape_line(figures['failure'])}")
-        return
-    print(
-        f"  {name:<14}{figures['tokens_per_second']:>9,.0f} characters/s of training under torchrun, "
-        f"{figures['over_threads']:.2f} times threads in one"
-    )
-
-
-def _range(figures: dict[str, Any]) -> str:
-    lowest, highest = figures["spread"]
+def _range(results: dict[str, Any]) -> str:
+    lowest, highest = results["spread"]
     return f"({lowest:,.0f} to {highest:,.0f})"

@@ -1,11 +1,11 @@
-"""Rates: what counts, and in which order tasks have their turns. The clock is the tests' own."""
+"""Rates: which calls count, and in which order workloads have their turns. The clock is the tests' own."""
 
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from shakegpt.benchmark import timing as rates
+from shakegpt.benchmark import timing
 from shakegpt.benchmark.timing import Rates, measure_rate, take_turns
 
 
@@ -17,23 +17,23 @@ def test_a_ratio_is_the_median_of_those_within_a_round() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "calls"), [(0.0, 2), (0.5, 2), (1.0, 3), (1.1, 4)])
-def test_a_task_works_until_its_time_is_up_and_its_first_call_does_not_count(
+def test_work_goes_on_until_the_time_is_up_and_the_first_call_does_not_count(
     monkeypatch: pytest.MonkeyPatch, seconds: float, calls: int
 ) -> None:
     clock = [0.0]
-    monkeypatch.setattr(rates, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
 
-    def task() -> float:
+    def work() -> float:
         clock[0] += 100.0 if not clock[0] else 0.5
         counted.append(3.0)
         return 3.0
 
     counted: list[float] = []
-    assert measure_rate(task, seconds, torch.device("cpu")) == 6.0
+    assert measure_rate(work, seconds, torch.device("cpu")) == 6.0
     assert len(counted) == calls
 
 
-def test_every_task_has_its_turn_in_every_round_and_the_first_round_warms_up() -> None:
+def test_every_workload_has_a_turn_in_every_round_and_the_first_round_warms_up() -> None:
     order: list[str] = []
 
     def turn(name: str, seconds: float) -> float:
@@ -41,9 +41,9 @@ def test_every_task_has_its_turn_in_every_round_and_the_first_round_warms_up() -
         order.append(name)
         return float(len(order))
 
-    told: list[str] = []
+    reported: list[str] = []
     turns = {"ours": lambda seconds: turn("ours", seconds), "theirs": lambda seconds: turn("theirs", seconds)}
-    measured = take_turns(turns, 2, 0.25, told.append)
+    measured = take_turns(turns, 2, 0.25, reported.append)
     assert order == ["ours", "theirs"] * 3
     assert measured == {"ours": Rates((3.0, 5.0)), "theirs": Rates((4.0, 6.0))}
-    assert told == ["a round to warm up", "round 1 of 2", "round 2 of 2"]
+    assert reported == ["a round to warm up", "round 1 of 2", "round 2 of 2"]

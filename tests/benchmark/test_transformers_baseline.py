@@ -1,4 +1,4 @@
-"""The peer: in a process of its own that shakegpt has not tuned, which ends with whoever asks it."""
+"""The baseline: a process of its own that shakegpt has not tuned, and that ends with the process that started it."""
 
 import io
 import json
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from shakegpt.benchmark import transformers_baseline as peer
+from shakegpt.benchmark import transformers_baseline
 from shakegpt.benchmark.transformers_baseline import TransformersBaseline, serve, start_baseline
 from shakegpt.config import ModelConfig, TrainingConfig
 from shakegpt.errors import ShakegptError
@@ -24,7 +24,7 @@ CONFIG = ModelConfig(vocab_size=9, n_layer=1, n_head=2, d_model=8, d_ff=16, bloc
 TRAINING = TrainingConfig(batch_size=2)
 SETTINGS = {"model": asdict(CONFIG), "training": asdict(TRAINING), "device": "cpu", "threads": 2}
 TASKS = ({"task": "train", "seconds": 0.0}, {"task": "generate", "seconds": 0.0})
-# What the process may load of shakegpt: nothing that sets anything up for a whole process.
+# What the process may import of shakegpt: nothing that sets up the whole process.
 PLAIN = {f"shakegpt{name}" for name in ("", ".benchmark", ".benchmark.timing", ".config", ".errors", ".version")}
 # Stands for transformers where only the process matters.
 STAND_IN = """
@@ -49,8 +49,8 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def speaking_with(code: str) -> Iterator[TransformersBaseline]:
-    """A peer whose process runs some code instead."""
+def baseline_running(code: str) -> Iterator[TransformersBaseline]:
+    """A baseline whose process runs some code instead."""
     with tempfile.TemporaryFile() as errors:
         command, pipe = [sys.executable, "-c", code], subprocess.PIPE
         with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors, bufsize=0) as process:
@@ -90,7 +90,7 @@ def test_it_trains_on_all_threads_and_generates_on_one(monkeypatch: pytest.Monke
             return 1
 
     threads: dict[str, int] = {}
-    monkeypatch.setattr(peer, "Transformers", Counting)
+    monkeypatch.setattr(transformers_baseline, "Transformers", Counting)
     answers = io.StringIO()
     serve(iter(lines(SETTINGS, *TASKS).splitlines()), answers)
     assert threads == {"train": 2, "generate": 1}
@@ -106,14 +106,14 @@ def test_without_transformers_it_says_what_to_install(monkeypatch: pytest.Monkey
 
 def test_what_the_process_cannot_do_is_an_error_here() -> None:
     code = """print('{"error": "No transformers here."}')"""
-    with pytest.raises(ShakegptError, match=r"^No transformers here\.$"), speaking_with(code):
+    with pytest.raises(ShakegptError, match=r"^No transformers here\.$"), baseline_running(code):
         pass
 
 
-def test_a_process_that_dies_is_told_of_in_a_sentence() -> None:
+def test_a_process_that_dies_is_an_error_of_one_sentence() -> None:
     with (
         pytest.raises(ShakegptError, match=r"has ended with exit code 1: MemoryError: too large\.$"),
-        speaking_with("raise MemoryError('too large.')"),
+        baseline_running("raise MemoryError('too large.')"),
     ):
         pass
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from shakegpt.benchmark.benchmark import Bench
+from shakegpt.benchmark.benchmark import Workloads
 from shakegpt.config import Precision, SamplingConfig
 from shakegpt.generation.decoder import Decoder
 from shakegpt.generation.filters import apply_filters
@@ -32,24 +32,24 @@ def device_plan() -> DevicePlan:
 
 
 @pytest.fixture(scope="module")
-def bench(device_plan: DevicePlan) -> Bench:
-    return Bench(device_plan, "seed")
+def workloads(device_plan: DevicePlan) -> Workloads:
+    return Workloads(device_plan, "seed")
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_task_of_the_bench(benchmark: Any, bench: Bench, task: str) -> None:
-    benchmark.extra_info["units"] = benchmark(getattr(bench, task))
+def test_a_task_of_the_bench(benchmark: Any, workloads: Workloads, task: str) -> None:
+    benchmark.extra_info["units"] = benchmark(getattr(workloads, task))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_step_of_training(benchmark: Any, precision: Precision) -> None:
-    benchmark(Bench(choose_device_plan("cpu", precision), "seed").train)
+    benchmark(Workloads(choose_device_plan("cpu", precision), "seed").train)
 
 
 @pytest.mark.parametrize("streams", [1, 16, 32])
-def test_one_character_further(benchmark: Any, bench: Bench, streams: int) -> None:
-    decoder = Decoder(bench.language_model.model, streams)
-    half = bench.config.block_size // 2
+def test_one_character_further(benchmark: Any, workloads: Workloads, streams: int) -> None:
+    decoder = Decoder(workloads.language_model.model, streams)
+    half = workloads.config.block_size // 2
     decoder.read(torch.zeros((streams, half), dtype=torch.int64))
     ids = torch.zeros((streams, 1), dtype=torch.int64)
     benchmark.pedantic(decoder.read, args=(ids,), rounds=half, warmup_rounds=0)
