@@ -97,8 +97,8 @@ def train(
     code = _show_until_end(thread, console, on_hangup)
     if log is not None:
         log.close()
-        if log.trouble:
-            print_note(f"warning: {log.trouble}")
+        if log.error:
+            print_note(f"warning: {log.error}")
     if process_count > 1:
         from shakegpt.training.distributed import leave_group
 

@@ -1,66 +1,71 @@
-"""What is made for another program: weights under its names, and a folder of files that is whole or absent."""
+"""What every format shares: the names of weights in other programs, and a folder that is whole or absent."""
 
 import errno
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
+from shakegpt.config import ModelConfig
 from shakegpt.errors import ShakegptError, UsageError
+from shakegpt.model.gpt import GPT
 from shakegpt.system.files import new_folder, write_synced
 
-_READABLE = 0o644  # made to be handed on, unlike what lies in the store
-_OPEN = 0o755
+# Readable by everyone, unlike the store: an export is made to be passed on.
+_FILE_MODE = 0o644
+_FOLDER_MODE = 0o755
 
 
-def foreign_names(
-    names: Iterable[str], *, outer: Mapping[str, str], block: Mapping[str, str], prefix: str
+def weight_names(
+    config: ModelConfig, *, outer: Mapping[str, str], block: Mapping[str, str], prefix: str
 ) -> dict[str, str]:
-    """Return the name that another program has for each of our weights.
+    """Return the name of each weight in another program, by our name, such as ``blocks.0.mlp.expansion.weight``.
 
     Args:
-        names: ours, such as ``blocks.0.mlp.expansion.weight``.
-        outer: its names for the modules outside the blocks: ``{"final_norm": "ln_f"}``.
+        config: the model.
+        outer: the other program's names for the modules outside the blocks: ``{"final_norm": "ln_f"}``.
         block: its names for the modules of a block: ``{"mlp.expansion": "mlp.c_fc"}``.
-        prefix: what it calls the list of blocks.
+        prefix: its name for the list of blocks.
     """
-    translated = {}
-    for name in names:
+    names = {}
+    for name in GPT.weight_shapes(config):
         module, kind = name.rsplit(".", 1)  # kind: weight or bias
         if module.startswith("blocks."):
             _, layer, module = module.split(".", 2)
-            translated[name] = f"{prefix}.{layer}.{block[module]}.{kind}"
+            names[name] = f"{prefix}.{layer}.{block[module]}.{kind}"
         else:
-            translated[name] = f"{outer[module]}.{kind}"
-    return translated
+            names[name] = f"{outer[module]}.{kind}"
+    return names
 
 
 def check_free(folder: Path) -> None:
-    """Raise ``UsageError`` where a folder is taken: there, and not empty."""
+    """Raise ``UsageError`` if the path exists and is not an empty folder."""
     try:
         taken = folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir())))
     except OSError as error:
-        raise ShakegptError(f"{folder} cannot be looked into ({error.strerror}); name another folder.") from error
+        raise ShakegptError(f"{folder} cannot be read ({error.strerror}); name another folder.") from error
     if taken:
-        raise UsageError(f"{folder} is there already, and not an empty folder; name a new one.")
+        raise UsageError(f"{folder} is there already, and is not an empty folder; name a new one.")
 
 
 def write_bundle(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write a new folder of files: built beside it, synced, and renamed into place.
+    """Write a new folder of files: built beside its place, synced, and renamed.
 
     Args:
         folder: a new folder, or an empty one.
         files: the bytes of each file, by name.
 
     Raises:
-        UsageError: the folder is taken.
+        UsageError: the path exists and is not an empty folder.
         ShakegptError: it cannot be written; nothing of it is left.
     """
     folder = folder.expanduser().absolute()
     check_free(folder)
     try:
-        with new_folder(folder, mode=_OPEN) as partial:
+        with new_folder(folder, mode=_FOLDER_MODE) as partial:
             for name, data in files.items():
                 write_synced(partial / name, data)
-                (partial / name).chmod(_READABLE)
+                (partial / name).chmod(_FILE_MODE)
     except OSError as error:
         reason = error.strerror or errno.errorcode.get(error.errno or 0, str(error))
-        raise ShakegptError(f"{folder} cannot be written ({reason}); name a place with room that is yours.") from error
+        raise ShakegptError(
+            f"{folder} cannot be written ({reason}); name a folder that you may write, on a disk with room."
+        ) from error

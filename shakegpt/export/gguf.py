@@ -1,11 +1,11 @@
 """A model as one GGUF file, the format of llama.cpp and the programs around it.
 
-The tensors go in as they are: fp32, matrices (out, in). Three things about llama.cpp shape the rest:
+The tensors are written unchanged: fp32, matrices (out, in). Three properties of llama.cpp matter:
 
-- Its ``gpt2`` architecture computes GELU by the tanh approximation, ours exactly, so its logits differ in the third
-  decimal; at temperature 0 a text can part where two characters are nearly equally likely.
-- Its GPT-2 tokenizer would take id 11 for the end of the text. The ``rwkv`` one has no special tokens and matches
-  the longest entry byte by byte, which over single characters is exactly our vocabulary.
+- Its ``gpt2`` architecture approximates GELU by tanh and ours does not, so its logits differ in the third decimal. At
+  temperature 0 the texts can differ from where two characters are almost equally likely.
+- Its GPT-2 tokenizer treats id 11 as the end of the text. The ``rwkv`` tokenizer has no special tokens and matches
+  the longest entry byte by byte, which for single characters is our vocabulary.
 - It does not slide the window: prompt and new text must fit into the context.
 """
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.errors import ShakegptError
-from shakegpt.export.bundle import foreign_names
+from shakegpt.export.bundle import weight_names
 from shakegpt.runs.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def export_files(checkpoint: Checkpoint, *, name: str) -> dict[str, bytes]:
 
     Args:
         checkpoint: what to export.
-        name: what the file calls the model, such as ``macbeth@500``.
+        name: the model's name in the file, such as ``macbeth@500``.
 
     Raises:
         ShakegptError: the ``gguf`` package is not installed.
@@ -66,7 +66,7 @@ def export_files(checkpoint: Checkpoint, *, name: str) -> dict[str, bytes]:
         writer.add_layer_norm_eps(_EPSILON)
         writer.add_file_type(LlamaFileType.ALL_F32)
         _describe_tokens(writer, checkpoint.vocabulary)
-        names = foreign_names(checkpoint.weights, outer=_OUTER_NAMES, block=_BLOCK_NAMES, prefix="blk")
+        names = weight_names(config, outer=_OUTER_NAMES, block=_BLOCK_NAMES, prefix="blk")
         for ours, theirs in names.items():
             writer.add_tensor(theirs, checkpoint.weights[ours].numpy(), raw_dtype=GGMLQuantizationType.F32)
         writer.write_header_to_file()
@@ -77,7 +77,7 @@ def export_files(checkpoint: Checkpoint, *, name: str) -> dict[str, bytes]:
 
 
 def _describe_tokens(writer: "GGUFWriter", vocabulary: Vocabulary) -> None:
-    """Write the vocabulary: one entry per character, spelled as Python spells bytes, which ``rwkv`` reads."""
+    """Write the vocabulary: one entry per character, in the notation of Python's bytes, which ``rwkv`` reads."""
     from gguf import TokenType
 
     writer.add_vocab_size(len(vocabulary))

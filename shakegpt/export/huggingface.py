@@ -1,15 +1,15 @@
 """A model as a directory that Hugging Face's ``transformers`` loads as a GPT-2, and such a directory as a run.
 
-The architectures are the same; three conventions differ. ``transformers`` keeps the matrices of its ``Conv1D``
-layers as (in, out) where ``nn.Linear`` has (out, in); it has other names; and its tokenizer is described by a file:
+The architectures are the same; three conventions differ. ``transformers`` stores the matrices of its ``Conv1D``
+layers as (in, out) where ``nn.Linear`` has (out, in); the weights have other names; and a file describes the tokenizer:
 each character is a word of its own, and a character outside the vocabulary is an error there too.
 
-A directory to import is data from strangers: its files are bounded, and nothing in them is run.
+A directory to import is untrusted: the sizes of its files are limited, and nothing in them is executed.
 """
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,9 @@ from torch import Tensor
 
 from shakegpt.config import ModelConfig, TrainingConfig
 from shakegpt.data.vocabulary import Vocabulary
-from shakegpt.errors import CheckpointError, ShakegptError
+from shakegpt.errors import CheckpointError
 from shakegpt.events import Finished
-from shakegpt.export.bundle import foreign_names
+from shakegpt.export.bundle import weight_names
 from shakegpt.model.gpt import GPT
 from shakegpt.runs.checkpoint import Checkpoint, CheckpointData, read_checkpoint, write_checkpoint
 from shakegpt.runs.run import Run, RunMetadata, utc_timestamp
@@ -38,11 +38,11 @@ TOKENIZER_FILE = "tokenizer.json"
 
 _ACTIVATION = "gelu"  # the exact one, as in shakegpt.model.gpt; GPT-2's own "gelu_new" is the tanh approximation
 _EPSILON = 1e-5  # of every LayerNorm: torch's default, and GPT-2's
-_UNKNOWN = "<unknown>"  # no character, so never in the vocabulary: what is not in it is refused
-_LARGEST_CONFIG = 1024**2
-_LARGEST_TOKENIZER = 64 * 1024**2
-_LARGEST_WEIGHTS = 4 * 1024**3
-_LARGEST_STEP = 10**9
+_UNKNOWN = "<unknown>"  # not a single character, so never in the vocabulary: unknown characters are errors
+_MAX_CONFIG_BYTES = 1024**2
+_MAX_TOKENIZER_BYTES = 64 * 1024**2
+_MAX_WEIGHTS_BYTES = 4 * 1024**3
+_MAX_STEP = 10**9
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 _OUTER_NAMES = {"token_embedding": "wte", "position_embedding": "wpe", "final_norm": "ln_f"}
@@ -54,7 +54,7 @@ _BLOCK_NAMES = {
     "mlp.expansion": "mlp.c_fc",
     "mlp.projection": "mlp.c_proj",
 }
-# What some versions of transformers save beside the weights: causal masks, and the head that is the embedding.
+# What some versions of transformers save beside the weights: causal masks, and the head tied to the embedding.
 _BUFFERS = re.compile(r"(transformer\.)?h\.\d+\.attn\.(masked_)?bias")
 _HEAD = "lm_head.weight"
 
@@ -73,15 +73,15 @@ def export_files(checkpoint: Checkpoint, *, name: str, origin: Origin) -> dict[s
 
     Args:
         checkpoint: what to export.
-        name: what its card calls it, such as ``macbeth@500``.
-        origin: what an import of the directory may know.
+        name: the model's name on its card, such as ``macbeth@500``.
+        origin: what is recorded for an import of the directory.
     """
     config = checkpoint.config
     weights = {
-        f"transformer.{theirs}": (checkpoint.weights[ours].T if turned else checkpoint.weights[ours]).contiguous()
-        for ours, theirs, turned in _names(config)
+        f"transformer.{theirs}": _transpose(ours, checkpoint.weights[ours]).contiguous()
+        for ours, theirs in _weight_names(config).items()
     }
-    described = {
+    config_json = {
         "model_type": "gpt2",
         "architectures": ["GPT2LMHeadModel"],
         "vocab_size": config.vocab_size,
@@ -106,25 +106,27 @@ def export_files(checkpoint: Checkpoint, *, name: str, origin: Origin) -> dict[s
         "model_max_length": config.block_size,
         "clean_up_tokenization_spaces": False,
     }
-    generation = {"bos_token_id": None, "eos_token_id": None}
+    generation_config = {"bos_token_id": None, "eos_token_id": None}
     return {
-        CONFIG_FILE: _json(described),
+        CONFIG_FILE: _to_json(config_json),
         WEIGHTS_FILE: safetensors_torch.save(weights, metadata={"format": "pt"}),
-        TOKENIZER_FILE: _json(_tokenizer(checkpoint.vocabulary)),
-        "tokenizer_config.json": _json(tokenizer_config),
-        "generation_config.json": _json(generation),
-        "README.md": _card(checkpoint, name).encode(),
+        TOKENIZER_FILE: _to_json(_describe_tokenizer(checkpoint.vocabulary)),
+        "tokenizer_config.json": _to_json(tokenizer_config),
+        "generation_config.json": _to_json(generation_config),
+        "README.md": _model_card(checkpoint, name).encode(),
     }
 
 
-def _names(config: ModelConfig) -> Iterator[tuple[str, str, bool]]:
-    """Yield (our name, theirs, whether the matrix is turned) for each weight."""
-    names = foreign_names(GPT.weight_shapes(config), outer=_OUTER_NAMES, block=_BLOCK_NAMES, prefix="h")
-    for ours, theirs in names.items():
-        yield ours, theirs, ours.startswith("blocks.") and ours.endswith(".weight") and "norm" not in ours
+def _weight_names(config: ModelConfig) -> dict[str, str]:
+    return weight_names(config, outer=_OUTER_NAMES, block=_BLOCK_NAMES, prefix="h")
 
 
-def _tokenizer(vocabulary: Vocabulary) -> dict[str, Any]:
+def _transpose(name: str, weight: Tensor) -> Tensor:
+    """Transpose a weight that is (in, out) in transformers; ``t`` leaves biases and norms as they are."""
+    return weight.t() if name.startswith("blocks.") else weight
+
+
+def _describe_tokenizer(vocabulary: Vocabulary) -> dict[str, Any]:
     """Return the ``tokenizers`` library's description of a vocabulary of characters."""
     return {
         "version": "1.0",
@@ -132,7 +134,7 @@ def _tokenizer(vocabulary: Vocabulary) -> dict[str, Any]:
         "padding": None,
         "added_tokens": [],
         "normalizer": None,
-        "pre_tokenizer": {  # every character apart, newlines too
+        "pre_tokenizer": {  # each character apart, newlines too
             "type": "Split",
             "pattern": {"Regex": r"[\s\S]"},
             "behavior": "Isolated",
@@ -144,18 +146,18 @@ def _tokenizer(vocabulary: Vocabulary) -> dict[str, Any]:
     }
 
 
-def _json(values: Mapping[str, Any]) -> bytes:
+def _to_json(values: Mapping[str, Any]) -> bytes:
     return (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def _card(checkpoint: Checkpoint, name: str) -> str:
+def _model_card(checkpoint: Checkpoint, name: str) -> str:
     config, loss = checkpoint.config, checkpoint.manifest.val_loss
     prompt = "ROMEO:" if set("ROMEO:") <= set(checkpoint.vocabulary.characters) else checkpoint.vocabulary.characters[0]
-    room = max(1, config.block_size - len(prompt))
-    measured = "" if loss is None else f" Its validation loss is {loss:.4f} nats per character."
+    new_tokens = max(1, config.block_size - len(prompt))
+    loss_sentence = "" if loss is None else f" Its validation loss is {loss:.4f} nats per character."
     return f"""# {name}
 
-A character-level GPT-2 of {config.parameters:,} weights, trained with shakegpt.{measured}
+A character-level GPT-2 of {config.parameters:,} weights, trained with shakegpt.{loss_sentence}
 
 ```python
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -163,7 +165,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 tokenizer = AutoTokenizer.from_pretrained(".")
 model = AutoModelForCausalLM.from_pretrained(".")
 ids = tokenizer({prompt!r}, return_tensors="pt")
-print(tokenizer.decode(model.generate(**ids, max_new_tokens={room}, do_sample=True)[0]))
+print(tokenizer.decode(model.generate(**ids, max_new_tokens={new_tokens}, do_sample=True)[0]))
 ```
 
 A token is one character of the {config.vocab_size} in `tokenizer.json`; any other is an error. The model sees at most
@@ -171,11 +173,8 @@ A token is one character of the {config.vocab_size} in `tokenizer.json`; any oth
 """
 
 
-# Back
-
-
 @dataclass(frozen=True)
-class Imported:
+class ImportedModel:
     """A model read from a directory."""
 
     config: ModelConfig
@@ -184,37 +183,35 @@ class Imported:
     origin: Origin
 
 
-def read_directory(folder: Path) -> Imported:
-    """Read a directory such as ``export_files`` makes and ``save_pretrained`` writes again.
+def read_directory(folder: Path) -> ImportedModel:
+    """Read a directory made by ``export_files`` or ``save_pretrained``.
 
     Raises:
-        CheckpointError: it is none, is damaged or hostile, or holds another kind of model; the message says which.
+        CheckpointError: it is not such a directory, is damaged, or contains another kind of model.
     """
     if not folder.is_dir():
-        raise CheckpointError(f"{_where(folder)} is not a folder; name a directory that holds {CONFIG_FILE}.")
-    values = _read_json(folder, CONFIG_FILE, _LARGEST_CONFIG)
-    tokenizer = _read_json(folder, TOKENIZER_FILE, _LARGEST_TOKENIZER)
+        raise CheckpointError(f"{_quote(folder)} is not a folder; name a directory that holds {CONFIG_FILE}.")
+    values = _read_json(folder, CONFIG_FILE, _MAX_CONFIG_BYTES)
+    tokenizer = _read_json(folder, TOKENIZER_FILE, _MAX_TOKENIZER_BYTES)
     try:
-        config = _config(values)
-        vocabulary = _vocabulary(tokenizer, config.vocab_size)
-        weights = _weights(_read(folder, WEIGHTS_FILE, _LARGEST_WEIGHTS), config)
+        config = _parse_config(values)
+        vocabulary = _parse_vocabulary(tokenizer, config.vocab_size)
+        weights = _parse_weights(_read(folder, WEIGHTS_FILE, _MAX_WEIGHTS_BYTES), config)
     except ValueError as error:
-        raise CheckpointError(f"{_where(folder)} cannot be imported: {escape_line(str(error))[:300]}") from None
-    return Imported(config, vocabulary, weights, _origin(values.get("shakegpt")))
+        raise CheckpointError(f"{_quote(folder)} cannot be imported: {escape_line(str(error))[:300]}") from None
+    return ImportedModel(config, vocabulary, weights, _parse_origin(values.get("shakegpt")))
 
 
 def import_run(store: Store, folder: Path, name: str | None = None) -> Run:
-    """Make a finished run, with weights only, of a directory; ``RUN@best`` speaks with them.
-
-    The loss that others claim for their weights is not recorded: only evaluating them tells.
+    """Make a finished run from a directory. Its one checkpoint has weights only, and no validation loss.
 
     Args:
-        store: where the run goes.
+        store: where the run is created.
         folder: the directory.
-        name: the run's name; one is chosen where none is given.
+        name: the run's name; by default a new one is chosen.
 
     Raises:
-        CheckpointError: as ``read_directory``.
+        CheckpointError: the directory cannot be imported, as in ``read_directory``.
         ShakegptError: the name is taken, or the store cannot be written.
     """
     if name is not None:
@@ -233,28 +230,24 @@ def import_run(store: Store, folder: Path, name: str | None = None) -> Run:
         ),
         name,
     )
-    with run.lock():
-        try:
+    data = CheckpointData(config=model.config, vocabulary=model.vocabulary, weights=model.weights, step=step)
+    try:
+        with run.lock():
             path = run.checkpoint_path(step)
-            contents = CheckpointData(
-                config=model.config, vocabulary=model.vocabulary, weights=model.weights, step=step
-            )
-            write_checkpoint(path, contents)
+            write_checkpoint(path, data)
             read_checkpoint(path)
             run.log.append(Finished(step=step, outcome="finished", best_val_loss=None, best_step=None, seconds=0.0))
             run.log.close()
-        except (OSError, CheckpointError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            trouble: ShakegptError = CheckpointError(f"{_where(folder)} was not imported: {reason}")
-        else:
-            return run
-    run.remove()
-    raise trouble
+    except (OSError, CheckpointError) as error:
+        run.remove()
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise CheckpointError(f"{_quote(folder)} was not imported: {reason}") from error
+    return run
 
 
-def _config(values: Mapping[str, Any]) -> ModelConfig:
-    """Return our configuration of theirs. Raises ``ValueError`` for any other kind of model."""
-    expected = {
+def _parse_config(values: Mapping[str, Any]) -> ModelConfig:
+    """Return the model's configuration. Raises ``ValueError`` for another kind of model."""
+    required = {  # ours, and the default of transformers
         "model_type": ("gpt2", None),
         "activation_function": (_ACTIVATION, "gelu_new"),
         "layer_norm_epsilon": (_EPSILON, _EPSILON),
@@ -263,8 +256,8 @@ def _config(values: Mapping[str, Any]) -> ModelConfig:
         "add_cross_attention": (False, False),
         "tie_word_embeddings": (True, True),
     }
-    for key, (ours, theirs_by_default) in expected.items():
-        if (value := values.get(key, theirs_by_default)) != ours:
+    for key, (ours, default) in required.items():
+        if (value := values.get(key, default)) != ours:
             raise ValueError(f"its {key} is {value!r}, and shakegpt's models have {ours!r}.")
     width, hidden = values.get("n_embd", 768), values.get("n_inner")
     return ModelConfig(
@@ -278,28 +271,26 @@ def _config(values: Mapping[str, Any]) -> ModelConfig:
     )
 
 
-def _vocabulary(tokenizer: Mapping[str, Any], size: int) -> Vocabulary:
-    """Return the characters of a tokenizer. Raises ``ValueError`` where its tokens are not characters."""
+def _parse_vocabulary(tokenizer: Mapping[str, Any], size: int) -> Vocabulary:
+    """Return the characters of a tokenizer. Raises ``ValueError`` if its tokens are not single characters."""
     model = tokenizer.get("model")
     stoi = model.get("vocab") if isinstance(model, dict) else None
     if not isinstance(model, dict) or not isinstance(stoi, dict) or tokenizer.get("normalizer") is not None:
         raise ValueError(f"its {TOKENIZER_FILE} describes no vocabulary of characters.")
     if model.get("merges") or tokenizer.get("added_tokens") or any(len(token) != 1 for token in stoi):
-        raise ValueError("its tokens are not single characters, and shakegpt speaks character by character.")
+        raise ValueError("its tokens are not single characters, and shakegpt's models know only characters.")
     if sorted(map(str, stoi.values())) != sorted(map(str, range(size))):
-        raise ValueError(
-            f"its {TOKENIZER_FILE} does not number the {size} characters that its {CONFIG_FILE} speaks of."
-        )
+        raise ValueError(f"its {TOKENIZER_FILE} does not number the {size} characters of its {CONFIG_FILE}.")
     return Vocabulary("".join(sorted(stoi, key=lambda character: int(stoi[character]))))
 
 
-def _weights(data: bytes, config: ModelConfig) -> dict[str, Tensor]:
-    """Return our weights of theirs, as fp32. Raises ``ValueError`` where one is missing, spare or ill-shaped."""
-    if config.parameters * 2 > len(data):  # at the least two bytes a weight
+def _parse_weights(data: bytes, config: ModelConfig) -> dict[str, Tensor]:
+    """Return the weights as ours, in fp32. Raises ``ValueError`` for a missing, surplus or misshapen one."""
+    if config.parameters * 2 > len(data):  # a weight has at least two bytes
         raise ValueError(f"its {WEIGHTS_FILE} is too small for the model that its {CONFIG_FILE} describes.")
     try:
         tensors = safetensors_torch.load(data)
-    except Exception as error:  # safetensors has an error class of its own that is no subclass of a standard one
+    except Exception as error:  # SafetensorError derives from Exception alone
         raise ValueError(f"its {WEIGHTS_FILE} is damaged ({error}).") from None
     found = {
         name.removeprefix("transformer."): tensor for name, tensor in tensors.items() if not _BUFFERS.fullmatch(name)
@@ -307,12 +298,12 @@ def _weights(data: bytes, config: ModelConfig) -> dict[str, Tensor]:
     head = found.pop(_HEAD, None)
     weights = {}
     shapes = GPT.weight_shapes(config)
-    for ours, theirs, turned in _names(config):
+    for ours, theirs in _weight_names(config).items():
         tensor = found.pop(theirs, None)
-        shape = shapes[ours][::-1] if turned else shapes[ours]
+        shape = shapes[ours][::-1] if ours.startswith("blocks.") else shapes[ours]
         if tensor is None or tuple(tensor.shape) != shape or not tensor.dtype.is_floating_point:
             raise ValueError(f"its weight {theirs} is missing, or is not of the shape {shape}.")
-        weights[ours] = (tensor.T if turned else tensor).float().contiguous()
+        weights[ours] = _transpose(ours, tensor).float().contiguous()
         if not bool(torch.isfinite(weights[ours]).all()):
             raise ValueError(f"its weight {theirs} has a number that is not finite.")
     if found:
@@ -322,12 +313,12 @@ def _weights(data: bytes, config: ModelConfig) -> dict[str, Tensor]:
     return weights
 
 
-def _origin(values: object) -> Origin:
-    """Return what a directory says of its past, as far as that makes sense."""
+def _parse_origin(values: object) -> Origin:
+    """Return what a directory records of its origin, as far as that is valid."""
     if not isinstance(values, dict):
         return Origin()
     step, corpus, digest = values.get("step"), values.get("corpus"), values.get("corpus_sha256")
-    if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step <= _LARGEST_STEP:
+    if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step <= _MAX_STEP:
         step = 0
     if not (isinstance(corpus, str) and is_name(corpus)):
         return Origin(step=step)
@@ -336,27 +327,27 @@ def _origin(values: object) -> Origin:
     return Origin(step=step, corpus=corpus, corpus_sha256=digest)
 
 
-def _read(folder: Path, name: str, most: int) -> bytes:
+def _read(folder: Path, name: str, max_bytes: int) -> bytes:
     try:
-        return read_bounded(folder / name, most)
+        return read_bounded(folder / name, max_bytes)
     except FileNotFoundError:
         raise CheckpointError(
-            f"{_where(folder)} has no {name}; name a directory made by `shakegpt export` or `save_pretrained`."
+            f"{_quote(folder)} has no {name}; name a directory made by `shakegpt export` or `save_pretrained`."
         ) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise CheckpointError(f"{name} of {_where(folder)} cannot be read: {reason}.") from None
+        raise CheckpointError(f"{name} of {_quote(folder)} cannot be read: {reason}.") from None
 
 
-def _read_json(folder: Path, name: str, most: int) -> dict[str, Any]:
+def _read_json(folder: Path, name: str, max_bytes: int) -> dict[str, Any]:
     try:
-        values = parse_json(_read(folder, name, most))
+        values = parse_json(_read(folder, name, max_bytes))
     except ValueError as error:
-        raise CheckpointError(f"{name} of {_where(folder)} is damaged: {escape_line(str(error))[:200]}.") from None
+        raise CheckpointError(f"{name} of {_quote(folder)} is damaged: {escape_line(str(error))[:200]}.") from None
     if not isinstance(values, dict):
-        raise CheckpointError(f"{name} of {_where(folder)} is damaged: it is no JSON object.")
+        raise CheckpointError(f"{name} of {_quote(folder)} is damaged: it is not a JSON object.")
     return values
 
 
-def _where(folder: Path) -> str:
+def _quote(folder: Path) -> str:
     return escape_line(str(folder))

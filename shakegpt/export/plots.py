@@ -1,4 +1,4 @@
-"""Runs' curves as a picture: SVG or PNG, by matplotlib."""
+"""Curves of runs as an SVG or PNG picture, drawn by matplotlib."""
 
 import io
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("svg", "png")
 _SIZE_INCHES = (8.0, 4.5)
-_MOST_POINTS = 2_000  # of a training curve: more than the picture has columns
+_MAX_POINTS = 2_000  # of a training curve: more than the picture has columns
 
 
 def plot_runs(runs: Mapping[str, Snapshot], path: Path) -> None:
@@ -24,11 +24,11 @@ def plot_runs(runs: Mapping[str, Snapshot], path: Path) -> None:
     Validation losses are bold and dotted at each evaluation; training losses are thin lines of the same colour.
 
     Args:
-        runs: each run's story, by its name.
-        path: where the picture goes; its ending says which format. A picture that was there is replaced.
+        runs: the runs by name.
+        path: the file to write or replace; its suffix chooses the format.
 
     Raises:
-        UsageError: the ending is neither ``.svg`` nor ``.png``.
+        UsageError: the suffix is neither ``.svg`` nor ``.png``.
         ShakegptError: matplotlib is not installed, a run has nothing to draw, or the file cannot be written.
     """
     kind = path.suffix.removeprefix(".").lower()
@@ -50,7 +50,7 @@ def _draw(runs: Mapping[str, Snapshot], kind: str) -> bytes:
         import matplotlib
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ShakegptError("Drawing takes matplotlib: pip install 'shakegpt[plot]'.") from error
+        raise ShakegptError("Drawing needs matplotlib: pip install 'shakegpt[plot]'.") from error
     # Text stays text, so an SVG can be searched; equal runs give equal files.
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "shakegpt", "font.size": 10}):
         figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
@@ -68,15 +68,9 @@ def _draw(runs: Mapping[str, Snapshot], kind: str) -> bytes:
 
 
 def _draw_run(axes: "Axes", name: str, snapshot: Snapshot, colour: str) -> None:
-    label = name.replace("$", r"\$")  # matplotlib would read mathematics between dollars
-    axes.plot(
-        *mean_losses(snapshot.train, _MOST_POINTS), color=colour, linewidth=0.8, alpha=0.5, label=f"{label}, train"
-    )
+    label = name.replace("$", r"\$")  # between dollars, matplotlib would typeset mathematics
+    train = mean_losses(snapshot.train, _MAX_POINTS)
+    axes.plot(*train, color=colour, linewidth=0.8, alpha=0.5, label=f"{label}, train")
     if len(snapshot.validation):
-        axes.plot(
-            *mean_losses(snapshot.validation, _MOST_POINTS),
-            color=colour,
-            linewidth=1.8,
-            marker=".",
-            label=f"{label}, validation",
-        )
+        validation = mean_losses(snapshot.validation, _MAX_POINTS)
+        axes.plot(*validation, color=colour, linewidth=1.8, marker=".", label=f"{label}, validation")

@@ -1,8 +1,9 @@
-"""The GGUF file, read back by the ``gguf`` package and spoken by llama.cpp itself."""
+"""The GGUF file, read by the ``gguf`` package and run by llama.cpp itself."""
 
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def test_the_fields_describe_the_model(reader: Any, checkpoint: Checkpoint) -> N
     assert {name: reader.get_field(name).contents() for name in expected} == expected
 
 
-def test_every_weight_is_there_as_it_was(reader: Any, checkpoint: Checkpoint) -> None:
+def test_every_weight_is_unchanged(reader: Any, checkpoint: Checkpoint) -> None:
     found = {tensor.name: tensor for tensor in reader.tensors}
     assert len(found) == len(checkpoint.weights)
     pairs = {
@@ -73,6 +74,12 @@ def test_every_weight_is_there_as_it_was(reader: Any, checkpoint: Checkpoint) ->
         assert numpy.array_equal(found[theirs].data, checkpoint.weights[ours].numpy()), theirs
 
 
+def test_equal_checkpoints_give_equal_bytes(file: Path, checkpoint: Checkpoint) -> None:
+    """safetensors returns the weights in another order each time."""
+    weights = dict(reversed(checkpoint.weights.items()))
+    assert export_files(replace(checkpoint, weights=weights), name="macbeth@30") == {MODEL_FILE: file.read_bytes()}
+
+
 def test_the_names_are_those_of_the_architecture(reader: Any, checkpoint: Checkpoint) -> None:
     known = gguf.get_tensor_name_map(gguf.MODEL_ARCH.GPT2, checkpoint.config.n_layer)
     for tensor in reader.tensors:
@@ -81,8 +88,8 @@ def test_the_names_are_those_of_the_architecture(reader: Any, checkpoint: Checkp
 
 def test_the_tokens_are_the_characters(reader: Any, checkpoint: Checkpoint) -> None:
     tokens = reader.get_field("tokenizer.ggml.tokens").contents()
-    spelled = [token.encode().decode("unicode_escape").encode("latin-1").decode() for token in tokens]
-    assert "".join(spelled) == checkpoint.vocabulary.characters
+    characters = [token.encode().decode("unicode_escape").encode("latin-1").decode() for token in tokens]
+    assert "".join(characters) == checkpoint.vocabulary.characters
 
 
 def test_without_the_package_a_sentence_says_what_to_install(
@@ -123,11 +130,11 @@ def test_llama_cpp_writes_the_same_greedy_text(file: Path, checkpoint: Checkpoin
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    said = json.loads(done.stdout.splitlines()[-1])
-    assert said["tokens"] == checkpoint.vocabulary.encode(PROMPT)
-    assert said["again"] == PROMPT
+    answer = json.loads(done.stdout.splitlines()[-1])
+    assert answer["tokens"] == checkpoint.vocabulary.encode(PROMPT)
+    assert answer["again"] == PROMPT
     language_model = LanguageModel(model=checkpoint.model(), vocabulary=checkpoint.vocabulary, name="macbeth")
     ours = list(Stream(language_model, PROMPT, SamplingConfig(temperature=0, length=count)))
-    assert said["text"] == "".join(character.text for character in ours)
+    assert answer["text"] == "".join(character.text for character in ours)
     # Its GELU is the tanh approximation: near, not equal.
-    assert numpy.exp(said["logprobs"]) == pytest.approx([character.probability for character in ours], abs=0.01)
+    assert numpy.exp(answer["logprobs"]) == pytest.approx([character.probability for character in ours], abs=0.01)

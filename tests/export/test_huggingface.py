@@ -1,4 +1,4 @@
-"""The directory for Hugging Face, against the real ``transformers``, and what comes back from one."""
+"""The directory for Hugging Face, loaded by the real ``transformers``, and imported again."""
 
 import json
 import os
@@ -61,12 +61,12 @@ def theirs(directory: Path) -> Any:
 
 @pytest.fixture
 def copy(directory: Path, tmp_path: Path) -> Path:
-    """A copy of the directory that the test may spoil."""
+    """A copy of the directory that the test may damage."""
     return Path(shutil.copytree(directory, tmp_path / "copy"))
 
 
 def continue_greedily(model: Any, tokenizer: Any, prompt: str, length: int) -> str:
-    """Let ``transformers`` write, sliding the window as shakegpt does: a full one goes on from its last half."""
+    """Generate with ``transformers``, sliding the window as shakegpt does: a full one continues from its last half."""
     block_size = model.config.n_positions
     ids = tokenizer(prompt, return_tensors="pt").input_ids
     written = ""
@@ -118,7 +118,7 @@ def test_greedy_text_is_ours_past_the_window(checkpoint: Checkpoint, theirs: Any
     assert continue_greedily(theirs, tokenizer, PROMPT, length) == greedy_text(checkpoint, length)
 
 
-def test_pretrained_writes_the_same_200_characters(private_surroundings: Path, tmp_path: Path) -> None:
+def test_pretrained_generates_the_same_200_characters(private_surroundings: Path, tmp_path: Path) -> None:
     store = Store(private_surroundings)
     try:
         pretrained = store.open("pretrained")
@@ -192,10 +192,10 @@ def test_import_gives_the_same_weights_and_vocabulary(
     assert back.vocabulary == checkpoint.vocabulary
     assert all(torch.equal(back.weights[name], weight) for name, weight in checkpoint.weights.items())
     assert (run.metadata.corpus, store.summary(run).step, run.status()) == ("demo", 30, "finished")
-    assert back.manifest.val_loss is None  # what others claim of their weights is not ours to record
+    assert back.manifest.val_loss is None  # a loss that was not measured here is not recorded
 
 
-def test_import_takes_what_transformers_saves(
+def test_import_reads_what_transformers_saves(
     theirs: Any, tokenizer: Any, checkpoint: Checkpoint, tmp_path: Path, private_surroundings: Path
 ) -> None:
     theirs.save_pretrained(tmp_path / "saved")
@@ -206,7 +206,7 @@ def test_import_takes_what_transformers_saves(
     assert all(torch.equal(weights[name], weight) for name, weight in checkpoint.weights.items())
 
 
-def test_import_takes_half_precision(copy: Path, checkpoint: Checkpoint, private_surroundings: Path) -> None:
+def test_import_reads_half_precision(copy: Path, checkpoint: Checkpoint, private_surroundings: Path) -> None:
     tensors = safetensors.torch.load_file(copy / "model.safetensors")
     safetensors.torch.save_file(
         {name: tensor.bfloat16() for name, tensor in tensors.items()}, copy / "model.safetensors"
@@ -217,30 +217,30 @@ def test_import_takes_half_precision(copy: Path, checkpoint: Checkpoint, private
     assert torch.allclose(weights["final_norm.weight"], checkpoint.weights["final_norm.weight"], rtol=0.01)
 
 
-def spoil_config(**changes: object) -> Callable[[Path], None]:
-    def spoil(folder: Path) -> None:
+def damage_config(**changes: object) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
         values = json.loads((folder / "config.json").read_text()) | changes
         (folder / "config.json").write_text(json.dumps(values))
 
-    return spoil
+    return damage
 
 
-def spoil_tokenizer(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
-    def spoil(folder: Path) -> None:
+def damage_tokenizer(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
         values = json.loads((folder / "tokenizer.json").read_text())
         change(values)
         (folder / "tokenizer.json").write_text(json.dumps(values))
 
-    return spoil
+    return damage
 
 
-def spoil_weights(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Path], None]:
-    def spoil(folder: Path) -> None:
+def damage_weights(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
         tensors = safetensors.torch.load_file(folder / "model.safetensors")
         change(tensors)
         safetensors.torch.save_file(tensors, folder / "model.safetensors")
 
-    return spoil
+    return damage
 
 
 def write(name: str, data: bytes) -> Callable[[Path], None]:
@@ -257,66 +257,66 @@ def become_link(folder: Path) -> None:
     (folder / "tokenizer.json").symlink_to("/etc/passwd")
 
 
-SPOILED = {
+DAMAGED = {
     "not a folder": (lambda folder: shutil.rmtree(folder), "not a folder"),
     "no config": (lambda folder: (folder / "config.json").unlink(), "has no config.json"),
     "no weights": (lambda folder: (folder / "model.safetensors").unlink(), "has no model.safetensors"),
     "config not json": (write("config.json", b"{"), "config.json"),
-    "config a list": (write("config.json", b"[]"), "no JSON object"),
+    "config a list": (write("config.json", b"[]"), "not a JSON object"),
     "config deep": (write("config.json", b"[" * 200_000), "damaged"),
     "config huge": (write("config.json", b" " * 2_000_000), "more than"),
     "a pipe": (become_fifo, "not a regular file"),
     "a link": (become_link, "cannot be read"),
-    "other model": (spoil_config(model_type="llama"), "model_type"),
-    "other gelu": (spoil_config(activation_function="gelu_new"), "activation_function"),
-    "other epsilon": (spoil_config(layer_norm_epsilon=1e-6), "layer_norm_epsilon"),
-    "untied": (spoil_config(tie_word_embeddings=False), "tie_word_embeddings"),
-    "vast": (spoil_config(n_embd=99_999, n_head=1, n_layer=1000), "too small"),
-    "negative": (spoil_config(n_layer=-1), "layers"),
-    "text for a number": (spoil_config(n_embd="64"), "d_model"),
-    "a bool for a number": (spoil_config(n_layer=True), "layers"),
-    "heads that do not divide": (spoil_config(n_head=7), "multiple"),
-    "dropout above one": (spoil_config(resid_pdrop=2), "Dropout"),
-    "other size": (spoil_config(vocab_size=50), "50 characters"),
-    "tokens of two": (spoil_tokenizer(lambda t: t["model"]["vocab"].update(ab=3)), "single characters"),
-    "merges": (spoil_tokenizer(lambda t: t["model"].update(merges=["a b"])), "single characters"),
-    "special tokens": (spoil_tokenizer(lambda t: t.update(added_tokens=[{"id": 0}])), "single characters"),
-    "no vocabulary": (spoil_tokenizer(lambda t: t.pop("model")), "no vocabulary"),
-    "an id twice": (spoil_tokenizer(lambda t: t["model"]["vocab"].update({"\n": 5})), "does not number"),
-    "an id that is text": (spoil_tokenizer(lambda t: t["model"]["vocab"].update({"\n": "x"})), "does not number"),
+    "other model": (damage_config(model_type="llama"), "model_type"),
+    "other gelu": (damage_config(activation_function="gelu_new"), "activation_function"),
+    "other epsilon": (damage_config(layer_norm_epsilon=1e-6), "layer_norm_epsilon"),
+    "untied": (damage_config(tie_word_embeddings=False), "tie_word_embeddings"),
+    "vast": (damage_config(n_embd=99_999, n_head=1, n_layer=1000), "too small"),
+    "negative": (damage_config(n_layer=-1), "layers"),
+    "text for a number": (damage_config(n_embd="64"), "d_model"),
+    "a bool for a number": (damage_config(n_layer=True), "layers"),
+    "heads that do not divide": (damage_config(n_head=7), "multiple"),
+    "dropout above one": (damage_config(resid_pdrop=2), "Dropout"),
+    "other size": (damage_config(vocab_size=50), "50 characters"),
+    "tokens of two": (damage_tokenizer(lambda t: t["model"]["vocab"].update(ab=3)), "single characters"),
+    "merges": (damage_tokenizer(lambda t: t["model"].update(merges=["a b"])), "single characters"),
+    "special tokens": (damage_tokenizer(lambda t: t.update(added_tokens=[{"id": 0}])), "single characters"),
+    "no vocabulary": (damage_tokenizer(lambda t: t.pop("model")), "no vocabulary"),
+    "an id twice": (damage_tokenizer(lambda t: t["model"]["vocab"].update({"\n": 5})), "does not number"),
+    "an id that is text": (damage_tokenizer(lambda t: t["model"]["vocab"].update({"\n": "x"})), "does not number"),
     "garbage weights": (write("model.safetensors", os.urandom(300_000)), "damaged"),
     "short weights": (write("model.safetensors", b"\0" * 100), "too small"),
-    "a weight less": (spoil_weights(lambda t: t.pop("transformer.ln_f.bias")), "ln_f.bias is missing"),
-    "a weight more": (spoil_weights(lambda t: t.update(extra=torch.zeros(1))), "extra"),
+    "a weight less": (damage_weights(lambda t: t.pop("transformer.ln_f.bias")), "ln_f.bias is missing"),
+    "a weight more": (damage_weights(lambda t: t.update(extra=torch.zeros(1))), "extra"),
     "other shape": (
-        spoil_weights(lambda t: t.update({"transformer.ln_f.bias": torch.zeros(3)})),
+        damage_weights(lambda t: t.update({"transformer.ln_f.bias": torch.zeros(3)})),
         "ln_f.bias is missing, or is not of the shape",
     ),
     "whole numbers": (
-        spoil_weights(lambda t: t.update({"transformer.ln_f.bias": torch.zeros(64, dtype=torch.int32)})),
+        damage_weights(lambda t: t.update({"transformer.ln_f.bias": torch.zeros(64, dtype=torch.int32)})),
         "ln_f.bias",
     ),
     "not finite": (
-        spoil_weights(lambda t: t.update({"transformer.ln_f.bias": torch.full((64,), float("nan"))})),
+        damage_weights(lambda t: t.update({"transformer.ln_f.bias": torch.full((64,), float("nan"))})),
         "not finite",
     ),
-    "head of its own": (spoil_weights(lambda t: t.update({"lm_head.weight": torch.zeros(62, 64)})), "not tied"),
+    "head of its own": (damage_weights(lambda t: t.update({"lm_head.weight": torch.zeros(62, 64)})), "not tied"),
 }
 
 
-@pytest.mark.parametrize("case", SPOILED)
-def test_a_spoiled_directory_is_refused_in_a_sentence(case: str, copy: Path, private_surroundings: Path) -> None:
-    spoil, told = SPOILED[case]
-    spoil(copy)
+@pytest.mark.parametrize("case", DAMAGED)
+def test_a_damaged_directory_is_refused_in_one_sentence(case: str, copy: Path, private_surroundings: Path) -> None:
+    damage, message = DAMAGED[case]
+    damage(copy)
     store = Store(private_surroundings)
-    with pytest.raises(CheckpointError, match=told) as caught:
+    with pytest.raises(CheckpointError, match=message) as error:
         import_run(store, copy)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(error.value)
     assert store.runs() == []
 
 
-def test_a_past_that_makes_no_sense_is_passed_over(copy: Path, private_surroundings: Path) -> None:
-    spoil_config(shakegpt={"step": -5, "corpus": "../../etc/passwd", "corpus_sha256": 7})(copy)
+def test_an_invalid_origin_is_ignored(copy: Path, private_surroundings: Path) -> None:
+    damage_config(shakegpt={"step": -5, "corpus": "../../etc/passwd", "corpus_sha256": 7})(copy)
     store = Store(private_surroundings)
     run = import_run(store, copy)
     assert (run.metadata.corpus, store.summary(run).step) == ("unknown", 0)
@@ -364,13 +364,13 @@ def test_an_empty_folder_may_be_written_to(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "a").read_bytes() == b"1"
 
 
-def test_the_commands_take_a_model_out_and_back(invoke: Callable[..., Any], store: Store, tmp_path: Path) -> None:
+def test_the_commands_export_and_import_a_model(invoke: Callable[..., Any], store: Store, tmp_path: Path) -> None:
     out = tmp_path / "hf"
     exported = invoke("export", "macbeth", str(out), "--format", "hf", "--json")
     assert exported.exit_code == 0, exported.stderr
-    facts = json.loads(exported.stdout)
-    assert set(facts["files"]) == FILES
-    assert facts["files"] == {path.name: path.stat().st_size for path in out.iterdir()}
+    report = json.loads(exported.stdout)
+    assert set(report["files"]) == FILES
+    assert report["files"] == {path.name: path.stat().st_size for path in out.iterdir()}
     imported = invoke("import", str(out), "--run", "back", "--json")
     assert json.loads(imported.stdout) == {
         "run": "back",

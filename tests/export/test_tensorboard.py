@@ -104,7 +104,7 @@ def test_a_full_disk_ends_the_log_and_not_the_training(
     for event in events[1:]:
         log.show(event)
     log.close()
-    assert "No space left on device" in log.trouble
+    assert "No space left on device" in log.error
 
 
 def test_a_folder_that_cannot_be_made_is_told_before_training(tmp_path: Path) -> None:
