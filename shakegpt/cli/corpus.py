@@ -4,15 +4,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from shakegpt.cli.options import Encoding, Json
 from shakegpt.cli.output import print_json, reports_errors
-from shakegpt.data.catalog import OnProgress
 from shakegpt.errors import CorpusError
 from shakegpt.system.text import escape_line
+
+if TYPE_CHECKING:
+    from shakegpt.data.catalog import OnProgress
 
 app = typer.Typer(help="The texts that are known by name.", no_args_is_help=True)
 
@@ -81,7 +83,7 @@ def add(
 
 
 @contextmanager
-def download_bar() -> Iterator[OnProgress | None]:
+def download_bar() -> Iterator["OnProgress | None"]:
     """Draw a bar on standard error while a text is fetched. Yields ``None`` where standard error is no terminal."""
     if not sys.stderr.isatty():
         yield None

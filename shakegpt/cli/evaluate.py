@@ -7,7 +7,6 @@ import typer
 from shakegpt.cli.options import CHECKPOINT_HELP, Encoding, Json, complete_checkpoints, complete_corpora
 from shakegpt.cli.output import print_json, print_note, reports_errors
 from shakegpt.config import SamplingConfig
-from shakegpt.data.catalog import TINY_SHAKESPEARE
 from shakegpt.errors import CorpusError, UsageError
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ def evaluate(
     """Measure how well a model predicts a text: one full pass, deterministic, in fp32."""
     if split not in ("validation", "train"):
         raise UsageError(f"The split must be validation or train, not {split!r}.")
+    from shakegpt.data.catalog import TINY_SHAKESPEARE
     from shakegpt.data.corpus import Corpus
     from shakegpt.evaluation import loss as evaluation
     from shakegpt.model.language_model import LanguageModel
