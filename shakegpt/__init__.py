@@ -23,13 +23,13 @@ __all__ = ["Model", "ShakegptError", "Training", "__version__", "load", "train"]
 
 
 def __getattr__(name: str) -> object:
-    """Find a public name where it is defined, when it is first asked for (PEP 562)."""
+    """Import a public name from its module on first use (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module 'shakegpt' has no attribute {name!r}")
     from importlib import import_module
 
-    home = "shakegpt.errors" if name == "ShakegptError" else "shakegpt.api"
-    value: object = getattr(import_module(home), name)
+    module = "shakegpt.errors" if name == "ShakegptError" else "shakegpt.api"
+    value: object = getattr(import_module(module), name)
     globals()[name] = value
     return value
 

@@ -1,6 +1,4 @@
-"""shakegpt from Python: load a checkpoint, let it speak, measure it, train one.
-
-Five lines of a notebook::
+"""shakegpt from Python: load a checkpoint, generate text with it, evaluate it, train one::
 
     import shakegpt
 
@@ -9,11 +7,11 @@ Five lines of a notebook::
     for character in model.stream("JULIET:\\n", length=80):
         print(character, end="", flush=True)
 
-Losses are nats per character, lengths are characters. Whatever a user can put right is a ``shakegpt.ShakegptError`` of
-one sentence.
+Losses are nats per character, lengths are characters. An error that the caller can correct is a
+``shakegpt.ShakegptError`` with a message of one sentence.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import fields
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, cast
@@ -39,7 +37,7 @@ def load(reference: str | PathLike[str] = "pretrained") -> "Model":
             run's last), or the path of a checkpoint folder.
 
     Raises:
-        ShakegptError: it names nothing, or the checkpoint is damaged.
+        ShakegptError: there is no such checkpoint, or it is damaged.
     """
     return Model(Store.default().language_model(fspath(reference)))
 
@@ -52,21 +50,19 @@ def train(
     resume: str | None = None,
     **options: Any,
 ) -> "Training":
-    """Prepare a training; iterating over what is returned trains.
+    """Prepare a training, which takes place while it is iterated over.
 
     Args:
         preset: the size of the model, and the training that suits it: ``seed``, ``nano``, ``baby`` or ``gpt2``.
         corpus: ``tiny-shakespeare`` (the default), ``demo``, or the path of a text file.
-        run: what to call the run; a name is chosen where none is given.
-        resume: a checkpoint to go on from, as in ``load``; of a run's name, its last.
+        run: the run's name; by default a new one is chosen.
+        resume: a checkpoint to continue from, as in ``load``; a run's name means its last.
         options: fields of ``shakegpt.config.TrainingConfig``, such as ``steps`` and ``learning_rate``, and ``dropout``.
 
     Raises:
-        ShakegptError: something asked for is not there, makes no sense, or cannot be read.
+        ShakegptError: a value is invalid, or a checkpoint or corpus cannot be found or read.
     """
-    known = {*(field.name for field in fields(TrainingConfig)), "dropout"}
-    if unknown := sorted(set(options) - known):
-        raise UsageError(f"There is no option {unknown[0]!r}; the options are {', '.join(sorted(known))}.")
+    _check_names("option", options, sorted([*(field.name for field in fields(TrainingConfig)), "dropout"]))
     request = TrainingRequest(
         preset=preset,
         corpus=None if corpus is None else fspath(corpus),
@@ -78,14 +74,14 @@ def train(
 
 
 class Model:
-    """A model that speaks. Made by ``load`` and ``Training.model``."""
+    """A language model that can be sampled and evaluated. Returned by ``load`` and ``Training.model``."""
 
     def __init__(self, language_model: "LanguageModel") -> None:
         self._language_model = language_model
 
     @property
     def name(self) -> str:
-        """Where its weights come from, such as ``macbeth@500``."""
+        """The checkpoint of its weights, such as ``macbeth@500``."""
         return self._language_model.name
 
     @property
@@ -95,27 +91,27 @@ class Model:
 
     @property
     def characters(self) -> str:
-        """The characters it knows, in the order of their token ids."""
+        """The characters of its vocabulary, in the order of their token ids."""
         return self._language_model.vocabulary.characters
 
     def generate(self, prompt: str = "\n", **settings: Any) -> str:
-        """Return what the model writes after a prompt, without the prompt.
+        """Return a continuation of a prompt, without the prompt.
 
         Args:
-            prompt: what to continue, in characters that the model knows.
+            prompt: the text to continue, in characters of the vocabulary.
             settings: fields of ``shakegpt.config.SamplingConfig``: ``length``, ``temperature`` (0 takes the likeliest
                 character), ``top_k``, ``top_p``, ``min_p``, ``repetition_penalty``, ``seed``, ``stop``.
 
         Raises:
-            ShakegptError: a setting makes no sense, or the prompt has a character that the model does not know.
+            ShakegptError: a setting is invalid, or the prompt has a character that is not in the vocabulary.
         """
         return "".join(self.stream(prompt, **settings))
 
     def stream(self, prompt: str = "\n", **settings: Any) -> Iterator[str]:
-        """Return the characters that ``generate`` returns at once, each as soon as it is drawn. Raises as that does."""
+        """Yield the characters of ``generate`` one by one, each as soon as it is drawn. Raises the same errors."""
         from shakegpt.generation.stream import Stream
 
-        stream = Stream(self._language_model, prompt, _sampling(settings))
+        stream = Stream(self._language_model, prompt, _sampling_config(settings))
         return (character.text for character in stream)
 
     def evaluate(self, corpus: str | PathLike[str] = TINY_SHAKESPEARE, *, split: str = "validation") -> "Loss":
@@ -129,7 +125,7 @@ class Model:
             ``.nats`` per character, ``.perplexity``, ``.bits_per_character``, over ``.characters`` predictions.
 
         Raises:
-            ShakegptError: the text cannot be found or read, is too short, or has a character unknown to the model.
+            ShakegptError: the text cannot be found or read, is too short, or has a character outside the vocabulary.
         """
         from shakegpt.data.corpus import Corpus
         from shakegpt.evaluation.loss import evaluate
@@ -145,9 +141,9 @@ class Model:
 
 
 class Training:
-    """A run that trains while it is iterated over: each event is one of ``shakegpt.events``.
+    """A run that trains while it is iterated over. It yields the events of ``shakegpt.events``.
 
-    Leaving the loop early pauses the training; ``close`` saves it and ends it.
+    Breaking out of the loop pauses the training; ``close`` saves and ends it.
     """
 
     def __init__(self, store: Store, request: TrainingRequest) -> None:
@@ -157,7 +153,7 @@ class Training:
 
     @property
     def run(self) -> Run:
-        """The run in the store; its ``name`` is what ``load`` takes."""
+        """The run in the store; ``load`` takes its ``name``."""
         return self._trainer.run
 
     def __iter__(self) -> Iterator[Event]:
@@ -167,11 +163,11 @@ class Training:
         return next(self._events)
 
     def close(self) -> None:
-        """Save and end; a finished training stays as it is. Harmless to repeat."""
+        """Save and end. A finished training stays as it is; closing it again does nothing."""
         self._events.close()
 
     def model(self) -> Model:
-        """Train to the end if need be, and return the best model of the run.
+        """Train to the end, and return the best model of the run.
 
         Raises:
             ShakegptError: nothing was saved.
@@ -181,10 +177,8 @@ class Training:
         return Model(self._store.language_model(self.run.name))
 
 
-def _sampling(settings: dict[str, Any]) -> SamplingConfig:
-    known = [field.name for field in fields(SamplingConfig)]
-    if unknown := sorted(set(settings) - set(known)):
-        raise UsageError(f"There is no setting {unknown[0]!r}; the settings are {', '.join(known)}.")
+def _sampling_config(settings: dict[str, Any]) -> SamplingConfig:
+    _check_names("setting", settings, [field.name for field in fields(SamplingConfig)])
     stop = settings.get("stop", ())
     if not isinstance(stop, str | list | tuple):
         raise UsageError(f"The setting stop must be a text or a list of texts, not {stop!r}.")
@@ -192,3 +186,8 @@ def _sampling(settings: dict[str, Any]) -> SamplingConfig:
         return SamplingConfig(**{**settings, "stop": (stop,) if isinstance(stop, str) else tuple(stop)})
     except ValueError as error:
         raise UsageError(str(error)) from None
+
+
+def _check_names(kind: str, given: Iterable[str], known: Sequence[str]) -> None:
+    if unknown := sorted(set(given) - set(known)):
+        raise UsageError(f"There is no {kind} {unknown[0]!r}; the {kind}s are {', '.join(known)}.")

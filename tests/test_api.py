@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import shakegpt
 from shakegpt import api
@@ -68,6 +69,18 @@ def test_a_stream_writes_one_character_at_a_time_and_stops(store: Store) -> None
     assert model.generate("ROMEO:", length=200, temperature=0, stop=[stop]) == whole[: whole.find(stop)]
 
 
+def test_the_process_is_left_as_it_was(store: Store) -> None:
+    torch.set_num_threads(3)
+    model = shakegpt.load("macbeth")
+    model.generate("A", length=5)
+    next(stream := model.stream("A", length=5))
+    model.evaluate("demo")
+    for event in shakegpt.train(preset="nano", corpus="demo", run="hamlet", steps=2, sample_length=3):
+        assert torch.get_num_threads() == 3, event
+    list(stream)
+    assert torch.get_num_threads() == 3
+
+
 def test_a_checkpoint_folder_can_be_loaded_by_path(store: Store) -> None:
     path = store.find("macbeth").path
     assert shakegpt.load(path).generate(length=5, seed=1) == shakegpt.load("macbeth").generate(length=5, seed=1)
@@ -96,7 +109,7 @@ def test_a_training_that_is_closed_is_saved_and_goes_on(private_surroundings: Pa
 
 
 @pytest.mark.parametrize(
-    ("use", "error", "told"),
+    ("use", "error", "message"),
     [
         (lambda: shakegpt.load("othello"), ShakegptError, "There is no run othello"),
         (lambda: shakegpt.load("macbeth@77"), CheckpointError, "no checkpoint 77"),
@@ -111,17 +124,17 @@ def test_a_training_that_is_closed_is_saved_and_goes_on(private_surroundings: Pa
         (lambda: shakegpt.train(stepps=5), UsageError, "no option 'stepps'"),
     ],
 )
-def test_what_a_user_can_put_right_is_told_in_a_sentence(
-    store: Store, use: "object", error: type[ShakegptError], told: str
+def test_what_a_caller_can_correct_is_an_error_of_one_sentence(
+    store: Store, use: "object", error: type[ShakegptError], message: str
 ) -> None:
-    with pytest.raises(error, match=told) as caught:
+    with pytest.raises(error, match=message) as caught:
         use()  # type: ignore[operator]
     assert isinstance(caught.value, shakegpt.ShakegptError)
     assert "\n" not in str(caught.value)
 
 
-def test_the_five_lines_of_the_notebook_run(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    """The code of the module's docstring, on a run where no pretrained model has shipped."""
+def test_the_example_of_the_module_runs(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """The code of the module's docstring, with a run of the test's own."""
     lines = [line[4:] for line in (api.__doc__ or "").splitlines() if line.startswith("    ")]
     code = "\n".join(lines).replace('"pretrained"', '"macbeth"')
     exec(compile(code, "notebook", "exec"), {})
