@@ -23,6 +23,7 @@ from shakegpt.model.gpt import GPT
 from shakegpt.model.language_model import LanguageModel
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
+from shakegpt.system.paths import config_file
 from shakegpt.training.setup import TrainingRequest, build_trainer
 
 # Two cores that others share say nothing about an example's speed; equal runs try equal examples.
@@ -51,6 +52,7 @@ NANO_CHANGES = {
 
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
 TrainNano = Callable[..., tuple[Run, list[Event]]]
+WriteConfig = Callable[[str | bytes], Path]
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +80,19 @@ def same_threads() -> Iterator[None]:
     yield
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def write_config(private_surroundings: Path) -> WriteConfig:
+    """``write_config("[train]...")``: write the ``config.toml`` of the test's own surroundings."""
+
+    def write(text: str | bytes) -> Path:
+        path = config_file()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return path
+
+    return write
 
 
 # Texts

@@ -69,7 +69,7 @@ def test_the_fields_that_other_programs_rely_on_are_there(kind: str, fields: set
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
-def test_a_number_that_json_cannot_say_becomes_null_and_reads_as_nan(loss: float) -> None:
+def test_a_number_that_json_lacks_becomes_null_and_reads_as_nan(loss: float) -> None:
     values = Step(**{**STEP.__dict__, "loss": loss}).to_json()
     assert values["loss"] is None
     json.dumps(values, allow_nan=False)
@@ -79,7 +79,7 @@ def test_a_number_that_json_cannot_say_becomes_null_and_reads_as_nan(loss: float
     assert back.grad_norm == STEP.grad_norm
 
 
-def test_fields_of_a_later_version_are_passed_over() -> None:
+def test_fields_of_a_later_version_are_ignored() -> None:
     assert event_from_json(STEP.to_json() | {"moon": "full"}) == STEP
 
 
@@ -96,7 +96,7 @@ def test_fields_of_a_later_version_are_passed_over() -> None:
         {"event": "finished", "step": 3, "outcome": "exploded", "best_val_loss": 1, "best_step": 1, "seconds": 1},
     ],
 )
-def test_what_is_not_understood_reads_as_nothing(values: dict[str, object]) -> None:
+def test_an_unknown_or_invalid_event_reads_as_none(values: dict[str, object]) -> None:
     assert event_from_json(values) is None
 
 

@@ -4,11 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from shakegpt.config import PRESETS
 from shakegpt.runs.store import Store
+
+WriteConfig = Callable[[str | bytes], Path]
 
 # As the console script does, and then: which heavy packages came along?
 SCRIPT = """
@@ -83,11 +87,8 @@ def test_a_store_that_cannot_be_read_offers_nothing(store: Store) -> None:
     assert complete("shakegpt runs show mac")[0] == []
 
 
-def test_settings_that_cannot_be_used_do_not_keep_completion_from_working(store: Store) -> None:
-    from shakegpt.system.paths import config_file
-
-    config_file().parent.mkdir(parents=True)
-    config_file().write_text("[")
+def test_completion_works_with_an_unusable_config_file(store: Store, write_config: WriteConfig) -> None:
+    write_config("[")
     assert complete("shakegpt tr")[0] == ["train"]
 
 

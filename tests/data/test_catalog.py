@@ -1,4 +1,4 @@
-"""Texts by name: where they are looked for, and a download that is good, cut, wrong, refused, or good at last."""
+"""Corpora by name: where they are searched, and downloads that succeed, fail, or succeed in the end."""
 
 import gc
 import http.server
@@ -65,7 +65,7 @@ def test_other_bytes_under_the_right_name_are_not_the_text(tmp_path: Path, monke
     assert not known_corpora()[0].on_disk
 
 
-def test_a_text_added_to_the_library_is_found_by_its_name(tmp_path: Path) -> None:
+def test_an_added_corpus_is_found_by_its_name(tmp_path: Path) -> None:
     added = add_corpus(tmp_path / "lear.txt", "lear", b"Howl, howl, howl, howl!")
     assert find_corpus("lear") == added
     assert added.path.read_bytes() == b"Howl, howl, howl, howl!"
@@ -77,13 +77,13 @@ def test_a_text_added_to_the_library_is_found_by_its_name(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["demo", "tiny-shakespeare", "", ".hidden", "a/b", "my play", "x" * 65])
-def test_a_name_that_is_none_or_taken_is_refused(tmp_path: Path, name: str) -> None:
+def test_an_invalid_or_reserved_name_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="cannot be called"):
         add_corpus(tmp_path / "lear.txt", name, b"Howl!")
     assert not corpora_folder().exists()
 
 
-def test_a_text_on_the_corpus_path_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_corpus_on_the_corpus_path_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "lear.txt").write_text("Howl!")
     monkeypatch.setenv(CORPUS_PATH_VARIABLE, str(tmp_path))
     assert find_corpus("lear").path == tmp_path / "lear.txt"
@@ -96,12 +96,12 @@ def test_a_known_name_wins_over_a_file_of_that_name(tmp_path: Path, monkeypatch:
     assert find_corpus("./demo").path.read_text() == "a file"
 
 
-def test_a_folder_is_no_text(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_corpus(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="is a folder; give one text file"):
         find_corpus(str(tmp_path))
 
 
-def test_a_missing_text_is_told_with_the_names_there_are(tmp_path: Path) -> None:
+def test_a_missing_corpus_is_reported_with_the_known_names(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"There is no corpus .*nope.*tiny-shakespeare, demo\."):
         find_corpus(str(tmp_path / "nope.txt"))
 
@@ -109,22 +109,22 @@ def test_a_missing_text_is_told_with_the_names_there_are(tmp_path: Path) -> None
 # From the network, which is a server on this machine
 
 
-class Shelf(http.server.ThreadingHTTPServer):
+class CorpusServer(http.server.ThreadingHTTPServer):
     """Answers each request with the next of its replies, and the last one ever after."""
 
     def __init__(self, *replies: Reply) -> None:
         self.replies = list(replies)
-        self.asked = 0
+        self.requests = 0
         super().__init__(("127.0.0.1", 0), _Handler)
 
     def reply(self, handler: http.server.BaseHTTPRequestHandler) -> None:
-        self.asked += 1
+        self.requests += 1
         (self.replies.pop(0) if len(self.replies) > 1 else self.replies[0])(handler)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        assert isinstance(self.server, Shelf)
+        assert isinstance(self.server, CorpusServer)
         self.server.reply(self)
 
     def log_message(self, *_: object) -> None:
@@ -157,7 +157,7 @@ def not_found(handler: http.server.BaseHTTPRequestHandler) -> None:
 
 
 @pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Retries without pooch's pauses. A download that was cut leaves its socket to the garbage collector."""
     monkeypatch.setattr(pooch.core.time, "sleep", lambda _: None)
     yield
@@ -167,59 +167,59 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch, at_once: None) -> Iterator[Callable[..., Shelf]]:
+def serve(monkeypatch: pytest.MonkeyPatch, no_pauses: None) -> Iterator[Callable[..., CorpusServer]]:
     """``serve(cut, good)``: a server whose replies these are, where the text is said to be."""
-    shelves: list[tuple[Shelf, threading.Thread]] = []
+    servers: list[tuple[CorpusServer, threading.Thread]] = []
 
-    def serve(*replies: Reply) -> Shelf:
-        shelf = Shelf(*replies)
-        thread = threading.Thread(target=shelf.serve_forever, kwargs={"poll_interval": 0.01})
+    def serve(*replies: Reply) -> CorpusServer:
+        server = CorpusServer(*replies)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        shelves.append((shelf, thread))
-        monkeypatch.setattr(catalog, "TINY_SHAKESPEARE_URL", f"http://127.0.0.1:{shelf.server_port}/input.txt")
-        return shelf
+        servers.append((server, thread))
+        monkeypatch.setattr(catalog, "TINY_SHAKESPEARE_URL", f"http://127.0.0.1:{server.server_port}/input.txt")
+        return server
 
     yield serve
-    for shelf, thread in shelves:
-        shelf.shutdown()
+    for server, thread in servers:
+        server.shutdown()
         thread.join()
-        shelf.server_close()
+        server.server_close()
 
 
-def test_a_download_is_cached_and_not_repeated(serve: Callable[..., Shelf]) -> None:
-    shelf = serve(good)
+def test_a_download_is_cached_and_not_repeated(serve: Callable[..., CorpusServer]) -> None:
+    server = serve(good)
     found = find_corpus(TINY_SHAKESPEARE)
     assert found.path.read_bytes() == TEXT
     assert found.source == "cache"
     assert find_corpus(TINY_SHAKESPEARE) == found
-    assert shelf.asked == 1
+    assert server.requests == 1
 
 
-def test_a_cached_text_that_was_damaged_is_fetched_again(serve: Callable[..., Shelf]) -> None:
+def test_a_cached_text_that_was_damaged_is_fetched_again(serve: Callable[..., CorpusServer]) -> None:
     serve(good)
     path = find_corpus(TINY_SHAKESPEARE).path
     path.write_bytes(TEXT[:-1])
     assert find_corpus(TINY_SHAKESPEARE).path.read_bytes() == TEXT
 
 
-@pytest.mark.parametrize("trouble", [cut, other_bytes, not_found])
-def test_a_download_that_goes_wrong_is_tried_again(
-    serve: Callable[..., Shelf], trouble: Reply, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("failure", [cut, other_bytes, not_found])
+def test_a_failed_download_is_tried_again(
+    serve: Callable[..., CorpusServer], failure: Reply, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    shelf = serve(trouble, trouble, good)
+    server = serve(failure, failure, good)
     assert find_corpus(TINY_SHAKESPEARE).path.read_bytes() == TEXT
-    assert shelf.asked == 3
-    assert capfd.readouterr().err == ""  # no word from pooch, which would name paths nobody asked for
+    assert server.requests == 3
+    assert capfd.readouterr().err == ""  # nothing from pooch, whose messages name paths that the user did not choose
 
 
 @pytest.mark.parametrize(
-    ("trouble", "told"), [(cut, "the connection was cut"), (other_bytes, "SHA-256 differs"), (not_found, "404")]
+    ("failure", "message"), [(cut, "the connection was cut"), (other_bytes, "SHA-256 differs"), (not_found, "404")]
 )
-def test_a_download_that_keeps_going_wrong_says_so_and_leaves_nothing(
-    serve: Callable[..., Shelf], trouble: Reply, told: str
+def test_a_download_that_keeps_failing_is_reported_and_leaves_nothing(
+    serve: Callable[..., CorpusServer], failure: Reply, message: str
 ) -> None:
-    serve(trouble)
-    with pytest.raises(CorpusError, match=told) as caught:
+    serve(failure)
+    with pytest.raises(CorpusError, match=message) as caught:
         find_corpus(TINY_SHAKESPEARE)
     assert "to go on offline, train on --corpus demo" in str(caught.value)
     assert CORPUS_PATH_VARIABLE in str(caught.value)
@@ -227,16 +227,16 @@ def test_a_download_that_keeps_going_wrong_says_so_and_leaves_nothing(
     assert list(corpora_folder().iterdir()) == []
 
 
-@pytest.mark.usefixtures("at_once")
-def test_a_download_that_cannot_start_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("no_pauses")
+def test_a_download_that_cannot_start_says_what_to_do_instead(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as once:
-        url = f"http://127.0.0.1:{once.getsockname()[1]}/input.txt"  # a port where nobody listens any more
+        url = f"http://127.0.0.1:{once.getsockname()[1]}/input.txt"  # nothing listens on this port any more
     monkeypatch.setattr(catalog, "TINY_SHAKESPEARE_URL", url)
     with pytest.raises(CorpusError, match=r"refused.*--corpus demo"):
         find_corpus(TINY_SHAKESPEARE)
 
 
-def test_a_cache_that_cannot_be_written_says_so(serve: Callable[..., Shelf]) -> None:
+def test_a_cache_that_cannot_be_written_says_so(serve: Callable[..., CorpusServer]) -> None:
     serve(good)
     corpora_folder().parent.parent.mkdir(parents=True, exist_ok=True)
     corpora_folder().parent.write_text("a file where the folder should be")
@@ -244,7 +244,7 @@ def test_a_cache_that_cannot_be_written_says_so(serve: Callable[..., Shelf]) -> 
         find_corpus(TINY_SHAKESPEARE)
 
 
-def test_progress_counts_up_to_the_whole_once_per_attempt(serve: Callable[..., Shelf]) -> None:
+def test_progress_counts_up_to_the_whole_once_per_attempt(serve: Callable[..., CorpusServer]) -> None:
     serve(cut, good)
     seen: list[tuple[int, int]] = []
     find_corpus(TINY_SHAKESPEARE, on_progress=lambda done, total: seen.append((done, total)))

@@ -1,4 +1,4 @@
-"""A text becomes ids, splits and batches; a text that cannot gets one sentence."""
+"""A text becomes token ids, splits and batches; one that cannot is reported in one sentence."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -91,13 +91,13 @@ def test_a_file_is_read_as_it_is(tmp_path: Path) -> None:
     assert len(corpus.sha256) == 64
 
 
-def test_a_byte_order_mark_is_no_character(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_dropped(tmp_path: Path) -> None:
     path = tmp_path / "windows.txt"
     path.write_bytes(b"\xef\xbb\xbfO Romeo")
     assert Corpus.load(str(path)).text == "O Romeo"
 
 
-def test_another_encoding_is_read_where_it_is_named(tmp_path: Path) -> None:
+def test_a_named_encoding_is_used(tmp_path: Path) -> None:
     path = tmp_path / "old.txt"
     path.write_bytes("Ophélie".encode("latin-1"))
     assert Corpus.load(str(path), encoding="latin-1").text == "Ophélie"
@@ -106,16 +106,16 @@ def test_another_encoding_is_read_where_it_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "offset", "byte"), [(b"good\xffbad", 4, "0xff"), (b"\x80", 0, "0x80"), (b"cut \xc3", 4, "0xc3")]
 )
-def test_bytes_that_are_not_utf8_are_told_with_their_offset(
+def test_bytes_that_are_not_utf8_are_reported_with_their_offset(
     tmp_path: Path, data: bytes, offset: int, byte: str
 ) -> None:
     path = tmp_path / "bad.txt"
     path.write_bytes(data)
     with pytest.raises(CorpusError) as caught:
         Corpus.load(str(path))
-    told = one_sentence(caught.value)
-    assert f"is not UTF-8: byte {offset} is {byte}" in told
-    assert "--encoding" in told
+    message = one_sentence(caught.value)
+    assert f"is not UTF-8: byte {offset} is {byte}" in message
+    assert "--encoding" in message
     assert caught.value.exit_code == 1
 
 
@@ -136,14 +136,14 @@ def test_an_encoding_that_does_not_exist_is_wrong_usage(encoding: str) -> None:
         ("ascii", b"\xff"),
     ],
 )
-def test_bytes_that_an_encoding_cannot_spell_are_a_clear_error(encoding: str, data: bytes) -> None:
+def test_bytes_that_are_not_of_the_encoding_are_a_clear_error(encoding: str, data: bytes) -> None:
     with pytest.raises(CorpusError, match=encoding.upper()) as caught:
         decode_text(data, Path("text.txt"), encoding)
     one_sentence(caught.value)
 
 
 @pytest.mark.parametrize("data", [b"", b"\xef\xbb\xbf"], ids=["nothing", "a byte order mark only"])
-def test_an_empty_file_is_told(tmp_path: Path, data: bytes) -> None:
+def test_an_empty_file_is_an_error(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "empty.txt"
     path.write_bytes(data)
     with pytest.raises(CorpusError, match="is empty") as caught:
@@ -151,7 +151,7 @@ def test_an_empty_file_is_told(tmp_path: Path, data: bytes) -> None:
     one_sentence(caught.value)
 
 
-def test_a_file_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_file_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "secret.txt"
     path.write_text("secret")
 
@@ -166,7 +166,7 @@ def test_a_file_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest
 # Batches
 
 
-def test_a_batch_is_windows_of_the_text_and_what_follows(demo: Corpus) -> None:
+def test_a_batch_is_windows_of_the_text_and_their_next_characters(demo: Corpus) -> None:
     inputs, targets = draw_batch(demo.train, 3, seed=1, batch_size=5, block_size=16)
     assert inputs.shape == targets.shape == (5, 16)
     assert torch.equal(inputs[:, 1:], targets[:, :-1])
@@ -202,5 +202,5 @@ def test_the_first_and_the_last_window_are_drawn_too() -> None:
     assert sorted(set(starts.tolist())) == [0, 1]
 
 
-def test_speakers_are_named_busiest_first() -> None:
+def test_speakers_are_listed_most_frequent_first() -> None:
     assert speaker_names("ROMEO:\nO!\n\nNurse:\nAy.\n\nROMEO:\nHow now: say\nmore:\n") == ["ROMEO", "Nurse"]

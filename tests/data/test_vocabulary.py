@@ -6,7 +6,7 @@ from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.errors import UsageError
 
 
-def test_characters_stand_in_code_point_order() -> None:
+def test_characters_are_in_code_point_order() -> None:
     vocabulary = Vocabulary.of("to be, or not")
     assert vocabulary.characters == " ,benort"
     assert vocabulary.itos == tuple(" ,benort")
@@ -26,11 +26,11 @@ def test_decoding_undoes_encoding(text: str) -> None:
     [
         ("abxa", "'x' (U+0078), character 3"),
         ("é", "'é' (U+00E9), character 1"),
-        ("ab\x1b", r"'\x1b' (U+001B), character 3"),  # spelled out: an error must not colour the terminal
+        ("ab\x1b", r"'\x1b' (U+001B), character 3"),  # escaped: an error must not colour the terminal
         ("a\n", r"'\n' (U+000A), character 2"),
     ],
 )
-def test_an_unknown_character_is_named_with_its_place(text: str, named: str) -> None:
+def test_an_unknown_character_is_named_with_its_position(text: str, named: str) -> None:
     with pytest.raises(UsageError) as caught:
         Vocabulary("ab").encode(text)
     assert named in str(caught.value)
@@ -43,7 +43,7 @@ def test_an_unknown_id_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("characters", ["", "aba"])
-def test_a_vocabulary_names_each_character_once(characters: str) -> None:
+def test_a_vocabulary_has_each_character_once(characters: str) -> None:
     with pytest.raises(ValueError, match="character"):
         Vocabulary(characters)
 

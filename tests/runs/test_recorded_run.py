@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import TrainNano
 
 from shakegpt.data.corpus import Corpus
 from shakegpt.evaluation.loss import evaluate
@@ -26,6 +25,7 @@ RECORDED: dict[str, Any] = json.loads((DATA / "recorded.json").read_text())
 STEPS = [35, 40, 50]
 CUT = 35
 Invoke = Callable[..., Any]
+TrainNano = Callable[..., tuple[Run, list[Event]]]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The device and the precision, each with its reason; the machines that are not here are stood in for."""
+"""The device and the precision, each with its reason; machines with a GPU are simulated."""
 
 import os
 
@@ -41,7 +41,7 @@ def test_a_cpu_that_is_fast_in_bf16_uses_it(machine: pytest.MonkeyPatch) -> None
     assert device_plan.reason == "cpu as requested; matrix products are 3.0 times as fast in bf16 as in fp32"
 
 
-def test_asking_for_a_precision_measures_nothing(machine: pytest.MonkeyPatch) -> None:
+def test_a_requested_precision_is_not_measured(machine: pytest.MonkeyPatch) -> None:
     def refuse() -> float:
         raise AssertionError("measured for nothing")
 
@@ -75,7 +75,7 @@ def test_fp32_on_a_gpu_says_how_it_multiplies(machine: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(("name", "precision"), [("cuda", "high"), ("cpu", "highest"), ("mps", "highest")])
-def test_tf32_is_a_gpus_and_ends_with_the_training_pass(name: str, precision: str) -> None:
+def test_tf32_is_for_gpus_and_ends_with_the_context(name: str, precision: str) -> None:
     def work() -> None:
         with tf32_matmul(torch.device(name)):
             assert torch.get_float32_matmul_precision() == precision
@@ -86,9 +86,9 @@ def test_tf32_is_a_gpus_and_ends_with_the_training_pass(name: str, precision: st
     assert torch.get_float32_matmul_precision() == "highest"
 
 
-@pytest.mark.parametrize(("name", "told"), [("cuda", "no CUDA device"), ("mps", "no Apple GPU")])
-def test_a_device_that_is_not_here_is_a_clear_error(machine: pytest.MonkeyPatch, name: DeviceName, told: str) -> None:
-    with pytest.raises(ShakegptError, match=f"This machine has {told}.*--device cpu") as caught:
+@pytest.mark.parametrize(("name", "message"), [("cuda", "no CUDA device"), ("mps", "no Apple GPU")])
+def test_a_missing_device_is_a_clear_error(machine: pytest.MonkeyPatch, name: DeviceName, message: str) -> None:
+    with pytest.raises(ShakegptError, match=f"This machine has {message}.*--device cpu") as caught:
         choose_device_plan(name)
     assert caught.value.exit_code == 1
 
@@ -100,14 +100,14 @@ def test_bf16_on_a_gpu_without_it_is_a_clear_error(machine: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_a_cpu_takes_every_precision_asked_for(machine: pytest.MonkeyPatch, precision: PrecisionName) -> None:
+def test_a_cpu_accepts_every_precision(machine: pytest.MonkeyPatch, precision: PrecisionName) -> None:
     assert choose_device_plan("cpu", precision).precision == precision
 
 
-@pytest.mark.parametrize(("wish", "cores"), [("1", 1), ("3", 3), ("64", 4), ("0", 4), ("", 4), ("many", 4), ("-2", 4)])
-def test_cores_follow_affinity_and_a_lower_wish(monkeypatch: pytest.MonkeyPatch, wish: str, cores: int) -> None:
+@pytest.mark.parametrize(("limit", "cores"), [("1", 1), ("3", 3), ("64", 4), ("0", 4), ("", 4), ("many", 4), ("-2", 4)])
+def test_cores_follow_affinity_and_omp_num_threads(monkeypatch: pytest.MonkeyPatch, limit: str, cores: int) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
-    monkeypatch.setenv("OMP_NUM_THREADS", wish)
+    monkeypatch.setenv("OMP_NUM_THREADS", limit)
     assert available_cores() == cores
 
 

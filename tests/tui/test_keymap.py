@@ -1,16 +1,15 @@
 """Keys of the user's own, from ``config.toml``."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from shakegpt.errors import UsageError
-from shakegpt.system.paths import config_file
 from shakegpt.tui.app import ShakegptApp
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
 
-
-def configure(text: str) -> None:
-    config_file().parent.mkdir(parents=True, exist_ok=True)
-    config_file().write_text(text)
+WriteConfig = Callable[[str | bytes], Path]
 
 
 @pytest.mark.parametrize(
@@ -23,10 +22,10 @@ def configure(text: str) -> None:
         ('[keys]\n"app.checkpoints" = ["3", "f9"]', "3", True),
     ],
 )
-async def test_a_key_of_the_settings_takes_the_place_of_the_built_in_one(
-    settings: str, key: str, arrives: bool
+async def test_a_key_of_the_settings_replaces_the_built_in_one(
+    write_config: WriteConfig, settings: str, key: str, arrives: bool
 ) -> None:
-    configure(settings)
+    write_config(settings)
     app = ShakegptApp(mode="checkpoints")
     async with app.run_test() as pilot:
         await app.action_switch_mode("training")
@@ -35,7 +34,7 @@ async def test_a_key_of_the_settings_takes_the_place_of_the_built_in_one(
         assert isinstance(app.screen, CheckpointScreen) is arrives
 
 
-def test_settings_that_cannot_be_used_are_told_before_the_screen_opens() -> None:
-    configure("[keys]\n3 = []")
+def test_unusable_settings_are_reported_before_the_screen_opens(write_config: WriteConfig) -> None:
+    write_config("[keys]\n3 = []")
     with pytest.raises(UsageError, match="shakegpt config edit"):
         ShakegptApp()
