@@ -44,13 +44,13 @@ def test_bytes_per_character(benchmark: Any, size: tuple[int, int], tint: bool) 
     async def speak() -> float:
         text = asset_path("corpus/demo.txt").read_text(encoding="utf-8")
         async with (app := MeasuredApp(FakeModelLoader(text))).run_test(size=size) as pilot:
-            app.generation._set(SamplingConfig(length=size[1] * 40))
+            app.generation.apply(SamplingConfig(length=size[1] * 40))
             if tint:
                 await pilot.press("u")
             await pilot.press("enter")
             await until_generated(pilot, app)  # the page is full: from here on it scrolls
             await pilot.press("z")
-            app.generation._set(SamplingConfig(length=CHARACTERS))
+            app.generation.apply(SamplingConfig(length=CHARACTERS))
             app.octets = 0
             await pilot.press("enter")
             await until_generated(pilot, app)

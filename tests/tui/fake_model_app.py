@@ -1,4 +1,4 @@
-"""The app on its generation screen with a fake model, and how to wait for what it says."""
+"""The app on its generation screen with a fake model, and how to wait for what it generates."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,27 +12,27 @@ from textual.pilot import Pilot
 from shakegpt.tui import app as app_module
 from shakegpt.tui.app import ShakegptApp
 from shakegpt.tui.generation.generation_screen import GenerationScreen
-from shakegpt.tui.generation.model_loader import Voices
+from shakegpt.tui.generation.model_loader import ModelLoader
 
 _PATIENCE_SECONDS = 20
 
 
 class FakeModelApp(ShakegptApp):
-    """The real app, whose generation screen speaks with given voices."""
+    """The real app, whose generation screen loads models with a given loader."""
 
     CSS_PATH = Path(app_module.__file__).with_name("app.tcss")
 
-    def __init__(self, voices: Voices | None = None, **arguments: Any) -> None:
-        self.voices = voices or FakeModelLoader()
+    def __init__(self, loader: ModelLoader | None = None, **arguments: Any) -> None:
+        self.loader = loader or FakeModelLoader()
         super().__init__(**arguments)
 
     def generation_screen(self) -> GenerationScreen:
-        return GenerationScreen(self.context, self.voices, pace=0)
+        return GenerationScreen(self.context, self.loader, characters_per_second=0)
 
     @property
     def fake_loader(self) -> FakeModelLoader:
-        assert isinstance(self.voices, FakeModelLoader)
-        return self.voices
+        assert isinstance(self.loader, FakeModelLoader)
+        return self.loader
 
     @property
     def generation(self) -> GenerationScreen:
@@ -47,6 +47,6 @@ async def until(pilot: Pilot[Any], happened: Callable[[], bool]) -> None:
 
 
 async def until_generated(pilot: Pilot[Any], app: App[Any]) -> None:
-    """Wait until every voice that was asked to speak is done or has failed."""
+    """Wait until no text is on its way."""
     screen = cast(FakeModelApp, app).generation
-    await until(pilot, lambda: not any(passage.busy for passage in screen.speaking))
+    await until(pilot, lambda: not (screen.scene.busy or any(text.busy for text in screen.pane.texts)))

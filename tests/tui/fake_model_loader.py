@@ -1,15 +1,18 @@
-"""A model that says what it is told to, for tests of the screen: no weights, no torch, no chance."""
+"""A model that generates what it is told to, for tests of the screen: no weights, no torch, no chance."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from shakegpt.config import SamplingConfig
 from shakegpt.errors import UsageError
-from shakegpt.tui.generation.generation_thread import Opened
+from shakegpt.tui.generation.model_loader import ModelLoader
 
-ODDS = (0.95, 0.8, 0.7, 0.4, 0.99, 0.9, 0.12, 0.97, 0.6, 0.03, 0.85, 0.3, 0.004)
+if TYPE_CHECKING:
+    from shakegpt.generation.stream import Finish, Stream
+
+PROBABILITIES = (0.95, 0.8, 0.7, 0.4, 0.99, 0.9, 0.12, 0.97, 0.6, 0.03, 0.85, 0.3, 0.004)
 
 
 class FakeChoice(NamedTuple):
@@ -27,7 +30,7 @@ class FakeDistribution:
     choices: tuple[FakeChoice, ...]
     entropy: float = 1.25
 
-    def likeliest(self, count: int) -> Sequence[FakeChoice]:
+    def likeliest(self, count: int) -> tuple[FakeChoice, ...]:
         return self.choices[:count]
 
 
@@ -36,6 +39,13 @@ class FakeCharacter:
     text: str
     probability: float
     distribution: FakeDistribution
+
+
+@dataclass(frozen=True)
+class FakeLanguageModel:
+    name: str
+    step: int = 500
+    val_loss: float = 1.4697
 
 
 def distribution(first: str, settings: SamplingConfig) -> FakeDistribution:
@@ -52,35 +62,70 @@ def distribution(first: str, settings: SamplingConfig) -> FakeDistribution:
 
 
 class FakeStream:
-    """Speaks a text over and over, each character as likely as its turn says; notes the settings of every draw."""
+    """Generates a text over and over, and notes the settings of every draw; a stop text is not held back."""
 
-    def __init__(self, text: str, settings: Callable[[], SamplingConfig], gate: threading.Semaphore | None) -> None:
+    def __init__(
+        self, text: str, name: str, settings: Callable[[], SamplingConfig], gate: threading.Semaphore | None
+    ) -> None:
+        self.language_model = FakeLanguageModel(name)
         self.text = text
         self.settings = settings
         self.gate = gate
-        self.at = 0
+        self.index = 0
         self.used: list[SamplingConfig] = []
+        self.generated = ""
+        self.length_start = 0
+        self.stopped = False
+
+    @property
+    def finish(self) -> "Finish | None":
+        if self.stopped:
+            return "stop"
+        return "length" if len(self.generated) - self.length_start >= self.settings().length else None
+
+    def __iter__(self) -> "FakeStream":
+        return self
+
+    def __next__(self) -> FakeCharacter:
+        if self.finish is not None:
+            raise StopIteration
+        (character,) = self.step()
+        return character
 
     def peek(self) -> FakeDistribution:
-        return distribution(self.text[self.at % len(self.text)], self.settings())
+        return distribution(self.text[self.index % len(self.text)], self.settings())
+
+    def extend(self) -> None:
+        self.length_start = len(self.generated)
+        self.stopped = False
+
+    def release(self) -> list[FakeCharacter]:
+        return []
 
     def step(self, choice: str | None = None) -> list[FakeCharacter]:
         if self.gate is not None and not self.gate.acquire(timeout=20):
             raise TimeoutError("no test let this character pass")
         settings = self.settings()
-        character = self.text[self.at % len(self.text)] if choice is None else choice
+        character = self.text[self.index % len(self.text)] if choice is None else choice
         self.used.append(settings)
-        probability = ODDS[self.at % len(ODDS)]
-        self.at += 1
+        probability = PROBABILITIES[self.index % len(PROBABILITIES)]
+        self.index += 1
+        self.generated += character
+        self.stopped = self.generated.endswith(settings.stop)
         return [FakeCharacter(character, probability, distribution(character, settings))]
 
 
-class FakeModelLoader:
-    """Opens fake streams. ``says``: what the model of a reference says; ``gated``: draws wait for ``let(count)``."""
+class FakeModelLoader(ModelLoader):
+    """Opens fake streams.
 
-    def __init__(self, says: str = "O speak again, bright angel!\n", *, gated: bool = False) -> None:
-        self.says: dict[str, str] = {}
-        self.default = says
+    Args:
+        text: what every model generates, unless ``texts`` has another by its reference.
+        gated: every draw waits for ``let(count)``.
+    """
+
+    def __init__(self, text: str = "O speak again, bright angel!\n", *, gated: bool = False) -> None:
+        self.texts: dict[str, str] = {}
+        self.default = text
         self.known = set(map(chr, range(32, 127))) | {"\n"}
         self.gate = threading.Semaphore(0) if gated else None
         self.streams: list[FakeStream] = []
@@ -93,8 +138,8 @@ class FakeModelLoader:
         assert self.gate is not None
         self.gate.release(count)
 
-    def open(self, reference: str, prompt: str, settings: Callable[[], SamplingConfig]) -> Opened:
-        reference = reference or self.prepare()
+    def open_stream(self, reference: str, prompt: str, settings: Callable[[], SamplingConfig]) -> "Stream":
+        reference = reference or self.preload()
         self.opened.append((reference, prompt))
         self.seeds.append(settings().seed)
         if reference in self.missing:
@@ -102,12 +147,12 @@ class FakeModelLoader:
         for place, character in enumerate(prompt, 1):
             if character not in self.known:
                 raise UsageError(f"The model has never seen '{character}', character {place} of the text.")
-        stream = FakeStream(self.says.get(reference, self.default), settings, self.gate)
+        stream = FakeStream(self.texts.get(reference, self.default), reference, settings, self.gate)
         self.streams.append(stream)
-        return Opened(stream, reference, 500, 1.4697)
+        return cast("Stream", stream)
 
-    def prepare(self) -> str:
+    def preload(self) -> str:
         return "pretrained"
 
-    def speakers(self) -> list[str]:
+    def speaker_names(self) -> list[str]:
         return ["ROMEO", "JULIET", "NURSE", "MERCUTIO"]

@@ -1,247 +1,124 @@
-"""One text being spoken: a transcript and the voice that writes it."""
+"""What the generation screen asks of whichever pane is on show, and the pane of texts generated from the prompt."""
 
-import time
-from collections.abc import Callable
-
-from textual.app import ComposeResult
-from textual.containers import Vertical
-from textual.message import Message
-from textual.widgets import Static
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
 
 from shakegpt.config import SamplingConfig
-from shakegpt.system.text import escape_line
-from shakegpt.tui.generation.generation_thread import FRAME, News, Opened, Outlook, State, Voice
-from shakegpt.tui.generation.knobs import KNOBS
-from shakegpt.tui.generation.model_loader import AT_HAND, PRETRAINED, Voices
-from shakegpt.tui.generation.transcript import Tone, Transcript
-
-_PAGE_LIMIT = 500_000
-_TINTED_FRAME = 1 / 8
+from shakegpt.tui.generation.generation_thread import GenerationState
+from shakegpt.tui.generation.text_pane import TextPane
 
 
-class Passage(Vertical):
-    """A transcript with its own knobs, its own model, and a voice that lasts until the next one begins.
+class GenerationPane(Protocol):
+    """A single text, a duel of two, or a scene."""
 
-    Args:
-        voices: opens models.
-        settings: the knobs to begin with.
-        reference: the model to begin with.
-    """
-
-    DEFAULT_CSS = """
-    Passage {
-        width: 1fr;
-        & > .title { height: 1; padding: 0 1; color: $text-muted; background: $surface; display: none; }
-    }
-    """
-
-    class Heard(Message):
-        """The voice has said something, or fallen silent. Posted from its thread."""
-
-        def __init__(self, voice: Voice) -> None:
-            self.voice = voice
-            super().__init__()
-
-    class Changed(Message):
-        """What the passage shows has changed."""
-
-        def __init__(self, passage: "Passage", news: News) -> None:
-            self.passage = passage
-            self.news = news
-            super().__init__()
-
-    def __init__(
-        self,
-        voices: Voices,
-        settings: SamplingConfig,
-        reference: str = AT_HAND,
-        *,
-        id: str | None = None,  # noqa: A002
-    ) -> None:
-        super().__init__(id=id)
-        self.settings = settings
-        self.reference = reference
-        self.prompt = ""
-        self.drawn = ""
-        """What was spoken after the prompt."""
-        self.state: State | None = None
-        """How the voice stands; ``None`` before there was one."""
-        self.model: Opened | None = None
-        """What spoke last."""
-        self.outlook: Outlook | None = None
-        self.rate = 0.0
-        """Characters a second, of the speaking at hand."""
-        self.transcript = Transcript()
-        self._voices = voices
-        self._voice: Voice | None = None
-        self._began: int | None = None
-        self._tone = Tone.WRITTEN
-        self._since = (0.0, 0)
-
-    def compose(self) -> ComposeResult:
-        """A title for the duel, and the page."""
-        yield Static(classes="title", markup=False)
-        yield self.transcript
-
-    def on_mount(self) -> None:
-        """Fill the title."""
-        self.show_title()
-
-    def on_unmount(self) -> None:
-        """End the voice."""
-        self.silence()
-
-    # -- orders
-
-    def speak(
-        self,
-        prompt: str,
-        *,
-        tone: Tone = Tone.WRITTEN,
-        shown: bool = True,
-        until: str = "",
-        rest: bool = False,
-        watched: bool = False,
-        pace: float = 0,
-    ) -> None:
-        """Begin a new passage below the last one.
-
-        Args:
-            prompt: what the model continues.
-            tone: how its words are set.
-            shown: write the prompt too.
-            until: a text that ends the passage.
-            rest: wait before the first character.
-            watched: someone looks at the next-character panel.
-            pace: characters a second; 0 is as fast as it goes.
-        """
-        self.silence()
-        self.prompt, self.drawn, self._tone = prompt, "", tone
-        self.outlook = None
-        if shown:
-            self._begin_page()
-            self.transcript.write(prompt, Tone.GIVEN)
-        reference, voices = self.reference, self._voices
-
-        def open_stream(settings: Callable[[], SamplingConfig]) -> Opened:
-            return voices.open(reference, prompt, settings)
-
-        voice = Voice(open_stream, lambda: self.settings, on_news=self._on_news, until=until, rest=rest, pace=pace)
-        voice.watched = watched
-        voice.frame = _TINTED_FRAME if self.transcript.tint else FRAME
-        self._voice = voice
-        self.state = "opening"
-        self.transcript.cursor = True
-        self._since = (time.monotonic(), 0)
-        voice.start()
-
-    def _begin_page(self) -> None:
-        """Leave what was spoken before in place, but for what no one will scroll back to."""
-        if len(self.transcript) > _PAGE_LIMIT:
-            self.transcript.clear()
-        if len(self.transcript):
-            self.transcript.write("\n\n" if not self.transcript.text.endswith("\n") else "\n")
-            self.transcript.write(f"seed {self.settings.seed}\n\n", Tone.NOTE)
-
-    def stop(self) -> None:
-        """Fall silent after the character at hand; the text stays."""
-        if self._voice:
-            self._voice.stop()
-
-    def go_on(self) -> None:
-        """Speak on where the voice fell silent."""
-        if self._voice and self.state != "failed":
-            self._since = (time.monotonic(), len(self.drawn))
-            self._voice.go_on()
-            self.hear()
-
-    def step(self, choice: str | None = None) -> None:
-        """Write one character: drawn, or picked by hand."""
-        if self._voice:
-            self._voice.step(choice)
-
-    def silence(self) -> None:
-        """End the voice, keeping every word it said."""
-        if voice := self._voice:
-            voice.close()
-            self._write_down(voice.collect())
-            self._voice = None
-            if self.state != "failed":
-                self.state = "ended"
-            self.transcript.cursor = False
-
-    def turn(self, settings: SamplingConfig) -> None:
-        """Set the knobs; the next character is drawn with them."""
-        self.settings = settings
-        if self._voice and self.state in ("resting", "ended"):
-            self._voice.look()
-        self.show_title()
-
-    def watch_next(self, *, watched: bool) -> None:
-        """Begin or end working out what the next character is drawn from."""
-        if self._voice:
-            self._voice.watched = watched
-            if watched:
-                self._voice.look()
-
-    def set_tint(self, *, tint: bool) -> None:
-        """Colour characters by surprise, or not; a tinted page costs more to paint, and is painted less often."""
-        self.transcript.tint = tint
-        if self._voice:
-            self._voice.frame = _TINTED_FRAME if tint else FRAME
-
-    def set_pace(self, pace: float) -> None:
-        """Speak at so many characters a second; 0 is as fast as it goes."""
-        if self._voice:
-            self._voice.pace = pace
-
-    # -- what comes of them
+    mode: str
+    """Its name in the status line; empty for a single text."""
+    texts: Sequence[TextPane]
+    """The texts that are generated together."""
+    current: TextPane
+    """The one whose model, settings and next character are shown."""
 
     @property
     def text(self) -> str:
-        """The passage: the prompt and what was spoken after it."""
-        return self.prompt + self.drawn
+        """What is copied and saved."""
 
     @property
-    def busy(self) -> bool:
-        """Whether words are on their way."""
-        return self.state in ("opening", "speaking")
+    def title(self) -> str:
+        """What a saved file is named after."""
 
-    def _on_news(self, voice: Voice) -> None:
-        self.post_message(self.Heard(voice))
+    def start(self, entered: str, /) -> None:
+        """Generate from what the user has entered: a prompt, or a line of the scene."""
 
-    def on_passage_heard(self, message: Heard) -> None:
-        """Write down what the voice has said."""
-        message.stop()
-        if message.voice is self._voice:
-            self.hear()
+    def again(self, prompt: str, /) -> None:
+        """Generate again, with the settings of this moment."""
 
-    def hear(self) -> None:
-        """Write down what the voice has said so far."""
-        if self._voice is not None:
-            news = self._voice.collect()
-            self._write_down(news)
-            self.post_message(self.Changed(self, news))
+    def generate(self, prompt: str, /) -> None:
+        """Resume what was generated from the prompt, or start; in a scene, ask for the user's line."""
 
-    def _write_down(self, news: News) -> None:
-        self.drawn += "".join(character.text for character in news.drawn)
-        self.state, self.outlook, self.model = news.state, news.outlook, news.model or self.model
-        self.transcript.write_drawn(news.drawn, self._tone)
-        self.transcript.cursor = self.busy
-        started, before = self._since
-        self.rate = (len(self.drawn) - before) / max(time.monotonic() - started, 0.1)
+    def freeze(self, prompt: str, /) -> None:
+        """Pause; where there is no text yet, start it and pause before its first character."""
 
-    def show_title(self) -> None:
-        """Name the model and the knobs that tell this passage from the other."""
-        name = self.model.model if self.model else self.reference or PRETRAINED
-        turned = [
-            f"{knob.label} {knob.show(self.settings)}"
-            for knob in KNOBS[:4]
-            if knob.show(self.settings) != _DEFAULTS[knob.field]
-        ]
-        title = "  ".join([escape_line(name), *turned])
-        for static in self.query(".title").results(Static):
-            static.update(title)
+    def pause(self) -> None:
+        """Pause after the current character."""
+
+    def apply(self, settings: SamplingConfig) -> None:
+        """Draw the next character with other settings."""
+
+    def select(self, step: int) -> None:
+        """Select what is on the left (-1) or on the right (1) of what is selected."""
+
+    def clear(self) -> None:
+        """End the generation and remove the text."""
 
 
-_DEFAULTS = {knob.field: knob.show(SamplingConfig()) for knob in KNOBS}
+class PromptPane:
+    """One text generated from the prompt, or two side by side that share prompt, seed and length.
+
+    Args:
+        mode: its name in the status line.
+        texts: the widgets that show the texts.
+    """
+
+    def __init__(self, mode: str, *texts: TextPane) -> None:
+        self.mode = mode
+        self.texts: Sequence[TextPane] = texts
+        self.current = texts[0]
+
+    @property
+    def text(self) -> str:
+        """The selected text, with its prompt."""
+        return self.current.text
+
+    @property
+    def title(self) -> str:
+        """Its prompt."""
+        return self.current.prompt
+
+    def start(self, prompt: str, /, *, paused: bool = False) -> None:
+        """Start every text, below what was generated before."""
+        for text in self.texts:
+            text.start(prompt, paused=paused)
+
+    def again(self, prompt: str, /) -> None:
+        """Start every text again."""
+        self.start(prompt)
+
+    def generate(self, prompt: str, /) -> None:
+        """Resume the texts if they are of this prompt, else start them."""
+        if any(text.busy for text in self.texts):
+            return
+        if self.current.can_resume(prompt):
+            for text in self.texts:
+                text.resume()
+        else:
+            self.start(prompt)
+
+    def freeze(self, prompt: str, /) -> None:
+        """Pause, or start and pause before the first character."""
+        if self.current.state in (None, GenerationState.FAILED):
+            self.start(prompt, paused=True)
+        else:
+            self.pause()
+
+    def pause(self) -> None:
+        """Pause every text after its current character."""
+        for text in self.texts:
+            text.pause()
+
+    def apply(self, settings: SamplingConfig) -> None:
+        """Change the settings of the selected text, and seed and length of the other."""
+        for text in self.texts:
+            if text is not self.current:
+                text.apply(replace(text.settings, seed=settings.seed, length=settings.length))
+        self.current.apply(settings)
+
+    def select(self, step: int) -> None:
+        """Select the first text (-1) or the last (1)."""
+        self.current = self.texts[0 if step < 0 else -1]
+        self.current.transcript.focus()
+
+    def clear(self) -> None:
+        """End the generation and remove every text."""
+        for text in self.texts:
+            text.clear()

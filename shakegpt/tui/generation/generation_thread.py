@@ -1,316 +1,251 @@
-"""A model's voice: the thread that draws characters, and what it tells the screen."""
+"""The thread that generates, and what it tells the screen."""
 
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
-from shakegpt.config import SamplingConfig
 from shakegpt.errors import ShakegptError
 
-FRAME = 1 / 30
-"""Seconds between two looks at a stream: what is drawn meanwhile travels to the screen together."""
+if TYPE_CHECKING:
+    from shakegpt.generation.stream import Character, Choice, Distribution, Stream
+    from shakegpt.model.language_model import LanguageModel
+
+FRAME_SECONDS = 1 / 30
+TINTED_FRAME_SECONDS = 1 / 8
 LIKELIEST = 10
 """Characters shown of a distribution."""
-_ENDLESS = 2**31 - 1
-
-State = Literal["opening", "speaking", "resting", "ended", "failed"]
-Finish = Literal["length", "stop"]
 
 
-class Choice(Protocol):
-    """A character that could come next."""
+class GenerationState(Enum):
+    """What a generation thread is doing."""
 
-    @property
-    def character(self) -> str:
-        """The character."""
-
-    @property
-    def uncut_probability(self) -> float:
-        """Its probability before the cuts."""
-
-    @property
-    def probability(self) -> float:
-        """Its probability of being drawn."""
-
-    @property
-    def cut(self) -> bool:
-        """Whether a filter removed it."""
+    LOADING = auto()
+    GENERATING = auto()
+    PAUSED = auto()
+    FINISHED = auto()
+    """The length or a stop text was reached; it can be resumed."""
+    FAILED = auto()
 
 
-class Distribution(Protocol):
-    """What a character is drawn from."""
-
-    @property
-    def entropy(self) -> float:
-        """In bits, of what is drawn from."""
-
-    def likeliest(self, count: int) -> Sequence[Choice]:
-        """Return the characters that are likeliest before the cuts."""
-
-
-class Character(Protocol):
-    """One character of a stream."""
-
-    @property
-    def text(self) -> str:
-        """The character."""
-
-    @property
-    def probability(self) -> float:
-        """How likely the model held it."""
-
-    @property
-    def distribution(self) -> Distribution:
-        """What it was drawn from."""
-
-
-class Stream(Protocol):
-    """As much of ``shakegpt.generation.stream.Stream`` as a voice needs."""
-
-    def step(self, choice: str | None = None) -> Sequence[Character]:
-        """Draw one character, or take the one chosen by hand."""
-
-    def peek(self) -> Distribution:
-        """Return what the next character would be drawn from."""
-
-
-class Opened(NamedTuple):
-    """A stream ready to be drawn from, and the model behind it."""
-
-    stream: Stream
-    model: str
-    """Such as ``macbeth@500`` or ``macbeth (live)``."""
-    step: int = 0
-    val_loss: float | None = None
-
-
-class Drawn(NamedTuple):
-    """A character that was spoken."""
+class GeneratedCharacter(NamedTuple):
+    """A character, and its probability under the model."""
 
     text: str
     probability: float
 
 
-@dataclass(frozen=True)
-class Outlook:
-    """A distribution, as far as it is shown."""
+@dataclass
+class GenerationOptions:
+    """How all texts of the screen are generated and shown; threads read it before every character."""
 
-    choices: tuple[Choice, ...]
+    characters_per_second: int = 0
+    """The greatest speed; 0 is as fast as the model is."""
+    show_next: bool = False
+    """Whether updates carry the next character's distribution, which costs a little at each of them."""
+    frame_seconds: float = FRAME_SECONDS
+    """Time between two updates: what is generated meanwhile travels to the screen together."""
+
+
+@dataclass(frozen=True)
+class NextCharacterView:
+    """What is shown of the distribution of a character."""
+
+    choices: "tuple[Choice, ...]"
     entropy: float
+    """In bits."""
     drawn: str | None = None
-    """The character drawn from it; ``None`` while it is still to be drawn."""
+    """The character drawn from it; ``None`` while that is still to come."""
+
+    @classmethod
+    def of(cls, distribution: "Distribution", drawn: str | None = None) -> "NextCharacterView":
+        """Return the likeliest characters of a distribution, and its entropy."""
+        return cls(tuple(distribution.likeliest(LIKELIEST)), distribution.entropy, drawn)
 
 
 @dataclass(frozen=True)
-class News:
-    """What has happened since the last look."""
+class Update:
+    """What has happened since the last update."""
 
-    state: State
-    drawn: tuple[Drawn, ...] = ()
-    outlook: Outlook | None = None
-    finish: Finish | None = None
+    state: GenerationState
+    characters: tuple[GeneratedCharacter, ...] = ()
+    next_character: NextCharacterView | None = None
+    model: "LanguageModel | None" = None
+    """The model that generates, once it is loaded."""
     error: str = ""
-    model: Opened | None = None
 
 
-class Voice(threading.Thread):
-    """A thread that speaks one passage: draws, rests, goes on, and takes single steps, until it is closed.
+class GenerationThread(threading.Thread):
+    """A thread that owns a stream and generates from it until it is closed.
 
-    It owns its stream. Every order returns at once and acts between two characters.
+    Every command returns at once and acts between two characters.
 
     Args:
-        open_stream: loads the model and opens the stream, in this thread; gets the settings to read before each draw.
-        settings: the knobs as they stand now; called from this thread.
-        on_news: called from this thread when there is something to ``collect``, and not again before it is collected.
-        until: a text that ends the passage; it may be the last that is drawn.
-        rest: begin by waiting, with the outlook on the first character.
-        pace: characters a second; 0 is as fast as it goes.
+        open_stream: loads the model and opens the stream; called in this thread.
+        on_update: called from this thread when there is an update, and then not again before it is collected.
+        options: read before every character.
+        paused: pause before the first character.
     """
 
     def __init__(
         self,
-        open_stream: Callable[[Callable[[], SamplingConfig]], Opened],
-        settings: Callable[[], SamplingConfig],
+        open_stream: "Callable[[], Stream]",
         *,
-        on_news: Callable[["Voice"], None],
-        until: str = "",
-        rest: bool = False,
-        pace: float = 0,
+        on_update: Callable[["GenerationThread"], None],
+        options: GenerationOptions,
+        paused: bool = False,
     ) -> None:
-        super().__init__(name="voice", daemon=True)
-        self.pace = pace
-        self.watched = rest
-        """Whether anyone looks at the outlook; working it out for every frame costs a little."""
-        self.frame = FRAME
-        """Seconds between two looks: a costly page is looked at less often."""
+        super().__init__(name="generation", daemon=True)
+        self._options = options
         self._open_stream = open_stream
-        self._settings = settings
-        self._on_news = on_news
-        self._until = until
-        self._orders = threading.Condition()
-        self._going = not rest
-        self._look = rest
-        self._closing = False
-        self._steps: deque[str | None] = deque()
-        self._state: State = "opening"
-        self._finish: Finish | None = None
+        self._on_update = on_update
+        self._changed = threading.Condition()  # guards what follows
+        self._commands: deque[Callable[[Stream], None]] = deque([self._pause] if paused else [])
+        self._state = GenerationState.LOADING
+        self._characters: list[GeneratedCharacter] = []
+        self._next_character: NextCharacterView | None = None
+        self._model: LanguageModel | None = None
         self._error = ""
-        self._model: Opened | None = None
-        self._drawn: list[Drawn] = []
-        self._outlook: Outlook | None = None
-        self._announced = False
-        self._count = self._began = 0
-        self._tail = ""
-        self._due = self._shown = 0.0
+        self._update_waits = False
+        self._closed = False
+        self._due = self._updated_at = 0.0  # on the monotonic clock
 
-    # -- orders, from any thread
+    # Commands, from any thread
 
-    def stop(self) -> None:
-        """Fall silent after the character at hand."""
-        self._order(going=False)
+    def pause(self) -> None:
+        """Pause after the current character."""
+        self._send(self._pause)
 
-    def go_on(self) -> None:
-        """Speak on, for as many characters again where the length was reached."""
-        self._order(going=True)
+    def resume(self) -> None:
+        """Go on; where generation was finished, for as many characters again."""
+        with self._changed:
+            if self._state is GenerationState.FINISHED:
+                self._commands.append(lambda stream: stream.extend())
+            if self._state in (GenerationState.PAUSED, GenerationState.FINISHED):
+                self._state = GenerationState.GENERATING
+        self._send(self._resume)
 
     def step(self, choice: str | None = None) -> None:
-        """Draw one character, or take this one, and rest."""
-        with self._orders:
-            self._renew()
-            self._steps.append(choice)
-            self._going = False
-            self._orders.notify()
+        """Generate one character, drawn or chosen by hand, and pause."""
+        self._send(partial(self._step, choice))
 
-    def look(self) -> None:
-        """Work out the outlook anew where the voice rests: a knob was turned."""
-        with self._orders:
-            self._look = True
-            self._orders.notify()
+    def refresh_next(self) -> None:
+        """Compute the next character's distribution again while paused: the settings have changed."""
+        self._send(self._refresh_next)
 
     def close(self) -> None:
-        """End the thread after the character at hand; its words stay to be collected."""
-        with self._orders:
-            self._closing = True
-            self._orders.notify()
+        """End the thread after the current character; the last update can still be collected."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
 
-    def collect(self) -> News:
-        """Take everything that has happened since the last time."""
-        with self._orders:
-            self._announced = False
-            drawn, self._drawn = tuple(self._drawn), []
-            return News(self._state, drawn, self._outlook, self._finish, self._error, self._model)
+    def collect(self) -> Update:
+        """Return everything that has happened since the last call."""
+        with self._changed:
+            self._update_waits = False
+            characters, self._characters = tuple(self._characters), []
+            return Update(self._state, characters, self._next_character, self._model, self._error)
 
-    def _order(self, *, going: bool) -> None:
-        with self._orders:
-            if going:
-                self._renew()
-                if self._state in ("resting", "ended"):
-                    self._state = "speaking"
-            self._going = going
-            self._orders.notify()
+    def _send(self, command: "Callable[[Stream], None]") -> None:
+        with self._changed:
+            self._commands.append(command)
+            self._changed.notify()
 
-    def _renew(self) -> None:
-        if self._finish:
-            self._finish = None
-            self._began = self._count
-
-    # -- the thread
+    # In the thread
 
     def run(self) -> None:
-        """Open the stream and follow orders; a fail becomes news."""
+        """Open the stream, then generate and follow commands; any error becomes an update."""
         try:
-            model = self._open_stream(lambda: replace(self._settings(), length=_ENDLESS, stop=()))
-            with self._orders:
-                self._model = model
-            while self._await_order():
-                with self._orders:
-                    choice = self._steps.popleft() if self._steps else None
-                self._speak(model.stream, choice)
+            stream = self._open_stream()
+            with self._changed:
+                self._model, self._state = stream.language_model, GenerationState.GENERATING
+            while command := self._next_command():
+                command(stream)
         except ShakegptError as error:
             self._fail(str(error))
         except MemoryError:
             self._fail("There is not enough memory to load this model; choose a smaller one with o.")
         except Exception as error:
-            self._fail(f"The model could not speak: {type(error).__name__}: {error}")
+            self._fail(f"The model could not generate text: {type(error).__name__}: {error}")
 
-    def _await_order(self) -> bool:
-        """Wait for the next character's turn; false once closed."""
-        while True:
-            with self._orders:
-                if self._closing:
-                    return False
-                if self._steps:
-                    return True
-                if self._going and self._count - self._began >= self._settings().length:
-                    self._end("length")
-                if self._going:
-                    self._state = "speaking"
-                    now = time.monotonic()
-                    if now >= self._due:
-                        return True
-                    self._show(now)
-                    self._orders.wait(min(self._due - now, self.frame))
+    def _next_command(self) -> "Callable[[Stream], None] | None":
+        """Wait for a command, or until the next character is due; return ``None`` once closed."""
+        with self._changed:
+            while not self._closed:
+                if self._commands:
+                    return self._commands.popleft()
+                if self._state is not GenerationState.GENERATING:
+                    self._changed.wait()
                     continue
-                if not self._look and self._state in ("resting", "ended"):
-                    self._orders.wait()
-                    continue
-                self._look = False
-            self._rest()
+                now = time.monotonic()
+                if now >= self._due:
+                    return self._generate
+                self._announce_frame(now)
+                self._changed.wait(min(self._due - now, self._options.frame_seconds))
+        return None
 
-    def _rest(self) -> None:
-        # Without the lock: whoever gives an order must not wait for the model.
-        outlook = _outlook(self._model.stream.peek()) if self.watched and self._model else None
-        with self._orders:
-            self._outlook = outlook
-            if not self._going:
-                self._state = "ended" if self._finish else "resting"
-                self._announce()
+    def _generate(self, stream: "Stream") -> None:
+        character = next(stream, None)
+        if character is None:
+            self._rest(stream, GenerationState.FINISHED)
+        else:
+            self._add([character])
 
-    def _speak(self, stream: Stream, choice: str | None) -> None:
-        (character,) = stream.step(choice)
-        drawn = Drawn(character.text, character.probability)
-        now = time.monotonic()
-        fresh = now - self._shown >= self.frame
-        outlook = _outlook(character.distribution, character.text) if fresh and self.watched else None
-        with self._orders:
-            self._drawn.append(drawn)
-            self._count += 1
-            self._due = max(self._due + 1 / self.pace, now) if self.pace else 0.0
-            self._outlook = outlook or self._outlook
-            if self._until:
-                self._tail = (self._tail + drawn.text)[-len(self._until) :]
-                if self._tail == self._until:
-                    self._tail = ""
-                    self._end("stop")
-            if self._going:
-                self._show(now)
-            else:
-                self._look = True
+    def _pause(self, stream: "Stream") -> None:
+        if self._state is GenerationState.GENERATING:
+            self._add(stream.release())
+            self._rest(stream, GenerationState.PAUSED)
 
-    def _show(self, now: float) -> None:
-        """Announce what was drawn, once a frame."""
-        if self._drawn and now - self._shown >= self.frame:
-            self._shown = now
+    def _resume(self, stream: "Stream") -> None:
+        del stream
+        with self._changed:
+            self._state = GenerationState.GENERATING
+
+    def _step(self, choice: str | None, stream: "Stream") -> None:
+        if self._state is GenerationState.FINISHED:
+            stream.extend()
+        self._add(stream.step(choice))
+        self._rest(stream, GenerationState.FINISHED if stream.finish == "stop" else GenerationState.PAUSED)
+
+    def _refresh_next(self, stream: "Stream") -> None:
+        if self._state is not GenerationState.GENERATING:
+            self._rest(stream, self._state)
+
+    def _rest(self, stream: "Stream", state: GenerationState) -> None:
+        # Without the lock: commands return at once, whatever the model takes.
+        view = NextCharacterView.of(stream.peek()) if self._options.show_next else None
+        with self._changed:
+            self._state, self._next_character = state, view
             self._announce()
 
-    def _end(self, finish: Finish) -> None:
-        self._going = False
-        self._look = True
-        self._finish = finish
+    def _add(self, characters: "list[Character]") -> None:
+        now = time.monotonic()
+        view = None
+        if characters and self._options.show_next and now - self._updated_at >= self._options.frame_seconds:
+            view = NextCharacterView.of(characters[-1].distribution, characters[-1].text)
+        added = [GeneratedCharacter(character.text, character.probability) for character in characters]
+        with self._changed:
+            self._characters += added
+            self._next_character = view or self._next_character
+            speed = self._options.characters_per_second
+            self._due = max(self._due + 1 / speed, now) if speed else 0.0
+            self._announce_frame(now)
 
-    def _fail(self, error: str) -> None:
-        with self._orders:
-            self._state, self._error = "failed", error
+    def _announce_frame(self, now: float) -> None:
+        if self._characters and now - self._updated_at >= self._options.frame_seconds:
+            self._updated_at = now
             self._announce()
 
     def _announce(self) -> None:
-        if not self._announced:
-            self._announced = True
-            self._on_news(self)
+        if not self._update_waits:
+            self._update_waits = True
+            self._on_update(self)
 
-
-def _outlook(distribution: Distribution, drawn: str | None = None) -> Outlook:
-    return Outlook(tuple(distribution.likeliest(LIKELIEST)), distribution.entropy, drawn)
+    def _fail(self, error: str) -> None:
+        with self._changed:
+            self._state, self._error = GenerationState.FAILED, error
+            self._announce()

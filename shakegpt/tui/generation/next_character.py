@@ -1,23 +1,27 @@
-"""The next-character panel: what the model hesitated between."""
+"""The next-character panel: what the model chooses between."""
 
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from shakegpt.system.text import escape_line
-from shakegpt.tui.generation.generation_thread import Choice, Outlook
+from shakegpt.tui.generation.generation_thread import NextCharacterView
 from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
-_NAMES = {" ": "space", "\n": "newline", "\t": "tab"}
+if TYPE_CHECKING:
+    from shakegpt.generation.stream import Choice
+
+_CHARACTER_NAMES = {" ": "space", "\n": "newline", "\t": "tab"}
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-_PARTS = ("title", "label", "bar", "cut", "drawn", "chosen", "hint")
+_PARTS = ("title", "label", "bar", "cut", "drawn", "highlighted", "hint")
 
 
 def character_name(character: str) -> str:
-    """Return a character as the panel names it: blank ones by word."""
-    return _NAMES.get(character) or escape_line(character)
+    """Return a character as the panel shows it: blank ones by name."""
+    return _CHARACTER_NAMES.get(character) or escape_line(character)
 
 
 def bar(share: float, width: int) -> str:
@@ -28,7 +32,7 @@ def bar(share: float, width: int) -> str:
 
 
 class NextCharacter(DiffWidget, can_focus=True):
-    """Bars for the likeliest characters, those that were cut shown as cut; one can be picked by hand while it rests."""
+    """Bars for the likeliest characters, cut ones marked as cut; during a pause, one can be chosen by hand."""
 
     DEFAULT_CSS: ClassVar[str] = """
     NextCharacter {
@@ -41,7 +45,7 @@ class NextCharacter(DiffWidget, can_focus=True):
         & > .next-character--bar { color: $secondary; background: $surface; }
         & > .next-character--cut { color: $text-disabled; background: $surface; }
         & > .next-character--drawn { color: $primary; background: $surface; text-style: bold; }
-        & > .next-character--chosen { color: $primary; background: $panel; text-style: bold; }
+        & > .next-character--highlighted { color: $primary; background: $panel; text-style: bold; }
         & > .next-character--hint { color: $text-muted; background: $surface; text-style: italic; }
     }
     """
@@ -53,80 +57,82 @@ class NextCharacter(DiffWidget, can_focus=True):
         Binding("escape", "leave", "Done", id="next.leave", tooltip="Leave the panel; nothing is drawn"),
     ]
 
-    class Taken(Message):
-        """A character was picked by hand."""
+    @dataclass
+    class Chosen(Message):
+        """A character was chosen by hand."""
 
-        def __init__(self, character: str) -> None:
-            self.character = character
-            super().__init__()
+        character: str
 
     class Left(Message):
-        """The user is done with picking."""
+        """The user is done with choosing."""
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  (Textual's name)
-        super().__init__(id=id)
-        self._outlook: Outlook | None = None
-        self._chosen = 0
+    def __init__(self) -> None:
+        super().__init__()
+        self._view: NextCharacterView | None = None
+        self._highlighted = 0
 
-    def show(self, outlook: Outlook | None) -> None:
+    def show(self, view: NextCharacterView | None) -> None:
         """Show a distribution: one just drawn from, or the one to draw from next."""
-        if outlook is not self._outlook:
-            self._chosen = 0
-        self._outlook = outlook
+        if view is not self._view:
+            self._highlighted = 0
+        self._view = view
         self.redraw()
 
     def on_focus(self) -> None:
-        """Show which character would be taken."""
+        """Highlight a character."""
         self.redraw()
 
     def on_blur(self) -> None:
-        """Choose nothing any more."""
+        """Highlight none."""
         self.redraw()
 
     def action_choose(self, step: int) -> None:
-        """Choose a likelier or less likely character."""
-        if self._outlook and self._outlook.choices:
-            self._chosen = (self._chosen + step) % len(self._outlook.choices)
+        """Highlight a likelier or less likely character."""
+        if self._view and self._view.choices:
+            self._highlighted = (self._highlighted + step) % len(self._view.choices)
             self.redraw()
 
     def action_take(self) -> None:
-        """Let the chosen character come next."""
-        if self._outlook and self._outlook.drawn is None and self._outlook.choices:
-            self.post_message(self.Taken(self._outlook.choices[self._chosen].character))
+        """Choose the highlighted character."""
+        if self._view and self._view.drawn is None and self._view.choices:
+            self.post_message(self.Chosen(self._view.choices[self._highlighted].character))
 
     def action_leave(self) -> None:
-        """Be done with picking."""
+        """Give up choosing."""
         self.post_message(self.Left())
 
     def draw(self, width: int, height: int) -> list[Row]:  # noqa: ARG002  (rows below the pane are cut)
         """Return the title, a line for each character, the entropy, and what the keys do."""
         styles = {part: self.get_component_rich_style(f"next-character--{part}") for part in _PARTS}
-        outlook = self._outlook
-        if outlook is None:
+        view = self._view
+        if view is None:
             return [[("next character", styles["title"])], [], [("nothing drawn yet", styles["hint"])]]
-        title = "drawn from" if outlook.drawn is not None else "next character"
-        entropy = f"{outlook.entropy:.2f} bits"
+        title = "drawn from" if view.drawn is not None else "next character"
+        entropy = f"{view.entropy:.2f} bits"
         rows: list[Row] = [[(title.ljust(width - len(entropy)), styles["title"]), (entropy, styles["title"])], []]
-        top = max((choice.uncut_probability for choice in outlook.choices), default=1.0) or 1.0
-        for index, choice in enumerate(outlook.choices):
-            picked = self.has_focus and outlook.drawn is None and index == self._chosen
-            rows.append(_row(choice, top, width, styles, picked=picked, drawn=choice.character == outlook.drawn))
+        likeliest = max((choice.uncut_probability for choice in view.choices), default=1.0) or 1.0
+        for index, choice in enumerate(view.choices):
+            highlighted = self.has_focus and view.drawn is None and index == self._highlighted
+            drawn = choice.character == view.drawn
+            rows.append(_row(choice, likeliest, width, styles, highlighted=highlighted, drawn=drawn))
         hint = "enter takes, . draws, f ends" if self.has_focus else "f freezes and picks by hand"
         return [*rows, [], [(hint[:width], styles["hint"])]]
 
 
-def _row(choice: Choice, top: float, width: int, styles: dict[str, Style], *, picked: bool, drawn: bool) -> Row:
+def _row(
+    choice: "Choice", likeliest: float, width: int, styles: dict[str, Style], *, highlighted: bool, drawn: bool
+) -> Row:
     name = character_name(choice.character)[:7]
-    figure = f"{choice.uncut_probability:6.1%}" if not choice.cut else f"cut {choice.uncut_probability:6.1%}"
-    room = max(1, width - 9 - 11)
-    length = bar(choice.uncut_probability / top, room)
-    if picked:
-        return [(f"▸{name:<7} {length}{figure:>11}", styles["chosen"])]
+    percentage = f"{choice.uncut_probability:6.1%}" if not choice.cut else f"cut {choice.uncut_probability:6.1%}"
+    bar_width = max(1, width - 9 - 11)
+    bars = bar(choice.uncut_probability / likeliest, bar_width)
+    if highlighted:
+        return [(f"▸{name:<7} {bars}{percentage:>11}", styles["highlighted"])]
     if choice.cut:
-        return [(f" {name:<7} {length.replace('█', '░')}{figure:>11}", styles["cut"])]
+        return [(f" {name:<7} {bars.replace('█', '░')}{percentage:>11}", styles["cut"])]
     label = styles["drawn" if drawn else "label"]
     return [
         (f"{'•' if drawn else ' '}{name:<7} ", label),
-        (length, styles["drawn" if drawn else "bar"]),
-        (f"{figure:>11}", label),
+        (bars, styles["drawn" if drawn else "bar"]),
+        (f"{percentage:>11}", label),
     ]

@@ -1,33 +1,27 @@
 r"""The line where a prompt is written. A newline is spelled ``\n`` there, so that a prompt of many lines fits."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
 from textual.events import Paste
 from textual.message import Message
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from shakegpt.system.text import is_safe
 
 
 def to_field(text: str) -> str:
-    r"""Return a text as it is written in the field: newlines as ``\n``, backslashes doubled."""
+    r"""Return a text as the field shows it: newlines as ``\n``, backslashes doubled."""
     return text.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
 
 
 def from_field(line: str) -> str:
-    r"""Return the text that the line stands for; a backslash before anything but ``n``, ``t`` and itself is itself."""
-    marks = {"n": "\n", "t": "\t", "\\": "\\"}
-    pieces: list[str] = []
-    characters = iter(line)
-    for character in characters:
-        if character != "\\":
-            pieces.append(character)
-            continue
-        following = next(characters, "")
-        pieces.append(marks.get(following, f"\\{following}"))
-    return "".join(pieces)
+    r"""Return the text that ``line`` stands for; a backslash before anything but ``n``, ``t`` and itself stays one."""
+    escapes = {"n": "\n", "t": "\t", "\\": "\\"}
+    return re.sub(r"\\([nt\\])", lambda match: escapes[match[1]], line)
 
 
 class PromptField(Input):
@@ -50,7 +44,7 @@ class PromptField(Input):
     ]
 
     class Left(Message):
-        """The user is done with the field, without sending what it holds."""
+        """The user leaves the field without submitting it."""
 
     def __init__(
         self,
@@ -63,12 +57,12 @@ class PromptField(Input):
         super().__init__(to_field(text), placeholder=placeholder, id=id, compact=True, select_on_focus=False)
         self.cursor_blink = False  # a blink is two writes a second to a terminal where nothing happens
         self._history = list(history)
-        self._at = -1
+        self._history_index = -1
         self._draft = ""
 
     @property
     def text(self) -> str:
-        """What is written, its newlines and all."""
+        """What is written, with real newlines."""
         return from_field(self.value)
 
     @text.setter
@@ -78,35 +72,56 @@ class PromptField(Input):
 
     @property
     def history(self) -> Sequence[str]:
-        """What was sent before, newest first."""
+        """What was submitted before, newest first."""
         return tuple(self._history)
 
     def remember(self, text: str) -> None:
         """Put a text at the head of the history."""
         self._history = [text, *(old for old in self._history if old != text)]
-        self._at = -1
+        self._history_index = -1
 
     def on_paste(self, event: Paste) -> None:
-        """Take all lines of a paste, where Textual's own field takes the first; control characters stay out."""
+        """Insert all lines of a paste, where Textual's own field takes the first; drop control characters."""
         event.prevent_default()
         event.stop()
         text = event.text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
         self.replace(to_field("".join(filter(is_safe, text))), *self.selection)
 
     def action_earlier(self) -> None:
-        """Show the text sent before this one."""
-        if self._at + 1 < len(self._history):
-            if self._at < 0:
+        """Show the text submitted before this one."""
+        if self._history_index + 1 < len(self._history):
+            if self._history_index < 0:
                 self._draft = self.text
-            self._at += 1
-            self.text = self._history[self._at]
+            self._history_index += 1
+            self.text = self._history[self._history_index]
 
     def action_later(self) -> None:
-        """Show the text sent after this one, and at last what was being written."""
-        if self._at >= 0:
-            self._at -= 1
-            self.text = self._history[self._at] if self._at >= 0 else self._draft
+        """Show the text submitted after this one, and at last the draft."""
+        if self._history_index >= 0:
+            self._history_index -= 1
+            self.text = self._history[self._history_index] if self._history_index >= 0 else self._draft
 
     def action_leave(self) -> None:
         """Give the keys back to the screen."""
         self.post_message(self.Left())
+
+
+class PromptBar(Horizontal):
+    """The line where the user writes: the prompt, or a line of a scene; only one of them is shown."""
+
+    DEFAULT_CSS: ClassVar[str] = """
+    PromptBar {
+        height: 1;
+        padding: 0 1;
+        margin-top: 1;
+        & > Static { width: auto; color: $primary; text-style: bold; }
+        & > PromptField { width: 1fr; }
+    }
+    """
+
+    def __init__(self, *fields: PromptField) -> None:
+        super().__init__(Static("› ", markup=False), *fields)
+
+    def focus_field(self) -> None:
+        """Write in the field that is shown."""
+        next(field for field in self.query(PromptField) if field.display).focus()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 END_OF_SPEECH = "\n\n"
-"""What stands between two speeches, in the corpus and so in what the model writes."""
+"""What separates two speeches, in the corpus and so in what the model generates."""
 _HEADING = re.compile(r"^([^\n:]{1,40}):$")
 
 
@@ -26,43 +26,54 @@ class Speech:
 class Scene:
     """Speeches between a part that the user plays and one that the model plays."""
 
-    yours: str = "JULIET"
-    theirs: str = "ROMEO"
+    user_part: str = "JULIET"
+    model_part: str = "ROMEO"
     speeches: tuple[Speech, ...] = ()
 
-    def plus(self, name: str, text: str) -> Self:
-        """Return the scene with one more speech. Blank lines inside it would end it early, so they go."""
+    def with_speech(self, name: str, text: str) -> Self:
+        """Return the scene with one more speech. Blank lines inside it would end it early, so they are left out."""
         lines = (line.rstrip() for line in text.strip().splitlines())
         return replace(self, speeches=(*self.speeches, Speech(name, "\n".join(line for line in lines if line))))
 
-    def rewound(self, count: int) -> Self:
-        """Return the scene as it was after its first ``count`` speeches."""
+    def truncated(self, count: int) -> Self:
+        """Return the scene with its first ``count`` speeches."""
         return replace(self, speeches=self.speeches[:count])
 
     @property
-    def cue(self) -> str:
-        """What the model is given: the scene so far, and the name of its own part."""
-        return f"{self.script}{self.theirs}:\n"
+    def prompt(self) -> str:
+        """What the model continues: the scene so far, and the name of its own part."""
+        return f"{self.script}{self.model_part}:\n"
 
     @property
     def script(self) -> str:
         """The scene as a play prints it, a blank line after every speech."""
         return "".join(speech.script + END_OF_SPEECH for speech in self.speeches)
 
+    def user_lines(self, start: int) -> list[str]:
+        """Return what the user says from speech ``start`` on, an empty line wherever the model speaks unasked."""
+        lines: list[str] = []
+        asked = False
+        for speech in self.speeches[start:]:
+            by_user = speech.name != self.model_part
+            if by_user:
+                lines.append(speech.text)
+            elif not asked:
+                lines.append("")
+            asked = by_user
+        return lines
+
     @classmethod
-    def parse(cls, script: str, *, theirs: str | None = None) -> Self:
-        """Read a play script back; the model plays ``theirs``, or whoever speaks last."""
-        speeches: list[Speech] = []
+    def parse(cls, script: str) -> Self:
+        """Read a play script back; the model plays whoever speaks last."""
+        scene = cls()
         for block in script.strip().split(END_OF_SPEECH):
             heading, _, text = block.strip().partition("\n")
             if match := _HEADING.match(heading):
-                speeches.append(Speech(match[1], text))
-        names = list(dict.fromkeys(speech.name for speech in speeches))
-        scene = cls(speeches=tuple(speeches))
-        if speeches:
-            other = theirs if theirs in names else speeches[-1].name
-            yours = next((name for name in names if name != other), scene.yours)
-            scene = replace(scene, theirs=other, yours=yours)
+                scene = replace(scene, speeches=(*scene.speeches, Speech(match[1], text)))
+        if scene.speeches:
+            model_part = scene.speeches[-1].name
+            others = (speech.name for speech in scene.speeches if speech.name != model_part)
+            scene = replace(scene, model_part=model_part, user_part=next(others, scene.user_part))
         return scene
 
 

@@ -1,194 +1,276 @@
-"""A scene on the stage: the user's part and the model's, speech by speech."""
+"""A scene played with the model, speech by speech."""
 
+import threading
 from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+from textual.app import ComposeResult
+from textual.containers import Vertical
 from textual.message import Message
 from textual.reactive import var
 
 from shakegpt.config import SamplingConfig
-from shakegpt.tui.generation.generation_pane import Passage
-from shakegpt.tui.generation.model_loader import AT_HAND, Voices
+from shakegpt.system.text import escape_line
+from shakegpt.tui.generation.cast_screen import CastScreen
+from shakegpt.tui.generation.generation_thread import GenerationState
+from shakegpt.tui.generation.model_loader import ModelLoader
+from shakegpt.tui.generation.prompt_field import PromptField
 from shakegpt.tui.generation.scene import END_OF_SPEECH, Scene, Speech
-from shakegpt.tui.generation.transcript import Tone
+from shakegpt.tui.generation.text_pane import TextPane
+from shakegpt.tui.generation.transcript import TextKind
+from shakegpt.tui.save_text import shown_path
+
+_FALLBACK_NAMES = ("ROMEO", "JULIET", "GLOUCESTER", "KING RICHARD III", "MENENIUS", "First Citizen")
 
 
-class Stage(Passage):
-    """A passage whose text is a scene: what the user says and what the model answers, each under its name.
+class ScenePane(Vertical):
+    """What the user says and what the model answers, each under its name.
 
-    A speech that is rewound is not lost at once: its line is offered again to whoever said it.
+    Args:
+        text_pane: generates the model's speeches; its transcript shows the whole scene.
+        line: the field in which the user's lines are written.
+        loader: knows the names of those who speak in the corpora.
+        texts_folder: where saved scenes are found.
     """
 
+    DEFAULT_CSS = "ScenePane { width: 1fr; }"
     selected: var[int | None] = var(None)
-    """The speech that is marked, to be rewound to."""
+    """The index of the marked speech."""
 
-    class Answered(Message):
-        """The model's speech has ended."""
+    @dataclass
+    class NamesFound(Message):
+        """The corpora have been searched for the names of those who speak in them."""
 
-        def __init__(self, stage: "Stage") -> None:
-            self.stage = stage
-            super().__init__()
+        names: Sequence[str]
 
-    def __init__(
-        self,
-        voices: Voices,
-        settings: SamplingConfig,
-        reference: str = AT_HAND,
-        *,
-        id: str | None = None,  # noqa: A002
-    ) -> None:
-        super().__init__(voices, settings, reference, id=id)
+    @dataclass
+    class Notice(Message):
+        """There is something to say, or with an empty sentence nothing more."""
+
+        sentence: str
+        error: bool = False
+
+    def __init__(self, text_pane: TextPane, line: PromptField, loader: ModelLoader, texts_folder: Path) -> None:
+        super().__init__()
+        self.mode = "scene"
+        self.texts: Sequence[TextPane] = (text_pane,)
+        self.current = text_pane
         self.scene = Scene()
-        self.pace = 0.0
-        self.watched = False
-        self._places: list[int] = []  # where each speech begins in the transcript
+        self.names: Sequence[str] = _FALLBACK_NAMES
+        """Names for the two parts to choose from."""
+        self._line = line
+        self._loader = loader
+        self._texts_folder = texts_folder
+        self._transcript = text_pane.transcript
+        self._starts: list[int] = []  # where each speech begins in the transcript
         self._answering = False
-        self._to_replay: deque[str] = deque()
+        self._lines_to_replay: deque[str] = deque()
 
-    @property
-    def text(self) -> str:
-        """The scene as a play script, with what is being said."""
-        said = self.drawn.strip() if self._answering else ""
-        return self.scene.plus(self.scene.theirs, said).script if said else self.scene.script
+    def compose(self) -> ComposeResult:
+        """The scene so far."""
+        yield self.current
 
-    def cast(self, yours: str, theirs: str) -> None:
-        """Give out the parts; what was said under other names stays as it was said."""
-        self._end_speech()
-        self.scene = Scene(yours, theirs, self.scene.speeches)
-        self.selected = None
+    # Casting
+
+    def enter(self, reference: str) -> None:
+        """Prepare the scene when it comes on show; a new one gets a model, and the question who plays whom."""
+        if self.names is _FALLBACK_NAMES:
+            # Reading the corpora takes a moment.
+            threading.Thread(target=self._find_names, name="speaker names", daemon=True).start()
+        if not self.scene.speeches:
+            self.current.reference = reference
+            self.cast()
+
+    def _find_names(self) -> None:
+        try:
+            names = self._loader.speaker_names()
+        except Exception:  # the names are only a help: without them the user types
+            names = []
+        self.post_message(self.NamesFound(names or _FALLBACK_NAMES))
+
+    def on_scene_pane_names_found(self, message: NamesFound) -> None:
+        """Offer these names from now on."""
+        self.names = list(message.names)
+
+    def cast(self) -> None:
+        """Ask for the two parts, or for a saved scene."""
+        saved = sorted(self._texts_folder.glob("scene-*.txt"))
+        self.app.push_screen(CastScreen(self.scene, self.names, saved), self._on_cast)
+
+    def _on_cast(self, chosen: Scene | Path | None) -> None:
+        if isinstance(chosen, Path):
+            try:
+                self.open(Scene.parse(chosen.read_text(encoding="utf-8")))
+            except (OSError, UnicodeDecodeError) as error:
+                self.post_message(self.Notice(f"The scene {shown_path(chosen)} cannot be read: {error}.", error=True))
+        elif chosen is not None:
+            self._end_speech()
+            self.scene = Scene(chosen.user_part, chosen.model_part, self.scene.speeches)
+            self.selected = None
+        self._line.placeholder = f"{escape_line(self.scene.user_part)} says…  (Enter alone lets the other speak)"
+        if chosen is not None:
+            self._line.focus()
 
     def open(self, scene: Scene) -> None:
         """Go on with another scene."""
         self._end_speech()
         self.scene = scene
-        self._rebuild()
-
-    def say(self, line: str) -> None:
-        """Set a line as a speech of the user's part, and let the model answer. An empty line only asks it to go on."""
-        self._end_speech()
         self.selected = None
-        if line.strip():
-            self.scene = self.scene.plus(self.scene.yours, line)
-            self._write(self.scene.speeches[-1])
-        self.answer()
+        self._transcript.clear()
+        self._starts.clear()
+        for speech in scene.speeches:
+            self._write(speech)
 
-    def answer(self) -> None:
-        """Let the model speak its part next."""
-        self._places.append(len(self.transcript))
-        self.transcript.write(f"{self.scene.theirs}\n", Tone.THEIR_NAME)
-        self._answering = True
-        self.speak(
-            self.scene.cue, tone=Tone.THEIRS, shown=False, until=END_OF_SPEECH, watched=self.watched, pace=self.pace
-        )
+    # As a pane of the generation screen
 
-    def again(self) -> None:
-        """Let the model answer anew after the marked speech, or say its last speech anew."""
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is on its way to the scene."""
+        return self.current.busy or self._answer_ended
+
+    @property
+    def text(self) -> str:
+        """The scene as a play script, with the answer so far."""
+        answer = self.current.generated.strip() if self._answering else ""
+        return (self.scene.with_speech(self.scene.model_part, answer) if answer else self.scene).script
+
+    @property
+    def title(self) -> str:
+        """What a saved file is named after."""
+        return f"scene {self.scene.user_part} and {self.scene.model_part}"
+
+    def start(self, line: str, /) -> None:
+        """Add a line of the user's, and let the model answer. An empty line only asks it to go on."""
+        if not self.busy:
+            self._line.remember(line)
+            self._line.text = ""
+            self._say(line)
+
+    def generate(self, _prompt: str, /) -> None:
+        """Ask for the user's line."""
+        self._line.focus()
+
+    def again(self, _prompt: str, /) -> None:
+        """Let the model answer again after the marked speech, or give its last answer again."""
         self._end_speech()
         speeches = self.scene.speeches
-        at = len(speeches) - 1 if self.selected is None else self.selected
-        if at >= 0 and speeches[at].name == self.scene.theirs:
-            at -= 1
-        self._rewind_to(at + 1)
-        self.answer()
+        index = len(speeches) - 1 if self.selected is None else self.selected
+        if index >= 0 and speeches[index].name == self.scene.model_part:
+            index -= 1
+        self._truncate(index + 1)
+        self._answer()
 
-    def rewind(self) -> str | None:
-        """Drop what follows the marked speech, or the last speech; return the first dropped line of the user's."""
-        self._end_speech()
-        speeches = self.scene.speeches
-        count = len(speeches) - 1 if self.selected is None else self.selected + 1
-        dropped = speeches[max(0, count) :]
-        self._rewind_to(max(0, count))
-        return next((speech.text for speech in dropped if speech.name == self.scene.yours), None)
+    def freeze(self, _prompt: str, /) -> None:
+        """Pause the answer."""
+        self.pause()
 
-    def replay(self) -> None:
-        """Play the scene again from the marked speech on, or all of it: the user's lines, new answers."""
-        self._end_speech()
-        at = self.selected or 0
-        lines = cues(self.scene, at)
-        self._rewind_to(at)
-        self._to_replay = deque(lines)
-        self._replay_next()
+    def pause(self) -> None:
+        """Pause the answer; a replay ends."""
+        self._lines_to_replay.clear()
+        self.current.pause()
+
+    def apply(self, settings: SamplingConfig) -> None:
+        """Draw the next character with other settings."""
+        self.current.apply(settings)
 
     def select(self, step: int) -> None:
         """Mark the speech before or after the marked one."""
         count = len(self.scene.speeches)
-        if not count or self._answering:
-            return
-        at = (count if self.selected is None else self.selected) + step
-        self.selected = at if 0 <= at < count else (0 if at < 0 else None)
+        if count and not self._answering:
+            index = (count if self.selected is None else self.selected) + step
+            self.selected = max(0, index) if index < count else None
 
-    def watch_selected(self) -> None:
-        """Mark the speech, and bring it into sight."""
-        if self.selected is None or self.selected >= len(self._places):
-            self.transcript.marked = None
-            return
-        end = self._places[self.selected + 1] if self.selected + 1 < len(self._places) else len(self.transcript)
-        self.transcript.marked = (self._places[self.selected], end)
-        self.transcript.show_place(self._places[self.selected])
+    def clear(self) -> None:
+        """Begin a new scene with the same parts."""
+        self.open(Scene(self.scene.user_part, self.scene.model_part))
 
-    def hear(self) -> None:
-        """Write down what the model says; once its speech has ended, it is part of the scene."""
-        super().hear()
-        if self._answering and self.state in ("ended", "failed") and self._voice is not None:
-            finished = self.state == "ended"
-            self._end_speech()
-            if finished:
-                self.post_message(self.Answered(self))
-                self._replay_next()
-            else:
-                self._to_replay.clear()
+    # Going back
 
-    def stop(self) -> None:
-        """Fall silent; a replay goes no further."""
-        self._to_replay.clear()
-        super().stop()
+    def rewind(self) -> None:
+        """Drop what follows the marked speech, or the last speech; the user's first dropped line can be changed."""
+        self._end_speech()
+        speeches = self.scene.speeches
+        count = max(0, len(speeches) - 1) if self.selected is None else self.selected + 1
+        dropped = [speech.text for speech in speeches[count:] if speech.name == self.scene.user_part]
+        self._truncate(count)
+        if dropped:
+            self._line.text = dropped[0]
+
+    def replay(self) -> None:
+        """Play the scene again from the marked speech on, or all of it: the user's lines, new answers."""
+        self._end_speech()
+        start = self.selected or 0
+        lines = self.scene.user_lines(start)
+        self._truncate(start)
+        self._lines_to_replay = deque(lines)
+        self.post_message(self.Notice(""))
+        self._replay_next()
 
     def _replay_next(self) -> None:
-        if self._to_replay:
-            self.say(self._to_replay.popleft())
+        if self._lines_to_replay:
+            self._say(self._lines_to_replay.popleft())
+
+    def _truncate(self, count: int) -> None:
+        self.selected = None
+        self.scene = self.scene.truncated(count)
+        if count < len(self._starts):
+            self._transcript.truncate(self._starts[count])
+            del self._starts[count:]
+
+    # The speeches
+
+    def _say(self, line: str) -> None:
+        self._end_speech()
+        self.selected = None
+        if line.strip():
+            self._add(self.scene.user_part, line)
+        self._answer()
+
+    def _answer(self) -> None:
+        self._starts.append(len(self._transcript))
+        self._transcript.write(f"{self.scene.model_part}\n", TextKind.MODEL_NAME)
+        self._answering = True
+        self.current.start(self.scene.prompt, kind=TextKind.MODEL_SPEECH, show_prompt=False, stop=(END_OF_SPEECH,))
+
+    @property
+    def _answer_ended(self) -> bool:
+        return self._answering and self.current.state in (GenerationState.FINISHED, GenerationState.FAILED)
+
+    def on_text_pane_changed(self) -> None:
+        """Add an answer that has ended to the scene, and go on with a replay."""
+        if self._answer_ended:
+            self._end_speech()
+            if self.current.state is GenerationState.FAILED:
+                self._lines_to_replay.clear()
+            self._replay_next()
 
     def _end_speech(self) -> None:
-        """Take what the model has said into the scene, set as a speech; nothing said leaves nothing behind."""
-        if not self._answering:
-            return
-        self._answering = False
-        failed = self.state == "failed"
-        self.silence()
-        self.state = "failed" if failed else "ended"
-        self.transcript.truncate(self._places.pop())
-        if self.drawn.strip():
-            self.scene = self.scene.plus(self.scene.theirs, self.drawn)
-            self._write(self.scene.speeches[-1])
+        """Add the answer so far to the scene; an empty one leaves nothing behind."""
+        if self._answering:
+            self._answering = False
+            self.current.close_thread()
+            self._transcript.truncate(self._starts.pop())
+            if self.current.generated.strip():
+                self._add(self.scene.model_part, self.current.generated)
 
-    def _rewind_to(self, count: int) -> None:
-        self.selected = None
-        self.scene = self.scene.rewound(count)
-        if count < len(self._places):
-            self.transcript.truncate(self._places[count])
-            del self._places[count:]
-
-    def _rebuild(self) -> None:
-        self.selected = None
-        self.transcript.clear()
-        self._places.clear()
-        for speech in self.scene.speeches:
-            self._write(speech)
+    def _add(self, name: str, text: str) -> None:
+        self.scene = self.scene.with_speech(name, text)
+        self._write(self.scene.speeches[-1])
 
     def _write(self, speech: Speech) -> None:
-        theirs = speech.name == self.scene.theirs
-        self._places.append(len(self.transcript))
-        self.transcript.write(f"{speech.name}\n", Tone.THEIR_NAME if theirs else Tone.YOUR_NAME)
-        self.transcript.write(f"{speech.text}\n\n", Tone.THEIRS if theirs else Tone.YOURS)
+        by_model = speech.name == self.scene.model_part
+        self._starts.append(len(self._transcript))
+        self._transcript.write(f"{speech.name}\n", TextKind.MODEL_NAME if by_model else TextKind.USER_NAME)
+        self._transcript.write(f"{speech.text}\n\n", TextKind.MODEL_SPEECH if by_model else TextKind.USER_SPEECH)
 
-
-def cues(scene: Scene, start: int) -> list[str]:
-    """Return what the user says from a speech on, in turn; an empty line where the model speaks unasked."""
-    lines: list[str] = []
-    asked = False
-    for speech in scene.speeches[start:]:
-        theirs = speech.name == scene.theirs
-        if not theirs:
-            lines.append(speech.text)
-        elif not asked:
-            lines.append("")
-        asked = not theirs
-    return lines
+    def watch_selected(self) -> None:
+        """Show the mark, and scroll to it."""
+        if self.selected is None or self.selected >= len(self._starts):
+            self._transcript.marked = None
+            return
+        start = self._starts[self.selected]
+        ends = [*self._starts[1:], len(self._transcript)]
+        self._transcript.marked = (start, ends[self.selected])
+        self._transcript.scroll_into_view(start)

@@ -1,4 +1,4 @@
-"""What was spoken: text that grows at its end, cheaply enough for a slow link."""
+"""The generated text: it grows at its end, cheaply enough for a slow link."""
 
 import math
 from collections.abc import Iterable
@@ -17,47 +17,47 @@ from textual.selection import Selection
 from textual.strip import Strip
 
 from shakegpt.system.text import escape_control_characters
-from shakegpt.tui.generation.line_wrapping import Flow
+from shakegpt.tui.generation.line_wrapping import WrappedText
 
-MEASURE = 96
-"""The longest line, in cells: longer ones tire the eye and cost bytes at every character."""
+LONGEST_LINE = 96
+"""In cells: longer lines tire the eye and cost bytes at every character."""
 CELLS_PER_SCROLL = 700
 """A scroll repaints the pane. A larger pane scrolls by more lines at once, so that a character costs no more bytes."""
-TINT_PRICE = 5
-"""How much dearer a pane is whose colour changes at every other character."""
-ODDS = (0.4, 0.1, 0.02)
-"""Where the shades of surprise meet: likelier than the first is no surprise at all."""
+TINT_COST = 5
+"""How many times more bytes a pane costs whose colour changes at every other character."""
+SURPRISE_BOUNDS = (0.4, 0.1, 0.02)
+"""The probabilities between the levels of surprise: likelier than the first is no surprise at all."""
 _STRIPS_KEPT = 1_000
 _MARGIN = 1
 """Cells left of the text. They are drawn with it: padding of its own would cost a change of style at every frame."""
 
 
-class Tone(IntEnum):
-    """Whose words they are."""
+class TextKind(IntEnum):
+    """What a piece of the transcript is, and so how it is styled."""
 
-    WRITTEN = 0
-    GIVEN = 1
+    GENERATED = 0
+    PROMPT = 1
     NOTE = 2
-    YOUR_NAME = 3
-    YOURS = 4
-    THEIR_NAME = 5
-    THEIRS = 6
+    USER_NAME = 3
+    USER_SPEECH = 4
+    MODEL_NAME = 5
+    MODEL_SPEECH = 6
 
     @property
-    def component(self) -> str:
+    def component_class(self) -> str:
         """The component class that styles it."""
         return f"transcript--{self.name.lower().replace('_', '-')}"
 
 
-def shade(probability: float) -> int:
-    """Return how surprising a character of this probability is: 1 (expected) to 4; 0 is for words nobody drew."""
-    return 1 + sum(probability < border for border in ODDS)
+def surprise_level(probability: float) -> int:
+    """Return how surprising a character of this probability is: 1 (expected) to 4; 0 is for text not drawn."""
+    return 1 + sum(probability < bound for bound in SURPRISE_BOUNDS)
 
 
 class Transcript(ScrollView, can_focus=True):
-    """A pane of text that wraps, scrolls, and follows its end only while it is looked at.
+    """A pane of text that wraps, scrolls, and follows its end while that is in sight.
 
-    Only the cells that changed are painted again. Text is data: control characters are spelled out, never obeyed.
+    Only the cells that changed are painted again. Text is data: control characters are escaped.
     """
 
     DEFAULT_CSS = """
@@ -67,25 +67,25 @@ class Transcript(ScrollView, can_focus=True):
         scrollbar-size: 0 0;
         overflow-x: hidden;
         overflow-y: auto;
-        & > .transcript--written { color: $foreground; }
-        & > .transcript--given { color: $primary; text-style: bold; }
+        & > .transcript--generated { color: $foreground; }
+        & > .transcript--prompt { color: $primary; text-style: bold; }
         & > .transcript--note { color: $text-muted; text-style: italic; }
-        & > .transcript--your-name { color: $secondary; text-style: bold; }
-        & > .transcript--yours { color: $secondary; }
-        & > .transcript--their-name { color: $primary; text-style: bold; }
-        & > .transcript--theirs { color: $foreground; }
-        & > .transcript--shade-1 { color: $text-muted; }
-        & > .transcript--shade-2 { color: $secondary; }
-        & > .transcript--shade-3 { color: $warning; text-style: bold; }
-        & > .transcript--shade-4 { color: $error; text-style: bold underline; }
+        & > .transcript--user-name { color: $secondary; text-style: bold; }
+        & > .transcript--user-speech { color: $secondary; }
+        & > .transcript--model-name { color: $primary; text-style: bold; }
+        & > .transcript--model-speech { color: $foreground; }
+        & > .transcript--surprise-1 { color: $text-muted; }
+        & > .transcript--surprise-2 { color: $secondary; }
+        & > .transcript--surprise-3 { color: $warning; text-style: bold; }
+        & > .transcript--surprise-4 { color: $error; text-style: bold underline; }
         & > .transcript--cursor { background: $primary; color: $background; }
         & > .transcript--marked { background: $panel; }
         & > .transcript--thumb { color: $border; background: $background; }
     }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        *(tone.component for tone in Tone),
-        *(f"transcript--shade-{number}" for number in range(1, len(ODDS) + 2)),
+        *(kind.component_class for kind in TextKind),
+        *(f"transcript--surprise-{number}" for number in range(1, len(SURPRISE_BOUNDS) + 2)),
         "transcript--cursor",
         "transcript--marked",
         "transcript--thumb",
@@ -93,17 +93,8 @@ class Transcript(ScrollView, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "scroll_lines(-1)", "Up", show=False, id="transcript.up", tooltip="Scroll up a line"),
         Binding("down", "scroll_lines(1)", "Down", show=False, id="transcript.down", tooltip="Scroll down a line"),
-        Binding(
-            "pageup", "scroll_pages(-1)", "Page up", show=False, id="transcript.page_up", tooltip="Scroll up a page"
-        ),
-        Binding(
-            "pagedown",
-            "scroll_pages(1)",
-            "Page down",
-            show=False,
-            id="transcript.page_down",
-            tooltip="Scroll down a page",
-        ),
+        Binding("pageup", "scroll_pages(-1)", "Page up", show=False, id="transcript.page_up", tooltip="A page back"),
+        Binding("pagedown", "scroll_pages(1)", "Page down", show=False, id="transcript.page_down", tooltip="A page on"),
         Binding("home", "scroll_home", "Top", show=False, id="transcript.top", tooltip="Go to the beginning"),
         Binding("end", "scroll_end", "End", show=False, id="transcript.end", tooltip="Go to the end and follow it"),
     ]
@@ -111,98 +102,93 @@ class Transcript(ScrollView, can_focus=True):
     tint: var[bool] = var(default=False)
     """Whether drawn characters are coloured by how surprising they are."""
     cursor: var[bool] = var(default=False)
-    """Whether the end is marked: words are on their way."""
+    """Whether the end is marked, because more text is on its way."""
     marked: var[tuple[int, int] | None] = var(None)
-    """The part of the text that is marked, from and up to a place."""
+    """The start and the end of the part of the text that is marked."""
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
-        super().__init__(id=id, classes=classes)
-        self._flow = Flow(MEASURE)
-        self._tones = bytearray()
-        self._shades = bytearray()
+    def __init__(self) -> None:
+        super().__init__()
+        self._wrapped = WrappedText(LONGEST_LINE)
+        self._kinds = bytearray()
+        self._levels = bytearray()
         self._strips: dict[int, Strip] = {}
         self._styles: dict[str, Style] = {}
 
-    # -- the text
+    # The text
 
     def __len__(self) -> int:
-        return len(self._flow.characters)
+        return len(self._wrapped.characters)
 
     @property
     def text(self) -> str:
-        """Everything that is shown."""
-        return "".join(self._flow.characters)
+        """The whole text, as it is shown."""
+        return "".join(self._wrapped.characters)
 
-    @property
-    def line_count(self) -> int:
-        """The lines that the text takes at this width."""
-        return self._flow.lines
+    def write(self, text: str, kind: TextKind = TextKind.GENERATED) -> None:
+        """Add text at the end."""
+        self._append((character, kind, 0) for character in text)
 
-    def write(self, text: str, tone: Tone = Tone.WRITTEN) -> None:
-        """Write text at the end."""
-        self._append((character, tone, 0) for character in text)
-
-    def write_drawn(self, characters: Iterable[tuple[str, float]], tone: Tone = Tone.WRITTEN) -> None:
-        """Write characters at the end, each with the probability that it was drawn with."""
-        self._append((text, tone, shade(probability)) for text, probability in characters)
+    def write_characters(self, characters: Iterable[tuple[str, float]], kind: TextKind = TextKind.GENERATED) -> None:
+        """Add characters at the end, each with its probability under the model."""
+        self._append((text, kind, surprise_level(probability)) for text, probability in characters)
 
     def truncate(self, length: int) -> None:
-        """Forget the text from ``length`` on."""
+        """Remove the text from ``length`` on."""
         if length >= len(self):
             return
-        self._flow.truncate(length)
-        del self._tones[length:]
-        del self._shades[length:]
+        self._wrapped.truncate(length)
+        del self._kinds[length:]
+        del self._levels[length:]
         self._lay_out()
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove everything."""
         self.truncate(0)
 
-    def _append(self, characters: Iterable[tuple[str, Tone, int]]) -> None:
+    def _append(self, characters: Iterable[tuple[str, TextKind, int]]) -> None:
         following = self.following
-        before = self._flow.cells(self._flow.lines - 1)
+        before = self._wrapped.cells(self._wrapped.line_count - 1)
         shown: list[str] = []
-        for character, tone, level in characters:
-            spelled = "    " if character == "\t" else escape_control_characters(character)
-            shown.append(spelled)
-            self._tones.extend([tone] * len(spelled))
-            self._shades.extend([level] * len(spelled))
+        for character, kind, level in characters:
+            escaped = "    " if character == "\t" else escape_control_characters(character)
+            shown.append(escaped)
+            self._kinds.extend([kind] * len(escaped))
+            self._levels.extend([level] * len(escaped))
         if not shown:
             return
-        first = self._flow.append("".join(shown))
-        # The last line has grown, or has lost a word to the next one: it is painted as far as it reached or reaches.
-        after = self._flow.cells(first)
+        first = self._wrapped.append("".join(shown))
+        # The last line has grown, or has lost a word to the next one: paint as far as it reached before or reaches now.
+        after = self._wrapped.cells(first)
         self._repaint(first, min(before, after), max(before, after) + 1)
-        for line in range(first + 1, self._flow.lines):
+        for line in range(first + 1, self._wrapped.line_count):
             self._repaint(line, 0)
         self._make_room(follow=following)
 
-    # -- scrolling
+    # Scrolling
 
     @property
     def following(self) -> bool:
-        """Whether the end is in sight, so that the pane keeps up with it."""
+        """Whether the end is in sight, so that the pane scrolls with it."""
         return round(self.scroll_target_y) >= self.max_scroll_y
 
     def _make_room(self, *, follow: bool) -> None:
         """Grow the scrollable height once the text runs out of it, by a few lines ahead."""
-        height = self._flow.lines
-        if height <= self.virtual_size.height and self.virtual_size.width == self._measure:
+        height = self._wrapped.line_count
+        if height <= self.virtual_size.height and self.virtual_size.width == self._line_width:
             return
-        pane = self.size.width * self.size.height * (TINT_PRICE if self.tint else 1)
+        pane = self.size.width * self.size.height * (TINT_COST if self.tint else 1)
         lines = min(math.ceil(pane / CELLS_PER_SCROLL), max(1, self.size.height // 2))
         ahead = lines - 1 if height > self.size.height else 0
-        self.virtual_size = Size(self._measure, height + ahead)
+        self.virtual_size = Size(self._line_width, height + ahead)
         if follow:
             self._scroll_to_end()
 
     def _scroll_to_end(self) -> None:
-        # Forced: the scroll bar may not have heard yet that there is something to scroll.
+        # Forced: the scroll bar may not know yet that there is something to scroll.
         self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
 
     def action_scroll_lines(self, lines: int) -> None:
-        """Scroll by lines, at once: an animation would be paid for in bytes."""
+        """Scroll by lines, at once: an animation would cost bytes."""
         self.scroll_to(y=self.scroll_offset.y + lines, animate=False)
 
     def action_scroll_pages(self, pages: int) -> None:
@@ -217,59 +203,59 @@ class Transcript(ScrollView, can_focus=True):
         """Go to the end; from there on it is followed."""
         self._scroll_to_end()
 
-    def show_place(self, index: int) -> None:
-        """Scroll so that a place in the text is in sight."""
-        line = self._flow.line_of(index)
+    def scroll_into_view(self, index: int) -> None:
+        """Scroll so that the character at ``index`` is in sight."""
+        line = self._wrapped.line_of(index)
         if not self.scroll_offset.y <= line < self.scroll_offset.y + self.size.height:
             self.scroll_to(y=max(0, line - self.size.height // 3), animate=False)
 
-    # -- painting
+    # Painting
 
     @property
-    def _measure(self) -> int:
-        return min(MEASURE, max(1, self.size.width - _MARGIN - 2))  # a gap, and the thumb
+    def _line_width(self) -> int:
+        return min(LONGEST_LINE, max(1, self.size.width - _MARGIN - 2))  # a gap, and the thumb
 
     def on_resize(self, event: Resize) -> None:
-        """Break the lines anew."""
+        """Wrap the lines at the new width."""
         del event
         self._lay_out()
 
     def _lay_out(self) -> None:
         following = self.following
-        self._flow.resize(self._measure)
+        self._wrapped.resize(self._line_width)
         self._strips.clear()
-        self.virtual_size = Size(self._measure, max(self.size.height, self._flow.lines))
+        self.virtual_size = Size(self._line_width, max(self.size.height, self._wrapped.line_count))
         if following:
             self._scroll_to_end()
         self.refresh()
 
     def notify_style_update(self) -> None:
-        """Forget strips in the colours of another theme."""
+        """Draw again in the colours of another theme."""
         super().notify_style_update()
-        self._forget_paint()
+        self._clear_paint()
 
-    def _forget_paint(self) -> None:
+    def _clear_paint(self) -> None:
         self._strips.clear()
         self._styles.clear()
         self.refresh()
 
     def watch_tint(self) -> None:
-        """Draw with or without the shades of surprise."""
-        self._forget_paint()
+        """Draw with or without the colours of surprise."""
+        self._clear_paint()
 
     def watch_marked(self) -> None:
         """Draw the marked part."""
-        self._forget_paint()
+        self._clear_paint()
 
     def watch_cursor(self) -> None:
         """Show or hide the mark at the end."""
         if self.is_mounted:
-            self._repaint(self._flow.lines - 1, self._flow.cells(self._flow.lines - 1))
+            self._repaint(self._wrapped.line_count - 1, self._wrapped.cells(self._wrapped.line_count - 1))
 
     def _repaint(self, line: int, start: int, end: int | None = None) -> None:
         """Paint a line again from cell ``start`` on, the mark at its end included."""
         self._strips.pop(line, None)
-        end = self._flow.cells(line) + 1 if end is None else end
+        end = self._wrapped.cells(line) + 1 if end is None else end
         y = line - self.scroll_offset.y
         if 0 <= y < self.size.height:
             self.refresh(Region(_MARGIN + start, y, max(1, end - start), 1))
@@ -277,7 +263,7 @@ class Transcript(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """Draw one line of the pane, and the thumb at its right edge where there is more than fits."""
         line = y + self.scroll_offset.y
-        strip = self._line_strip(line) if line < self._flow.lines else None
+        strip = self._line_strip(line) if line < self._wrapped.line_count else None
         if strip is None:
             strip = Strip.blank(self.size.width - 1, self.rich_style)
         thumb = self._thumb_at(y)
@@ -303,27 +289,27 @@ class Transcript(ScrollView, can_focus=True):
         return strip
 
     def _draw(self, line: int, width: int, selection: Selection | None) -> Strip:
-        start, end = self._flow.span(line)
+        start, end = self._wrapped.span(line)
         chosen = selection.get_span(line) if selection is not None else None
-        segments = [Segment(" " * _MARGIN, self._style(Tone.WRITTEN.component))]
+        segments = [Segment(" " * _MARGIN, self._style(TextKind.GENERATED.component_class))]
         styles = [self._style_at(index, start, chosen) for index in range(start, end)]
         if self.tint and chosen is None:
-            # A space has no ink: in its neighbour's colour it saves two changes of colour.
+            # The colour of a space is invisible: in its neighbour's, it saves two changes of colour.
             for place in range(1, len(styles)):
-                if self._flow.characters[start + place] == " ":
+                if self._wrapped.characters[start + place] == " ":
                     styles[place] = styles[place - 1]
         place = start
         for style, run in groupby(styles):
             until = place + len(list(run))
-            segments.append(Segment("".join(self._flow.characters[place:until]), style))
+            segments.append(Segment("".join(self._wrapped.characters[place:until]), style))
             place = until
-        if self.cursor and line == self._flow.lines - 1:
+        if self.cursor and line == self._wrapped.line_count - 1:
             segments.append(Segment(" ", self._style("transcript--cursor")))
         return Strip(segments).crop_extend(0, width, self.rich_style)
 
     def _style_at(self, index: int, start: int, chosen: tuple[int, int] | None) -> Style:
-        level = self._shades[index]
-        name = f"transcript--shade-{level}" if self.tint and level else Tone(self._tones[index]).component
+        level = self._levels[index]
+        name = f"transcript--surprise-{level}" if self.tint and level else TextKind(self._kinds[index]).component_class
         style = self._style(name)
         if self.marked is not None and self.marked[0] <= index < self.marked[1]:
             style += Style(bgcolor=self._style("transcript--marked").bgcolor, reverse=self.app.no_color)
@@ -336,7 +322,7 @@ class Transcript(ScrollView, can_focus=True):
             self._styles[name] = self.get_component_rich_style(name)
         return self._styles[name]
 
-    # -- selecting with a mouse
+    # Selecting with a mouse
 
     @property
     def allow_select(self) -> bool:
@@ -345,8 +331,7 @@ class Transcript(ScrollView, can_focus=True):
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """Return the text under a selection."""
-        lines = ["".join(self._flow.characters[slice(*self._flow.span(line))]) for line in range(self._flow.lines)]
-        return selection.extract("\n".join(lines)), "\n"
+        return selection.extract("\n".join(self._wrapped.lines())), "\n"
 
     def selection_updated(self, selection: Selection | None) -> None:
         """Draw the selection."""

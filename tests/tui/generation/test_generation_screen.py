@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from fake_model_app import FakeModelApp, until, until_generated
 from fake_model_loader import FakeModelLoader
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from shakegpt.config import SamplingConfig
 from shakegpt.tui.dialogs.choose_model import ChooseModelScreen
-from shakegpt.tui.generation.knobs import KNOBS, VOICES
-from shakegpt.tui.generation.knobs_bar import KnobsBar
+from shakegpt.tui.generation.generation_thread import GenerationState
+from shakegpt.tui.generation.knobs import KNOBS, SAMPLING_PRESETS, KnobsBar
 from shakegpt.tui.generation.next_character import NextCharacter
 from shakegpt.tui.generation.transcript import Transcript
 from shakegpt.tui.messages import GenerateFrom
@@ -21,58 +21,58 @@ VERSE = "O, speak again, bright angel! for thou art\nAs glorious to this night.\
 
 
 def notice(app: FakeModelApp) -> str:
-    return str(app.generation.query_one("#notice", Static).render())
+    return str(app.generation.notice.render())
 
 
 def knobs(app: FakeModelApp) -> str:
     return app.generation.query_one(KnobsBar).render_line(0).text
 
 
-async def test_enter_alone_makes_it_speak() -> None:
+async def test_enter_alone_generates() -> None:
     async with (app := FakeModelApp(FakeModelLoader(VERSE))).run_test(size=(80, 24)) as pilot:
         assert not isinstance(app.focused, Input)
         await pilot.press("enter")
         await until_generated(pilot, app)
         left = app.generation.left
-        assert left.drawn == (VERSE * 10)[:400]
+        assert left.generated == (VERSE * 10)[:400]
         assert left.transcript.text.startswith(f"ROMEO:\n{VERSE}")
 
 
-async def test_enter_goes_on_where_it_ended() -> None:
+async def test_enter_goes_on_at_the_end() -> None:
     async with (app := FakeModelApp(FakeModelLoader(VERSE))).run_test() as pilot:
         await pilot.press("enter")
         await until_generated(pilot, app)
         await pilot.press("enter")
-        await until(pilot, lambda: len(app.generation.left.drawn) == 800)
+        await until(pilot, lambda: len(app.generation.left.generated) == 800)
         assert len(app.fake_loader.opened) == 1, "it is the same stream"
 
 
-async def test_a_stop_keeps_the_text_and_it_goes_on_from_there() -> None:
-    voices = FakeModelLoader(VERSE, gated=True)
-    async with (app := FakeModelApp(voices)).run_test() as pilot:
+async def test_a_pause_keeps_the_text_and_it_goes_on_from_there() -> None:
+    loader = FakeModelLoader(VERSE, gated=True)
+    async with (app := FakeModelApp(loader)).run_test() as pilot:
         await pilot.press("enter")
-        voices.let(10)
-        await until(pilot, lambda: app.generation.left.drawn == VERSE[:10])
+        loader.let(10)
+        await until(pilot, lambda: app.generation.left.generated == VERSE[:10])
         await pilot.press("space")
-        voices.let(1)
+        loader.let(1)
         await until_generated(pilot, app)
-        kept = app.generation.left.drawn
+        kept = app.generation.left.generated
         assert VERSE.startswith(kept)
         assert len(kept) <= 11
         await pilot.press("space")
-        voices.let(1_000)
+        loader.let(1_000)
         await until_generated(pilot, app)
-        assert app.generation.left.drawn == (VERSE * 10)[:400]
+        assert app.generation.left.generated == (VERSE * 10)[:400]
 
 
-async def test_again_speaks_with_the_same_seed_and_anew_with_another() -> None:
+async def test_again_generates_with_the_same_seed_and_n_with_another() -> None:
     async with (app := FakeModelApp(FakeModelLoader(VERSE))).run_test() as pilot:
         app.generation.choose_seed = lambda: 99
         for key in ("enter", "r", "n", "r"):
             await pilot.press(key)
             await until_generated(pilot, app)
         assert app.fake_loader.seeds == [1337, 1337, 99, 99]
-        assert app.generation.left.transcript.text.count("ROMEO:") == 4, "nothing that was spoken is lost"
+        assert app.generation.left.transcript.text.count("ROMEO:") == 4, "nothing that was generated is lost"
 
 
 @pytest.mark.parametrize("knob", KNOBS, ids=lambda knob: knob.field)
@@ -87,18 +87,18 @@ async def test_each_knob_turns_by_its_letter_and_its_value_is_in_sight(knob: Any
 
 
 async def test_a_knob_turned_in_mid_stream_acts_on_the_next_character() -> None:
-    voices = FakeModelLoader(VERSE, gated=True)
-    async with (app := FakeModelApp(voices)).run_test() as pilot:
+    loader = FakeModelLoader(VERSE, gated=True)
+    async with (app := FakeModelApp(loader)).run_test() as pilot:
         await pilot.press("enter")
-        voices.let(3)
-        await until(pilot, lambda: len(app.generation.left.drawn) == 3)
+        loader.let(3)
+        await until(pilot, lambda: len(app.generation.left.generated) == 3)
         await pilot.press("T")
-        voices.let(3)
-        await until(pilot, lambda: len(app.generation.left.drawn) == 6)
-        used = [settings.temperature for settings in voices.streams[0].used]
+        loader.let(3)
+        await until(pilot, lambda: len(app.generation.left.generated) == 6)
+        used = [settings.temperature for settings in loader.streams[0].used]
         # The draw that was already waiting took its settings when it was let go.
         assert used == [0.8, 0.8, 0.8, 0.85, 0.85, 0.85]
-        voices.let(10_000)
+        loader.let(10_000)
 
 
 async def test_the_keys_write_in_the_prompt_while_it_has_the_focus_and_esc_leaves_it() -> None:
@@ -115,7 +115,7 @@ async def test_the_keys_write_in_the_prompt_while_it_has_the_focus_and_esc_leave
         assert app.generation.prompt.text == "tTkp 1230qrx?", "nothing written is lost"
 
 
-async def test_the_prompt_is_spoken_from_and_remembered() -> None:
+async def test_the_prompt_is_used_and_remembered() -> None:
     async with (app := FakeModelApp()).run_test() as pilot:
         await pilot.press("i")
         app.generation.prompt.text = "NURSE:\n"
@@ -126,7 +126,7 @@ async def test_the_prompt_is_spoken_from_and_remembered() -> None:
         assert not isinstance(app.focused, Input), "after Enter the keys turn knobs"
 
 
-async def test_a_changed_prompt_begins_anew() -> None:
+async def test_a_changed_prompt_starts_again() -> None:
     async with (app := FakeModelApp()).run_test() as pilot:
         await pilot.press("enter")
         await until_generated(pilot, app)
@@ -135,7 +135,7 @@ async def test_a_changed_prompt_begins_anew() -> None:
         assert [prompt for _, prompt in app.fake_loader.opened] == ["ROMEO:\n", "ROMEO:\nX"]
 
 
-async def test_voices_go_round_and_reset_puts_all_back() -> None:
+async def test_presets_go_round_and_reset_puts_all_back() -> None:
     async with (app := FakeModelApp()).run_test() as pilot:
         names = []
         for _ in range(4):
@@ -143,7 +143,7 @@ async def test_voices_go_round_and_reset_puts_all_back() -> None:
             names.append(knobs(app).split()[-1])
         assert names == ["balanced", "wild", "greedy", "careful"]
         await pilot.press("V")
-        assert app.generation.left.settings == replace(SamplingConfig(), **VOICES["greedy"])
+        assert app.generation.left.settings == replace(SamplingConfig(), **SAMPLING_PRESETS["greedy"])
         await pilot.press("0")
         assert app.generation.left.settings == SamplingConfig()
 
@@ -151,12 +151,12 @@ async def test_voices_go_round_and_reset_puts_all_back() -> None:
 async def test_a_character_that_the_model_does_not_know_is_a_sentence() -> None:
     async with (app := FakeModelApp()).run_test() as pilot:
         await pilot.press("i", "é", "enter")
-        await until(pilot, lambda: app.generation.left.state == "failed")
+        await until(pilot, lambda: app.generation.left.state is GenerationState.FAILED)
         await until(pilot, lambda: "never seen 'é', character 8" in notice(app))
         assert app.generation.prompt.text == "ROMEO:\né"
         await pilot.press("i", "backspace", "enter")
         await until_generated(pilot, app)
-        assert app.generation.left.state == "ended"
+        assert app.generation.left.state is GenerationState.FINISHED
         assert notice(app) == ""
 
 
@@ -170,7 +170,7 @@ async def test_a_model_that_is_gone_is_a_sentence_and_the_text_stays() -> None:
         assert VERSE in app.generation.left.transcript.text
 
 
-async def test_it_speaks_from_the_model_that_another_screen_names() -> None:
+async def test_it_generates_from_the_model_that_another_screen_names() -> None:
     async with (app := FakeModelApp()).run_test() as pilot:
         app.generation.post_message(GenerateFrom("macbeth@500"))
         await until(pilot, lambda: bool(app.fake_loader.opened))
@@ -223,44 +223,44 @@ async def test_the_panel_shows_what_was_cut() -> None:
         assert not panel.display
         await pilot.press("x")
         assert panel.display
-        app.generation._set(SamplingConfig(top_k=3))
+        app.generation.apply(SamplingConfig(top_k=3))
         await pilot.press("enter")
         await until_generated(pilot, app)
-        await until(pilot, lambda: panel._outlook is not None)
+        await until(pilot, lambda: panel._view is not None)
         await pilot.pause()
         lines = [panel.render_line(y).text for y in range(2, 12)]
         assert [("cut" in line) for line in lines] == [False] * 3 + [True] * 7
         assert "1.25 bits" in panel.render_line(0).text
 
 
-async def test_a_frozen_voice_takes_characters_by_hand() -> None:
+async def test_a_frozen_text_takes_characters_by_hand() -> None:
     async with (app := FakeModelApp(FakeModelLoader("abc"))).run_test(size=(120, 40)) as pilot:
         await pilot.press("f")
         panel = app.generation.query_one(NextCharacter)
-        await until(pilot, lambda: panel._outlook is not None)
-        assert app.generation.left.drawn == ""
+        await until(pilot, lambda: panel._view is not None)
+        assert app.generation.left.generated == ""
         await pilot.press("down", "enter")
-        await until(pilot, lambda: app.generation.left.drawn == "e")
+        await until(pilot, lambda: app.generation.left.generated == "e")
         await pilot.press("full_stop")
-        await until(pilot, lambda: app.generation.left.drawn == "eb")
+        await until(pilot, lambda: app.generation.left.generated == "eb")
         await pilot.press("f")
         assert isinstance(app.focused, Transcript)
         await pilot.press("space")
-        await until(pilot, lambda: len(app.generation.left.drawn) > 100)
-        assert app.generation.left.drawn.startswith("ebcabc")
+        await until(pilot, lambda: len(app.generation.left.generated) > 100)
+        assert app.generation.left.generated.startswith("ebcabc")
 
 
-async def test_a_single_step_stops_what_is_being_spoken() -> None:
-    voices = FakeModelLoader("abcdefgh", gated=True)
-    async with (app := FakeModelApp(voices)).run_test() as pilot:
+async def test_a_single_step_pauses_what_is_being_generated() -> None:
+    loader = FakeModelLoader("abcdefgh", gated=True)
+    async with (app := FakeModelApp(loader)).run_test() as pilot:
         await pilot.press("enter")
-        voices.let(2)
-        await until(pilot, lambda: app.generation.left.drawn == "ab")
+        loader.let(2)
+        await until(pilot, lambda: app.generation.left.generated == "ab")
         await pilot.press("full_stop")
-        voices.let(2)
+        loader.let(2)
         await until_generated(pilot, app)
-        assert app.generation.left.state == "resting"
-        assert app.generation.left.drawn in ("abc", "abcd")
+        assert app.generation.left.state is GenerationState.PAUSED
+        assert app.generation.left.generated in ("abc", "abcd")
 
 
 async def test_the_tint_colours_by_surprise() -> None:
@@ -281,17 +281,17 @@ async def test_settings_are_remembered() -> None:
         assert app.context.preferences.sampling.temperature == pytest.approx(0.85)
 
 
-async def test_leaving_the_app_in_mid_stream_ends_the_voice() -> None:
-    voices = FakeModelLoader(VERSE, gated=True)
-    async with (app := FakeModelApp(voices)).run_test() as pilot:
+async def test_leaving_the_app_in_mid_stream_ends_the_thread() -> None:
+    loader = FakeModelLoader(VERSE, gated=True)
+    async with (app := FakeModelApp(loader)).run_test() as pilot:
         await pilot.press("enter")
-        voices.let(5)
-        await until(pilot, lambda: len(app.generation.left.drawn) == 5)
-        voice = app.generation.left._voice
-    voices.let(1)
-    assert voice is not None
-    voice.join(20)
-    assert not voice.is_alive()
+        loader.let(5)
+        await until(pilot, lambda: len(app.generation.left.generated) == 5)
+        thread = app.generation.left._thread
+    loader.let(1)
+    assert thread is not None
+    thread.join(20)
+    assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])

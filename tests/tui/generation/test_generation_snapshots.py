@@ -8,6 +8,8 @@ from fake_model_app import FakeModelApp, until, until_generated
 from fake_model_loader import FakeModelLoader
 from textual.pilot import Pilot
 
+from shakegpt.tui.generation.generation_thread import GenerationState
+
 VERSE = (
     "O, speak again, bright angel! for thou art\n"
     "As glorious to this night, being o'er my head\n"
@@ -36,7 +38,7 @@ async def surprise(pilot: Pilot[Any]) -> None:
     await done(pilot)
     await pilot.press("k", "x", "u")
     app = app_of(pilot)
-    await until(pilot, lambda: app.generation.left.outlook is not None)
+    await until(pilot, lambda: app.generation.left.next_character is not None)
 
 
 async def frozen(pilot: Pilot[Any]) -> None:
@@ -45,7 +47,7 @@ async def frozen(pilot: Pilot[Any]) -> None:
     for _ in range(12):
         await pilot.press("k")
     await pilot.press("f")
-    await until(pilot, lambda: app.generation.left.outlook is not None)
+    await until(pilot, lambda: app.generation.left.next_character is not None)
     await pilot.press("down")
 
 
@@ -66,7 +68,7 @@ async def casting(pilot: Pilot[Any]) -> None:
     await fresh(pilot)
     app = app_of(pilot)
     await pilot.press("s")
-    await until(pilot, lambda: app.screen is not app.generation and "MERCUTIO" in app.generation._speakers)
+    await until(pilot, lambda: app.screen is not app.generation and "MERCUTIO" in app.generation.scene.names)
     await pilot.press("escape", "a")
     await until(pilot, lambda: app.screen is not app.generation)
 
@@ -82,7 +84,7 @@ async def unknown(pilot: Pilot[Any]) -> None:
     app = app_of(pilot)
     app.generation.prompt.text = "JULIETTE: é"
     await pilot.press("enter")
-    await until(pilot, lambda: app.generation.left.state == "failed")
+    await until(pilot, lambda: app.generation.left.state is GenerationState.FAILED)
 
 
 STATES: list[tuple[Prepare, tuple[int, int]]] = [

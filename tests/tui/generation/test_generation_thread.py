@@ -1,159 +1,192 @@
-"""The thread that speaks: its orders, and what it tells."""
+"""The generation thread: its commands, and its updates."""
 
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fake_model_loader import FakeModelLoader
 
 from shakegpt.config import SamplingConfig
 from shakegpt.errors import CheckpointError
-from shakegpt.tui.generation.generation_thread import News, Opened, Voice
+from shakegpt.tui.generation.generation_thread import GenerationOptions, GenerationState, GenerationThread, Update
 
-PATIENCE = 20
+if TYPE_CHECKING:
+    from shakegpt.generation.stream import Stream
+
+PATIENCE_SECONDS = 20
 
 
 class Listener:
-    """Collects a voice's news, and waits for what is to come."""
+    """Collects a thread's updates, and waits for those to come."""
 
     def __init__(self) -> None:
-        self.heard = threading.Condition()
-        self.news: list[News] = []
+        self.changed = threading.Condition()
+        self.updates: list[Update] = []
 
-    def __call__(self, voice: Voice) -> None:
-        with self.heard:
-            self.news.append(voice.collect())
-            self.heard.notify_all()
+    def __call__(self, thread: GenerationThread) -> None:
+        with self.changed:
+            self.updates.append(thread.collect())
+            self.changed.notify_all()
 
     @property
     def text(self) -> str:
-        return "".join(character.text for news in self.news for character in news.drawn)
+        return "".join(character.text for update in self.updates for character in update.characters)
 
     def wait(self, happened: Callable[[], bool]) -> None:
-        with self.heard:
-            assert self.heard.wait_for(happened, PATIENCE)
+        with self.changed:
+            assert self.changed.wait_for(happened, PATIENCE_SECONDS)
 
-    def wait_for(self, state: str) -> News:
-        self.wait(lambda: bool(self.news) and self.news[-1].state == state)
-        return self.news[-1]
+    def wait_for(self, state: GenerationState) -> Update:
+        self.wait(lambda: bool(self.updates) and self.updates[-1].state is state)
+        return self.updates[-1]
 
 
-class Speech:
-    """A voice on fake models, with settings that a test turns."""
+class Generation:
+    """A thread on a fake model, with settings that a test changes."""
 
-    def __init__(self, voices: FakeModelLoader, **options: Any) -> None:
-        self.settings = SamplingConfig(length=options.pop("length", 12))
-        self.voices = voices
+    def __init__(self, loader: FakeModelLoader, *, show_next: bool = False, paused: bool = False, **settings: Any):
+        self.settings = SamplingConfig(**{"length": 12, **settings})
+        self.loader = loader
         self.listener = Listener()
-        self.voice = Voice(
-            lambda settings: voices.open("pretrained", "ROMEO:", settings),
-            lambda: self.settings,
-            on_news=self.listener,
-            **options,
+        self.thread = GenerationThread(
+            partial(loader.open_stream, "pretrained", "ROMEO:", lambda: self.settings),
+            on_update=self.listener,
+            options=GenerationOptions(show_next=show_next),
+            paused=paused,
         )
 
-    def __enter__(self) -> "Speech":
-        self.voice.start()
+    def __enter__(self) -> "Generation":
+        self.thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.voice.close()
-        if self.voices.gate is not None:
-            self.voices.gate.release(10_000)
-        self.voice.join(PATIENCE)
-        assert not self.voice.is_alive()
+        self.thread.close()
+        if self.loader.gate is not None:
+            self.loader.let(10_000)
+        self.thread.join(PATIENCE_SECONDS)
+        assert not self.thread.is_alive()
 
 
-def test_a_voice_speaks_until_its_length() -> None:
-    with Speech(FakeModelLoader("O speak again, bright angel!")) as speech:
-        assert speech.listener.wait_for("ended").finish == "length"
-        assert speech.listener.text == "O speak agai"
+def test_it_generates_up_to_the_length() -> None:
+    with Generation(FakeModelLoader("O speak again, bright angel!")) as generation:
+        update = generation.listener.wait_for(GenerationState.FINISHED)
+        assert generation.listener.text == "O speak agai"
+        assert update.model is not None
+        assert update.model.name == "pretrained"
 
 
-def test_going_on_speaks_as_many_again() -> None:
-    with Speech(FakeModelLoader("abcdefghij"), length=4) as speech:
-        speech.listener.wait_for("ended")
-        speech.voice.go_on()
-        speech.listener.wait(lambda: len(speech.listener.text) == 8)
-        assert speech.listener.text == "abcdefgh"
+def test_resuming_at_the_end_generates_as_many_again() -> None:
+    with Generation(FakeModelLoader("abcdefghij"), length=4) as generation:
+        generation.listener.wait_for(GenerationState.FINISHED)
+        generation.thread.resume()
+        assert generation.thread.collect().state is GenerationState.GENERATING, "at once"
+        generation.listener.wait(lambda: len(generation.listener.text) == 8)
+        assert generation.listener.text == "abcdefgh"
 
 
-def test_going_on_after_a_stop_speaks_what_was_left() -> None:
-    voices = FakeModelLoader("abcdefghij", gated=True)
-    with Speech(voices, length=5) as speech:
-        voices.let(2)
-        speech.listener.wait(lambda: len(speech.listener.text) >= 1)
-        speech.voice.stop()
-        voices.let(1)
-        speech.listener.wait_for("resting")
-        speech.voice.go_on()
-        voices.let(10)
-        speech.listener.wait_for("ended")
-        assert speech.listener.text == "abcde"
+def test_resuming_at_the_end_counts_by_the_length_of_now() -> None:
+    with Generation(FakeModelLoader("abcdefghij"), length=4) as generation:
+        generation.listener.wait_for(GenerationState.FINISHED)
+        generation.settings = replace(generation.settings, length=6)
+        generation.thread.resume()
+        generation.listener.wait(lambda: generation.listener.text == "abcdefghij")
 
 
-def test_a_stop_acts_between_two_characters() -> None:
-    voices = FakeModelLoader("abcdefghij", gated=True)
-    with Speech(voices, length=10) as speech:
-        voices.let(1)
-        speech.listener.wait(lambda: speech.listener.text == "a")
-        speech.voice.stop()
-        voices.let(5)  # the draw at hand may still be made, and no other
-        speech.listener.wait_for("resting")
-        assert speech.listener.text in ("a", "ab")
+def test_resuming_after_a_pause_generates_the_rest() -> None:
+    loader = FakeModelLoader("abcdefghij", gated=True)
+    with Generation(loader, length=5) as generation:
+        loader.let(2)
+        generation.listener.wait(lambda: len(generation.listener.text) >= 1)
+        generation.thread.pause()
+        loader.let(1)
+        generation.listener.wait_for(GenerationState.PAUSED)
+        generation.thread.resume()
+        loader.let(10)
+        generation.listener.wait_for(GenerationState.FINISHED)
+        assert generation.listener.text == "abcde"
 
 
-def test_a_knob_acts_on_the_very_next_character() -> None:
-    voices = FakeModelLoader("abcdefghij", gated=True)
-    with Speech(voices, length=6, rest=True) as speech:
+def test_a_pause_acts_between_two_characters() -> None:
+    loader = FakeModelLoader("abcdefghij", gated=True)
+    with Generation(loader, length=10) as generation:
+        loader.let(1)
+        generation.listener.wait(lambda: generation.listener.text == "a")
+        generation.thread.pause()
+        loader.let(5)  # the current draw may still be made, and no other
+        generation.listener.wait_for(GenerationState.PAUSED)
+        assert generation.listener.text in ("a", "ab")
+
+
+def test_a_setting_acts_on_the_very_next_character() -> None:
+    loader = FakeModelLoader("abcdefghij", gated=True)
+    with Generation(loader, length=6, paused=True) as generation:
         for number, temperature in enumerate((0.5, 1.0, 1.5), 1):
-            speech.settings = replace(speech.settings, temperature=temperature)
-            speech.voice.step()
-            voices.let(1)
-            speech.listener.wait(lambda number=number: len(speech.listener.text) == number)
-        assert [settings.temperature for settings in voices.streams[0].used] == [0.5, 1.0, 1.5]
+            generation.settings = replace(generation.settings, temperature=temperature)
+            generation.thread.step()
+            loader.let(1)
+            generation.listener.wait(lambda number=number: len(generation.listener.text) == number)
+        assert [settings.temperature for settings in loader.streams[0].used] == [0.5, 1.0, 1.5]
 
 
 def test_a_character_can_be_chosen_by_hand() -> None:
-    with Speech(FakeModelLoader("abc"), rest=True) as speech:
-        assert speech.listener.wait_for("resting").outlook is not None
-        speech.voice.step("z")
-        speech.voice.step()
-        speech.listener.wait(lambda: len(speech.listener.text) == 2)
-        assert speech.listener.text == "zb"
+    with Generation(FakeModelLoader("abc"), show_next=True, paused=True) as generation:
+        assert generation.listener.wait_for(GenerationState.PAUSED).next_character is not None
+        generation.thread.step("z")
+        generation.thread.step()
+        generation.listener.wait(lambda: len(generation.listener.text) == 2)
+        assert generation.listener.text == "zb"
 
 
-def test_a_passage_ends_at_the_text_it_is_to_end_at() -> None:
-    with Speech(FakeModelLoader("Ay me!\n\nmore"), length=100, until="\n\n") as speech:
-        assert speech.listener.wait_for("ended").finish == "stop"
-        assert speech.listener.text == "Ay me!\n\n"
-        speech.voice.go_on()
-        speech.listener.wait(lambda: speech.listener.text.count("Ay me!") == 2)
+def test_a_step_at_the_end_goes_past_it() -> None:
+    with Generation(FakeModelLoader("abcdefghij"), length=3) as generation:
+        generation.listener.wait_for(GenerationState.FINISHED)
+        generation.thread.step()
+        generation.listener.wait_for(GenerationState.PAUSED)
+        generation.thread.resume()
+        generation.listener.wait_for(GenerationState.FINISHED)
+        assert generation.listener.text == "abcdef", "the step was the first of as many again"
 
 
-def test_while_it_rests_the_outlook_follows_the_knobs() -> None:
-    with Speech(FakeModelLoader("abc"), rest=True) as speech:
-        speech.listener.wait_for("resting")
-        speech.settings = replace(speech.settings, top_k=2)
-        speech.voice.look()
-        speech.listener.wait(lambda: _cut(speech.listener.news[-1]) == 8)
+def test_a_stop_text_ends_it() -> None:
+    with Generation(FakeModelLoader("Ay me!\n\nmore"), length=100, stop=("\n\n",)) as generation:
+        generation.listener.wait_for(GenerationState.FINISHED)
+        assert generation.listener.text.strip() == "Ay me!"
+        generation.thread.resume()
+        generation.listener.wait(lambda: generation.listener.text.count("Ay me!") == 2)
 
 
-def _cut(news: News) -> int:
-    return 0 if news.outlook is None else sum(choice.cut for choice in news.outlook.choices)
+def test_a_step_that_completes_a_stop_text_ends_it() -> None:
+    with Generation(FakeModelLoader("a\n\nmore"), stop=("\n\n",), paused=True) as generation:
+        generation.listener.wait_for(GenerationState.PAUSED)
+        for _ in range(3):
+            generation.thread.step()
+        generation.listener.wait_for(GenerationState.FINISHED)
+
+
+def test_while_it_is_paused_the_next_character_follows_the_settings() -> None:
+    with Generation(FakeModelLoader("abc"), show_next=True, paused=True) as generation:
+        generation.listener.wait_for(GenerationState.PAUSED)
+        generation.settings = replace(generation.settings, top_k=2)
+        generation.thread.refresh_next()
+        generation.listener.wait(lambda: _cut(generation.listener.updates[-1]) == 8)
+
+
+def _cut(update: Update) -> int:
+    return 0 if update.next_character is None else sum(choice.cut for choice in update.next_character.choices)
 
 
 def test_the_length_is_read_before_every_character() -> None:
-    voices = FakeModelLoader("abcdefghij", gated=True)
-    with Speech(voices, length=10) as speech:
-        voices.let(1)
-        speech.listener.wait(lambda: speech.listener.text == "a")
-        speech.settings = replace(speech.settings, length=3)
-        voices.let(9)
-        speech.listener.wait_for("ended")
-        assert speech.listener.text == "abc"
+    loader = FakeModelLoader("abcdefghij", gated=True)
+    with Generation(loader, length=10) as generation:
+        loader.let(1)
+        generation.listener.wait(lambda: generation.listener.text == "a")
+        generation.settings = replace(generation.settings, length=3)
+        loader.let(9)
+        generation.listener.wait_for(GenerationState.FINISHED)
+        assert generation.listener.text == "abc"
 
 
 @pytest.mark.parametrize(
@@ -161,41 +194,40 @@ def test_the_length_is_read_before_every_character() -> None:
     [
         (CheckpointError("There is no run lear."), "There is no run lear."),
         (MemoryError(), "There is not enough memory to load this model; choose a smaller one with o."),
-        (RuntimeError("odd"), "The model could not speak: RuntimeError: odd"),
+        (RuntimeError("odd"), "The model could not generate text: RuntimeError: odd"),
     ],
 )
-def test_a_mishap_is_one_sentence(error: Exception, sentence: str) -> None:
+def test_an_error_is_one_sentence(error: Exception, sentence: str) -> None:
     listener = Listener()
 
-    def fail(settings: Callable[[], SamplingConfig]) -> Opened:
+    def fail() -> "Stream":
         raise error
 
-    voice = Voice(fail, SamplingConfig, on_news=listener)
-    voice.start()
-    assert listener.wait_for("failed").error == sentence
-    voice.join(PATIENCE)
-    assert not voice.is_alive()
+    thread = GenerationThread(fail, on_update=listener, options=GenerationOptions())
+    thread.start()
+    assert listener.wait_for(GenerationState.FAILED).error == sentence
+    thread.join(PATIENCE_SECONDS)
+    assert not thread.is_alive()
 
 
 def test_characters_travel_together() -> None:
-    """However fast the model, the screen hears of it about thirty times a second."""
-    with Speech(FakeModelLoader("abcdefghij"), length=5_000) as speech:
-        speech.listener.wait_for("ended")
-        assert len(speech.listener.text) == 5_000
-        assert len(speech.listener.news) < 1_000
+    """However fast the model, the screen gets about thirty updates a second."""
+    with Generation(FakeModelLoader("abcdefghij"), length=5_000) as generation:
+        generation.listener.wait_for(GenerationState.FINISHED)
+        assert len(generation.listener.text) == 5_000
+        assert len(generation.listener.updates) < 1_000
 
 
-def test_nothing_is_announced_twice_before_it_is_collected() -> None:
-    calls: list[Voice] = []
-    voice = Voice(
-        lambda settings: FakeModelLoader("abc").open("pretrained", "", settings),
-        lambda: SamplingConfig(length=50),
-        on_news=calls.append,
-        pace=0,
+def test_no_update_is_announced_before_the_last_one_is_collected() -> None:
+    calls: list[GenerationThread] = []
+    thread = GenerationThread(
+        partial(FakeModelLoader("abc").open_stream, "pretrained", "", lambda: SamplingConfig(length=50)),
+        on_update=calls.append,
+        options=GenerationOptions(),
     )
-    voice.start()
-    voice.join(0.3)
+    thread.start()
+    thread.join(0.3)
     assert len(calls) == 1
-    voice.close()
-    voice.join(PATIENCE)
-    assert len(voice.collect().drawn) == 50
+    thread.close()
+    thread.join(PATIENCE_SECONDS)
+    assert len(thread.collect().characters) == 50

@@ -5,7 +5,15 @@ from dataclasses import replace
 import pytest
 
 from shakegpt.config import SamplingConfig
-from shakegpt.tui.generation.knobs import KNOB, KNOBS, VOICES, next_voice, voice_of
+from shakegpt.tui.generation.knobs import (
+    KNOBS,
+    KNOBS_BY_FIELD,
+    SAMPLING_PRESETS,
+    SPEEDS,
+    next_preset,
+    next_speed,
+    preset_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +47,7 @@ def test_a_click_goes_to_the_next_value_and_stops_at_the_end(
     field: str, start: float | None, clicks: int, expected: float | None
 ) -> None:
     settings = replace(SamplingConfig(), **{field: start})
-    turned = KNOB[field].turned(settings, clicks)
+    turned = KNOBS_BY_FIELD[field].turned(settings, clicks)
     assert getattr(turned, field) == expected
     assert turned == replace(settings, **{field: expected}), "the other knobs stay"
 
@@ -60,18 +68,25 @@ def test_every_value_on_the_way_is_one_that_the_engine_takes(knob: object, click
         assert knob.show(settings)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", VOICES)
-def test_a_voice_is_known_by_its_settings(name: str) -> None:
-    settings = replace(SamplingConfig(seed=7, length=99), **VOICES[name])
-    assert voice_of(settings) == name
-    assert voice_of(replace(settings, temperature=1.99)) is None
+@pytest.mark.parametrize("name", SAMPLING_PRESETS)
+def test_a_preset_is_known_by_its_settings(name: str) -> None:
+    settings = replace(SamplingConfig(seed=7, length=99), **SAMPLING_PRESETS[name])
+    assert preset_of(settings) == name
+    assert preset_of(replace(settings, temperature=1.99)) is None
 
 
-def test_voices_follow_each_other_around_a_ring() -> None:
-    settings, heard = SamplingConfig(temperature=0.33), []
+def test_presets_follow_each_other_in_a_circle() -> None:
+    settings, names = SamplingConfig(temperature=0.33), []
     for _ in range(5):
-        name = next_voice(settings)
-        settings = replace(settings, **VOICES[name])
-        heard.append(name)
-    assert heard == ["balanced", "wild", "greedy", "careful", "balanced"]
-    assert next_voice(settings, -1) == "careful"
+        name = next_preset(settings)
+        settings = replace(settings, **SAMPLING_PRESETS[name])
+        names.append(name)
+    assert names == ["balanced", "wild", "greedy", "careful", "balanced"]
+    assert next_preset(settings, -1) == "careful"
+
+
+def test_speeds_follow_each_other_in_a_circle() -> None:
+    speeds = [0]
+    for _ in SPEEDS:
+        speeds.append(next_speed(speeds[-1]))
+    assert speeds == [0, 100, 30, 0]

@@ -4,11 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shakegpt.tui.generation.line_wrapping import Flow
-
-
-def lines(flow: Flow) -> list[str]:
-    return ["".join(flow.characters[slice(*flow.span(line))]) for line in range(flow.lines)]
+from shakegpt.tui.generation.line_wrapping import WrappedText
 
 
 @pytest.mark.parametrize(
@@ -26,44 +22,44 @@ def lines(flow: Flow) -> list[str]:
     ],
 )
 def test_lines_break_after_spaces_where_they_can(text: str, expected: list[str]) -> None:
-    flow = Flow(10)
-    flow.append(text)
-    assert lines(flow) == expected
+    wrapped = WrappedText(10)
+    wrapped.append(text)
+    assert wrapped.lines() == expected
 
 
 @given(st.text(alphabet="ab \n語", max_size=80), st.integers(2, 12))
 def test_growing_a_character_at_a_time_gives_the_lines_of_the_whole(text: str, width: int) -> None:
-    whole, grown = Flow(width), Flow(width)
+    whole, grown = WrappedText(width), WrappedText(width)
     whole.append(text)
     for character in text:
         changed = grown.append(character)
-        assert changed >= grown.lines - 2, "only the last line, or the one before it, may look different"
-    assert lines(grown) == lines(whole)
+        assert changed >= grown.line_count - 2, "only the last line, or the one before it, may look different"
+    assert grown.lines() == whole.lines()
     assert "".join(grown.characters) == text
 
 
 @given(st.text(alphabet="abc \n", max_size=60), st.integers(1, 12), st.integers(0, 60))
 def test_truncated_text_is_laid_out_as_if_it_had_never_been_longer(text: str, width: int, length: int) -> None:
-    flow, short = Flow(width), Flow(width)
-    flow.append(text)
-    flow.truncate(min(length, len(text)))
+    wrapped, short = WrappedText(width), WrappedText(width)
+    wrapped.append(text)
+    wrapped.truncate(min(length, len(text)))
     short.append(text[:length])
-    assert lines(flow) == lines(short)
-    flow.append("more")
+    assert wrapped.lines() == short.lines()
+    wrapped.append("more")
     short.append("more")
-    assert lines(flow) == lines(short)
+    assert wrapped.lines() == short.lines()
 
 
 @given(st.text(alphabet="ab \n語", max_size=60), st.integers(1, 12), st.integers(1, 12))
 def test_resizing_gives_the_lines_of_the_new_width(text: str, first: int, second: int) -> None:
-    flow, fresh = Flow(first), Flow(second)
-    flow.append(text)
-    flow.resize(second)
+    wrapped, fresh = WrappedText(first), WrappedText(second)
+    wrapped.append(text)
+    wrapped.resize(second)
     fresh.append(text)
-    assert lines(flow) == lines(fresh)
+    assert wrapped.lines() == fresh.lines()
 
 
 def test_the_line_of_a_character_is_found() -> None:
-    flow = Flow(4)
-    flow.append("ab cd ef")
-    assert [flow.line_of(index) for index in range(8)] == [0, 0, 0, 1, 1, 1, 2, 2]
+    wrapped = WrappedText(4)
+    wrapped.append("ab cd ef")
+    assert [wrapped.line_of(index) for index in range(8)] == [0, 0, 0, 1, 1, 1, 2, 2]

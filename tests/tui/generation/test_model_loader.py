@@ -3,6 +3,7 @@
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import islice
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,119 +15,129 @@ from shakegpt.errors import CheckpointError, ShakegptError, UsageError
 from shakegpt.generation.stream import Stream
 from shakegpt.model.gpt import GPT
 from shakegpt.model.language_model import LanguageModel
-from shakegpt.tui.generation.model_loader import AT_HAND, EngineVoices
+from shakegpt.tui.context import AppContext
+from shakegpt.tui.generation.generation_thread import GenerationState
+from shakegpt.tui.generation.model_loader import DEFAULT_MODEL, ModelLoader
 from shakegpt.tui.messages import LIVE
+from shakegpt.tui.preferences import Preferences
 
 VOCABULARY = Vocabulary("\n :EMORabcdefghijklmnopqrstuvwxyz")
 
 
-def speaker(name: str, seed: int = 0) -> LanguageModel:
+def language_model(name: str, seed: int = 0) -> LanguageModel:
     torch.manual_seed(seed)
     config = ModelConfig(vocab_size=len(VOCABULARY), n_layer=1, n_head=2, d_model=16, d_ff=32, block_size=16)
     return LanguageModel(model=GPT(config).eval(), vocabulary=VOCABULARY, name=name, step=7, val_loss=3.25)
 
 
 @dataclass(frozen=True)
-class Named:
+class Found:
     reference: str
 
 
 @dataclass
-class Shelf:
-    """As much of a store as the voices ask of it."""
+class FakeStore:
+    """As much of a store as the loader uses."""
 
     loaded: list[str] = field(default_factory=list)
     best: str = "macbeth@500"
 
-    def find(self, reference: str) -> Named:
+    def find(self, reference: str) -> Found:
         if reference.startswith("lear"):
             raise CheckpointError("There is no run lear.")
-        return Named(self.best if reference == "macbeth" else reference)
+        return Found(self.best if reference == "macbeth" else reference)
 
     def default_reference(self) -> str:
         return "pretrained"
 
     def language_model(self, reference: str) -> LanguageModel:
         self.loaded.append(reference)
-        return speaker(reference, seed=len(reference))
+        return language_model(reference, seed=len(reference))
 
 
-def engine(shelf: Shelf, live: "Future[LanguageModel] | None" = None) -> EngineVoices:
-    return EngineVoices(lambda: shelf, lambda: live)  # type: ignore[arg-type, return-value]
+def loader_of(store: FakeStore, live: "Future[LanguageModel] | None" = None) -> ModelLoader:
+    training = None if live is None else SimpleNamespace(owned=True, alive=True, copy_model=lambda: live)
+    return ModelLoader(AppContext(store=store, preferences=Preferences(), training=training))  # type: ignore[arg-type]
+
+
+def opened(loader: ModelLoader, reference: str) -> LanguageModel:
+    return loader.open_stream(reference, "a", SamplingConfig).language_model
 
 
 async def test_the_screen_shows_what_the_engine_streams() -> None:
-    async with (app := FakeModelApp(engine(Shelf()))).run_test() as pilot:  # type: ignore[arg-type]
+    async with (app := FakeModelApp(loader_of(FakeStore()))).run_test() as pilot:  # type: ignore[arg-type]
         await pilot.press("enter")
         await until_generated(pilot, app)
-        expected = islice(Stream(speaker("pretrained", seed=len("pretrained")), "ROMEO:\n", SamplingConfig()), 400)
-        assert app.generation.left.drawn == "".join(character.text for character in expected)
+        expected = islice(
+            Stream(language_model("pretrained", seed=len("pretrained")), "ROMEO:\n", SamplingConfig()), 400
+        )
+        assert app.generation.left.generated == "".join(character.text for character in expected)
 
 
 async def test_freezing_and_picking_work_on_the_engine() -> None:
-    async with (app := FakeModelApp(engine(Shelf()))).run_test(size=(120, 40)) as pilot:
+    async with (app := FakeModelApp(loader_of(FakeStore()))).run_test(size=(120, 40)) as pilot:
         await pilot.press("f")
-        await until(pilot, lambda: app.generation.left.outlook is not None)
-        outlook = app.generation.left.outlook
-        assert outlook is not None
-        assert len(outlook.choices) == 10
-        assert 0 < outlook.entropy < 5.1
+        await until(pilot, lambda: app.generation.left.next_character is not None)
+        view = app.generation.left.next_character
+        assert view is not None
+        assert len(view.choices) == 10
+        assert 0 < view.entropy < 5.1
         await pilot.press("down", "enter")
-        await until(pilot, lambda: app.generation.left.drawn == outlook.choices[1].character)
+        await until(pilot, lambda: app.generation.left.generated == view.choices[1].character)
 
 
 async def test_an_unknown_character_is_the_sentence_of_the_engine() -> None:
-    async with (app := FakeModelApp(engine(Shelf()))).run_test() as pilot:
+    async with (app := FakeModelApp(loader_of(FakeStore()))).run_test() as pilot:
         app.generation.prompt.text = "ROMEO?"
         await pilot.press("enter")
-        await until(pilot, lambda: app.generation.left.state == "failed")
+        await until(pilot, lambda: app.generation.left.state is GenerationState.FAILED)
         assert app.generation.prompt.text == "ROMEO?"
 
 
-def test_a_model_is_loaded_once_and_a_better_one_anew() -> None:
-    shelf = Shelf()
-    voices = engine(shelf)
+def test_a_model_is_loaded_once_and_a_better_one_as_well() -> None:
+    store = FakeStore()
+    loader = loader_of(store)
     for _ in range(2):
-        assert voices.open("macbeth", "a", SamplingConfig).model == "macbeth@500"
-    shelf.best = "macbeth@700"
-    assert voices.open("macbeth", "a", SamplingConfig).model == "macbeth@700"
-    assert shelf.loaded == ["macbeth@500", "macbeth@700"]
+        assert opened(loader, "macbeth").name == "macbeth@500"
+    store.best = "macbeth@700"
+    assert opened(loader, "macbeth").name == "macbeth@700"
+    assert store.loaded == ["macbeth@500", "macbeth@700"]
 
 
-def test_what_speaks_unasked_is_loaded_in_good_time() -> None:
-    shelf = Shelf()
-    voices = engine(shelf)
-    assert voices.prepare() == "pretrained"
-    assert voices.open(AT_HAND, "a", SamplingConfig).model == "pretrained"
-    assert shelf.loaded == ["pretrained"]
+def test_the_default_model_is_loaded_beforehand() -> None:
+    store = FakeStore()
+    loader = loader_of(store)
+    assert loader.preload() == "pretrained"
+    assert opened(loader, DEFAULT_MODEL).name == "pretrained"
+    assert store.loaded == ["pretrained"]
 
 
-def test_few_models_are_held_at_a_time() -> None:
-    shelf = Shelf()
-    voices = engine(shelf)
+def test_few_models_are_kept() -> None:
+    store = FakeStore()
+    loader = loader_of(store)
     for reference in ("a", "b", "c", "d", "a"):
-        voices.open(reference, "a", SamplingConfig)
-    assert shelf.loaded == ["a", "b", "c", "d", "a"]
+        opened(loader, reference)
+    assert store.loaded == ["a", "b", "c", "d", "a"]
 
 
-def test_the_live_weights_are_copied_for_each_passage() -> None:
+def test_the_live_weights_are_copied() -> None:
     live: Future[LanguageModel] = Future()
-    live.set_result(speaker("macbeth (live)"))
-    opened = engine(Shelf(), live).open(LIVE, "a", SamplingConfig)
-    assert (opened.model, opened.step, opened.val_loss) == ("macbeth (live)", 7, 3.25)
+    live.set_result(language_model("macbeth (live)"))
+    model = opened(loader_of(FakeStore(), live), LIVE)
+    assert (model.name, model.step, model.val_loss) == ("macbeth (live)", 7, 3.25)
 
 
 def test_without_a_training_there_are_no_live_weights() -> None:
     with pytest.raises(UsageError, match="Nothing is in training"):
-        engine(Shelf()).open(LIVE, "a", SamplingConfig)
+        opened(loader_of(FakeStore()), LIVE)
 
 
 def test_a_training_that_ends_first_is_a_sentence() -> None:
     live: Future[LanguageModel] = Future()
     live.cancel()
     with pytest.raises(ShakegptError, match="Training ended"):
-        engine(Shelf(), live).open(LIVE, "a", SamplingConfig)
+        opened(loader_of(FakeStore(), live), LIVE)
 
 
-def test_the_speakers_of_the_corpora_at_hand_are_offered() -> None:
-    assert "HALDEN" in engine(Shelf()).speakers()
+def test_the_names_in_the_corpora_on_disk_are_offered() -> None:
+    assert "HALDEN" in loader_of(FakeStore()).speaker_names()

@@ -1,4 +1,4 @@
-"""The pane that a model's words are written on."""
+"""The pane of generated text."""
 
 import time
 from typing import Any
@@ -8,7 +8,7 @@ from textual._compositor import CompositorUpdate
 from textual.app import App, ComposeResult
 from textual.geometry import Region
 
-from shakegpt.tui.generation.transcript import Tone, Transcript, shade
+from shakegpt.tui.generation.transcript import TextKind, Transcript, surprise_level
 
 VERSE = "But soft what light through yonder window breaks it is the east\n"
 
@@ -146,13 +146,13 @@ async def test_control_characters_are_spelled_out() -> None:
     ("probability", "level"), [(1.0, 1), (0.4, 1), (0.39, 2), (0.1, 2), (0.05, 3), (0.001, 4), (0.0, 4)]
 )
 def test_the_less_likely_the_more_surprising(probability: float, level: int) -> None:
-    assert shade(probability) == level
+    assert surprise_level(probability) == level
 
 
 async def test_the_tint_colours_drawn_characters_and_no_others() -> None:
     async with (app := Page()).run_test() as pilot:
-        app.transcript.write("I ", Tone.GIVEN)
-        app.transcript.write_drawn([("a", 0.9), ("b", 0.001)])
+        app.transcript.write("I ", TextKind.PROMPT)
+        app.transcript.write_characters([("a", 0.9), ("b", 0.001)])
         await pilot.pause()
         _, prompt, drawn, *_ = app.transcript.render_line(0)
         assert (prompt.text, drawn.text.rstrip()) == ("I ", "ab")
@@ -165,8 +165,8 @@ async def test_the_tint_colours_drawn_characters_and_no_others() -> None:
 
 async def test_speeches_differ_in_colour() -> None:
     async with (app := Page()).run_test() as pilot:
-        for tone in (Tone.YOUR_NAME, Tone.YOURS, Tone.THEIR_NAME, Tone.THEIRS):
-            app.transcript.write("x\n", tone)
+        for kind in (TextKind.USER_NAME, TextKind.USER_SPEECH, TextKind.MODEL_NAME, TextKind.MODEL_SPEECH):
+            app.transcript.write("x\n", kind)
         await pilot.pause()
         styles = {str(next(s.style for s in app.transcript.render_line(y) if "x" in s.text)) for y in range(4)}
         assert len(styles) == 4
@@ -189,14 +189,14 @@ async def test_a_hundred_thousand_characters_stay_quick() -> None:
         app.transcript.write(VERSE * (100_000 // len(VERSE)))
         await pilot.pause()
         looked_at: list[int] = []
-        flow: Any = app.transcript._flow
-        original = flow.cells
-        flow.cells = lambda line: looked_at.append(line) or original(line)
+        wrapped: Any = app.transcript._wrapped
+        original = wrapped.cells
+        wrapped.cells = lambda line: looked_at.append(line) or original(line)
         began = time.process_time()
         for character in VERSE * 10:
-            app.transcript.write_drawn([(character, 0.3)])
+            app.transcript.write_characters([(character, 0.3)])
         spent = time.process_time() - began
-        assert min(looked_at) >= flow.lines - 30, "no line far from the end is touched"
+        assert min(looked_at) >= wrapped.line_count - 30, "no line far from the end is touched"
         assert spent < 2.0, "a bound only a quadratic append would break"
         assert len(app.transcript) >= 100_000
 
@@ -223,6 +223,6 @@ async def test_a_character_costs_few_bytes() -> None:
         app.octets = 0
         text = VERSE * 2
         for start in range(0, len(text), 3):
-            app.transcript.write_drawn([(character, 0.9) for character in text[start : start + 3]])
+            app.transcript.write_characters([(character, 0.9) for character in text[start : start + 3]])
             await pilot.pause()
         assert 10 <= app.octets / len(text) <= 80, "20 are left for the end of synchronised updates, and the figures"

@@ -1,4 +1,4 @@
-"""The casting of a scene: the user's part and the model's."""
+"""The dialog that casts a scene: the user's part and the model's."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,20 +15,20 @@ from textual.widgets.option_list import Option
 from shakegpt.system.text import escape_line
 from shakegpt.tui.generation.scene import Scene, part_name
 
-_OFFERED = 200
+_NAMES_SHOWN = 200
 
 
-class CastingScreen(ModalScreen["Scene | Path | None"]):
-    """Asks who plays whom; gives a scene with the parts given out, or the file of a saved scene to go on with.
+class CastScreen(ModalScreen["Scene | Path | None"]):
+    """Asks for the two parts; its result is a scene with these parts, or the file of a saved scene to go on with.
 
     Args:
-        scene: the parts as they are.
-        speakers: names that the corpus knows, the most talkative first.
-        saved: scenes that were saved before.
+        scene: the parts so far.
+        names: the names of those who speak in the corpora, the most frequent first.
+        saved: the files of saved scenes.
     """
 
     DEFAULT_CSS = """
-    CastingScreen {
+    CastScreen {
         align: center middle;
         & > Vertical {
             width: 56; max-width: 95%; height: auto; max-height: 95%;
@@ -44,98 +44,94 @@ class CastingScreen(ModalScreen["Scene | Path | None"]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Back", id="casting.back", tooltip="Leave the parts as they are"),
-        Binding("down", "to_names", "Names", show=False, id="casting.names", tooltip="Choose from the names on offer"),
+        Binding("down", "to_names", "Names", show=False, id="casting.names", tooltip="Choose a name from the list"),
     ]
 
-    def __init__(self, scene: Scene, speakers: Sequence[str], saved: Sequence[Path] = ()) -> None:
+    def __init__(self, scene: Scene, names: Sequence[str], saved: Sequence[Path] = ()) -> None:
         super().__init__()
         self._scene = scene
-        self._speakers = list(speakers)
+        self._names = list(names)
         self._saved = list(saved)
-        self._asked = "yours"
+        self._user_part = Input(scene.user_part)
+        self._model_part = Input(scene.model_part)
+        self._edited = self._user_part  # the field that the list is for
 
     def compose(self) -> ComposeResult:
         """Two names, and the list they can be chosen from."""
         with Vertical():
             yield Static("A scene for two", classes="heading")
             yield Label("You play", classes="first")
-            yield Input(self._scene.yours, id="yours")
+            yield self._user_part
             yield Label("The model plays")
-            yield Input(self._scene.theirs, id="theirs")
+            yield self._model_part
             yield OptionList()
             yield Static("Type a name, or ↓ to choose. Enter next, Esc back", classes="hint")
 
     def on_mount(self) -> None:
         """Begin with the user's part."""
-        for field in self.query(Input):
-            field.cursor_blink = False
-        self.query_one("#yours").focus()
-        self._offer("")
+        self._user_part.cursor_blink = self._model_part.cursor_blink = False
+        self._user_part.focus()
+        self._list_names("")
 
-    def _offer(self, typed: str) -> None:
-        """List the names that contain what was typed; all of them where it is a whole name already."""
+    def _list_names(self, typed: str) -> None:
+        """List the names that contain what was typed, or all where it is a whole name already."""
         typed = typed.strip().upper()
-        names = [name for name in self._speakers if typed in name.upper()]
-        if typed in (name.upper() for name in self._speakers):
-            names = self._speakers
+        names = [name for name in self._names if typed in name.upper()]
+        if typed in (name.upper() for name in self._names):
+            names = self._names
         options = self.query_one(OptionList)
         options.clear_options()
         options.add_options(
-            Option(Content(escape_line(name)), id=f"name-{self._speakers.index(name)}") for name in names[:_OFFERED]
+            Option(Content(escape_line(name)), id=f"name-{self._names.index(name)}") for name in names[:_NAMES_SHOWN]
         )
         options.add_options(
-            Option(
-                Content.styled(f"go on with {escape_line(path.stem)}", "$secondary"),
-                id=f"file-{index}",
-            )
+            Option(Content.styled(f"go on with {escape_line(path.stem)}", "$secondary"), id=f"file-{index}")
             for index, path in enumerate(self._saved)
         )
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Offer the names that fit."""
+        """List the names that match."""
         if event.input.has_focus:
-            self._offer(event.value)
+            self._list_names(event.value)
 
     def on_descendant_focus(self) -> None:
-        """Remember which name is being asked for."""
+        """Remember which of the two fields the list is for."""
         if isinstance(self.focused, Input):
-            self._asked = self.focused.id or "yours"
+            self._edited = self.focused
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Go on: to the other name, and from there to the scene."""
-        if event.input.id == "yours":
-            self.query_one("#theirs").focus()
-            self._offer("")
-        else:
-            self._give_out()
+        """Go on to the other name, and from there to the scene."""
+        self._go_on(event.input)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Take a name for the part asked for, or open a saved scene."""
+        """Fill in the chosen name, or close with the chosen scene."""
         kind, _, number = (event.option_id or "").partition("-")
         if kind == "file":
             self.dismiss(self._saved[int(number)])
-            return
-        field = self.query_one(f"#{self._asked}", Input)
-        field.value = self._speakers[int(number)]
-        if self._asked == "yours":
-            self.query_one("#theirs").focus()
-            self._offer("")
         else:
-            self._give_out()
+            self._edited.value = self._names[int(number)]
+            self._go_on(self._edited)
+
+    def _go_on(self, field: Input) -> None:
+        if field is self._user_part:
+            self._model_part.focus()
+            self._list_names("")
+        else:
+            self._accept()
 
     def action_to_names(self) -> None:
-        """Move into the list."""
+        """Move to the list."""
         options = self.query_one(OptionList)
         if options.option_count:
             options.highlighted = 0
             options.focus()
 
-    def _give_out(self) -> None:
-        yours, theirs = (part_name(self.query_one(f"#{part}", Input).value) for part in ("yours", "theirs"))
+    def _accept(self) -> None:
+        user_part, model_part = part_name(self._user_part.value), part_name(self._model_part.value)
         hint = self.query_one(".hint", Static)
-        if not yours or not theirs:
+        if not user_part or not model_part:
             hint.update("Each part needs a name.")
-        elif yours == theirs:
+        elif user_part == model_part:
             hint.update("The two parts need different names, or no one could tell who speaks.")
         else:
-            self.dismiss(Scene(yours, theirs, self._scene.speeches))
+            self.dismiss(Scene(user_part, model_part, self._scene.speeches))
