@@ -1,9 +1,9 @@
-"""Numbers as people read them: short, aligned, and never a NaN in disguise."""
+"""Numbers as text: short, of about the same width, and in words where they are not finite."""
 
 import math
 
-NOTHING = "–"
-"""Stands where there is no number yet."""
+NO_VALUE = "–"
+"""Stands for a number that is not known yet."""
 
 
 def count(value: float) -> str:
@@ -12,9 +12,9 @@ def count(value: float) -> str:
 
 
 def decimal(value: float | None, digits: int = 3) -> str:
-    """Return a loss or a norm to a few decimals; large ones lose theirs, so the width stays about the same."""
+    """Return a loss or a norm to a few decimals; large ones have fewer, so that the width stays about the same."""
     if value is None:
-        return NOTHING
+        return NO_VALUE
     if not math.isfinite(value):
         return _not_finite(value)
     if abs(value) >= 10_000:
@@ -26,7 +26,7 @@ def decimal(value: float | None, digits: int = 3) -> str:
 def scientific(value: float | None) -> str:
     """Return a learning rate, such as ``9.4e-4``."""
     if value is None:
-        return NOTHING
+        return NO_VALUE
     if not math.isfinite(value):
         return _not_finite(value)
     mantissa, exponent = f"{value:.2e}".split("e")
@@ -36,7 +36,7 @@ def scientific(value: float | None) -> str:
 def duration(seconds: float | None) -> str:
     """Return a span of time in its two largest units, such as ``12m 04s``."""
     if seconds is None or not math.isfinite(seconds):
-        return NOTHING
+        return NO_VALUE
     whole = max(0, round(seconds))
     minutes, second = divmod(whole, 60)
     hours, minute = divmod(minutes, 60)
@@ -48,16 +48,16 @@ def duration(seconds: float | None) -> str:
     return f"{minutes}m {second:02}s" if minutes else f"{second}s"
 
 
-def size(octets: float) -> str:
+def size(byte_count: float) -> str:
     """Return a number of bytes, such as ``612 MB``; a megabyte is a million bytes."""
     for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if octets >= scale:
-            value = octets / scale
+        if byte_count >= scale:
+            value = byte_count / scale
             return f"{value:.1f} {unit}" if value < 100 and unit not in ("kB", "MB") else f"{value:.0f} {unit}"
-    return f"{octets:.0f} B"
+    return f"{byte_count:.0f} B"
 
 
-def magnitude(value: float) -> str:
+def compact(value: float) -> str:
     """Return a large number in short, such as ``1.6 M``."""
     for unit, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if value >= scale:

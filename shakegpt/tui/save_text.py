@@ -1,4 +1,4 @@
-"""Texts written to files: where they go, and under which name."""
+"""Saves texts in files of their own."""
 
 import os
 import re
@@ -7,20 +7,20 @@ from pathlib import Path
 from shakegpt.errors import ShakegptError
 from shakegpt.system.files import FILE_MODE, make_folder
 
-_MOST_OF_A_NAME = 10_000
+_MAX_FILES_PER_NAME = 10_000
 
 
-def keep(text: str, title: str, folder: Path) -> Path:
-    """Write a text to a new file that is named after it, and return where; nothing is ever overwritten.
+def save_text(text: str, title: str, folder: Path) -> Path:
+    """Write a text to a new file named after its title, and return the path; no file is overwritten.
 
     Raises:
-        ShakegptError: it could not be written; the message says where and why.
+        ShakegptError: it could not be written.
     """
     stem = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:40].strip("-") or "text"
     data = (text if text.endswith("\n") else f"{text}\n").encode("utf-8", errors="backslashreplace")
     try:
         make_folder(folder)
-        for number in range(1, _MOST_OF_A_NAME):
+        for number in range(1, _MAX_FILES_PER_NAME):
             path = folder / f"{stem}-{number}.txt"
             try:
                 descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
@@ -35,7 +35,7 @@ def keep(text: str, title: str, folder: Path) -> Path:
 
 
 def shown_path(path: Path) -> str:
-    """Return a path as a user would type it, with ~ for their home."""
+    """Return a path with ~ for the user's home."""
     try:
         return f"~/{path.relative_to(Path.home())}"
     except (ValueError, RuntimeError):

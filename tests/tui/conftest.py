@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from shakegpt import events as say
 from shakegpt.events import Evaluation, Event, Failed, Finished, Sample, Saved, Started, Step, perplexity
+from shakegpt.events import Warning as WarningEvent
 from shakegpt.runs.snapshot import ENDED, Snapshot, replay
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
@@ -117,22 +117,22 @@ def snapshot_of(state: str) -> Snapshot:
                 [*half, Failed(step=240, message="The GPU ran out of memory, even with one sequence at a time.")]
             )
         case "disk full":
-            trouble = say.Warning(step=240, kind="save", message="The disk is full: trying again in 8 s.")
-            return replay([*half, trouble])
+            warning = WarningEvent(step=240, kind="save", message="The disk is full: trying again in 8 s.")
+            return replay([*half, warning])
         case "diverged":
-            trouble = say.Warning(
+            warning = WarningEvent(
                 step=240, kind="rollback", message="The loss was not finite: went back to step 200 at half the rate."
             )
-            return replay([*half, trouble])
+            return replay([*half, warning])
     raise ValueError(f"no such state: {state}")
 
 
 class FakeTraining:
-    """A training thread's surface without a thread: shows what it is given, and writes down what it is told."""
+    """A ``TrainingSource`` without a thread: publishes the snapshots it is given, and records its commands."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.latest = snapshot
-        self.told: list[str] = []
+        self.commands: list[str] = []
         self.owned = True
         self.read_only = False
         self._callbacks: list[Callable[[Event | None, Snapshot], None]] = []
@@ -152,16 +152,16 @@ class FakeTraining:
             callback(event, snapshot)
 
     def pause(self) -> None:
-        self.told.append("pause")
+        self.commands.append("pause")
 
     def resume(self) -> None:
-        self.told.append("resume")
+        self.commands.append("resume")
 
     def save(self) -> None:
-        self.told.append("save")
+        self.commands.append("save")
 
     def stop(self) -> None:
-        self.told.append("stop")
+        self.commands.append("stop")
 
     def copy_model(self) -> None:
         """Return no model: the screens under test ask for none."""
@@ -170,7 +170,7 @@ class FakeTraining:
         """Note nothing: closing tells a training nothing."""
 
     def join(self) -> None:
-        self.told.append("join")
+        self.commands.append("join")
 
     def await_end(self) -> int | None:
         return 1 if self.latest.state == "failed" else None

@@ -56,7 +56,7 @@ async def test_digits_switch_screens_and_return_to_the_same_ones() -> None:
         for key, mode in (("1", "training"), ("3", "checkpoints"), ("2", "generation")):
             await pilot.press(key)
             assert app.current_mode == mode
-            assert f"{key} {mode.title()}" in str(app.screen.query_one(TopBar).query_one("#places").render())
+            assert f"{key} {mode.title()}" in str(app.screen.query_one(TopBar).query_one("#screens").render())
         assert app.screen is generation
 
 
@@ -255,7 +255,7 @@ async def test_quitting_while_training_asks_and_can_be_taken_back(fake_training:
             await asked_to_quit(pilot)
             await pilot.press(back)
             await until(pilot, lambda: not isinstance(app.screen, QuitScreen))
-        assert training.told == []
+        assert training.commands == []
 
 
 @pytest.mark.parametrize("keys", [("k",), ("enter",)])
@@ -266,7 +266,7 @@ async def test_training_may_go_on_without_the_screen(fake_training: Fake, keys: 
         await asked_to_quit(pilot)
         await pilot.press(*keys)
     assert app.return_value == HEADLESS
-    assert training.told == []
+    assert training.commands == []
 
 
 @pytest.mark.parametrize("keys", [("s",), ("down", "enter")])
@@ -278,7 +278,7 @@ async def test_save_and_stop_leaves_once_it_is_saved(
     async with app.run_test() as pilot:
         await asked_to_quit(pilot)
         await pilot.press(*keys)
-        await until(pilot, lambda: training.told == ["stop"])
+        await until(pilot, lambda: training.commands == ["stop"])
         assert app.is_running
         training.move(snapshots("stopped"))
         await until(pilot, lambda: app._exit)

@@ -58,7 +58,7 @@ def test_a_size(octets: float, text: str) -> None:
 
 @pytest.mark.parametrize(("value", "text"), [(999, "999"), (54_464, "54.5 k"), (1_630_000, "1.63 M"), (2e9, "2 G")])
 def test_a_magnitude(value: float, text: str) -> None:
-    assert formatting.magnitude(value) == text
+    assert formatting.compact(value) == text
 
 
 @pytest.mark.parametrize(("value", "text"), [(1250, "1,250"), (math.nan, "not a number"), (math.inf, "∞")])

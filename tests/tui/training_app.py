@@ -1,4 +1,4 @@
-"""An app with nothing but a training screen, and a note of what the screen asks it for."""
+"""An app with nothing but a training screen, which records what the screen asks for."""
 
 from typing import Any, ClassVar
 
@@ -15,15 +15,15 @@ from shakegpt.tui.training.training_screen import TrainingScreen
 
 
 class FixedTrainingScreen(TrainingScreen):
-    """The training screen without a clock and on a machine that never changes."""
+    """The training screen on a machine whose memory never changes."""
 
     def __init__(self, context: AppContext, **options: Any) -> None:
         super().__init__(context, **{"read_memory": lambda: 612_000_000, **options})
-        self._memory = 612_000_000  # known before the first paint, and not some time after it
+        self._memory = 612_000_000  # known before the first paint
 
 
 class TrainingApp(App[None]):
-    """Shows one snapshot, commands one training, and remembers what it was told."""
+    """Shows one snapshot or one training."""
 
     TITLE = "Stage"
     HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-narrow"), (80, "-normal"), (120, "-wide"), (160, "-very-wide")]

@@ -1,4 +1,4 @@
-"""The plot of a chart: textual-plot's, in the app's colours, with ticks that people read."""
+"""The plot of a chart: textual-plot's widget in the app's colours, with readable ticks."""
 
 import math
 from collections.abc import Sequence
@@ -11,32 +11,32 @@ from shakegpt.tui import formatting
 from shakegpt.tui.chart.curves import Axis, Line
 
 COLOURS = 6
-"""How many runs are told apart by colour; the next one begins again with the first."""
+"""How many colours there are for runs; after them the first comes again."""
 
 
 class CountFormatter(NumericAxisFormatter):
-    """Ticks at round steps or tokens, spelled short."""
+    """Short labels of steps or tokens."""
 
     def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
-        """Return ``1,500`` for steps and ``25 M`` for many tokens."""
-        return [formatting.count(tick) if abs(tick) < 100_000 else formatting.magnitude(tick) for tick in ticks]
+        """Return labels such as ``1,500`` and, for large numbers, ``25 M``."""
+        return [formatting.count(tick) if abs(tick) < 100_000 else formatting.compact(tick) for tick in ticks]
 
 
 class ValueFormatter(NumericAxisFormatter):
-    """Ticks of a loss, a perplexity, or a learning rate."""
+    """Labels of a loss, a perplexity or a learning rate."""
 
     def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
-        """Return the values, small ones with an exponent."""
+        """Return the values, with an exponent where they are small."""
         if ticks and max(map(abs, ticks)) < 0.01:
             return [f"{tick:.1e}".replace("e-0", "e-") if tick else "0" for tick in ticks]
         return super().get_labels_for_ticks(ticks)
 
 
 class LogarithmFormatter(AxisFormatter):
-    """Ticks at round values of a quantity whose decimal logarithm is plotted."""
+    """Ticks at round values of a quantity of which the decimal logarithm is plotted."""
 
     def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
-        """Return the logarithms of 1, 2 and 5 in each decade; of finer steps where those are too few."""
+        """Return the logarithms of 1, 2 and 5 in each decade, or of finer steps where those are fewer than three."""
         for digits in ((1,), (1, 2, 5), range(1, 10), [n / 5 for n in range(5, 50)]):
             decades = range(math.floor(min_), math.ceil(max_) + 1)
             ticks = [math.log10(digit) + decade for decade in decades for digit in digits]
@@ -51,7 +51,7 @@ class LogarithmFormatter(AxisFormatter):
 
 
 class CurvePlot(PlotWidget, can_focus=False, inherit_bindings=False):
-    """A plot whose keys belong to its screen; the mouse may zoom and pan it too."""
+    """A plot without keys of its own; the mouse may zoom and pan it."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "plot--axis",
@@ -79,24 +79,24 @@ class CurvePlot(PlotWidget, can_focus=False, inherit_bindings=False):
     """
 
     def __init__(self) -> None:
-        super().__init__(id="plot-of-curves")
+        super().__init__(id="curve-plot")
 
     def on_mount(self) -> None:
-        """Leave the plot the room that its labels would take: the title and the cursor say the same."""
+        """Leave no room for axis labels: the title and the cursor show the same."""
         self.margin_top, self.margin_bottom, self.margin_left = 0, 1, 9
 
     def colour(self, name: str) -> str:
-        """Return the colour of a component class, as rich spells it."""
+        """Return the colour of a component class in rich's notation."""
         colour = self.get_component_rich_style(f"curve--{name}").color
         return colour.name if colour else "default"
 
-    def use_axes(self, axis: Axis, *, logarithmic: bool) -> None:
-        """Spell the ticks for what is plotted."""
+    def set_axes(self, axis: Axis, *, logarithmic: bool) -> None:
+        """Choose the formats of the ticks."""
         self.set_x_formatter(DurationFormatter() if axis == "time" else CountFormatter())
         self.set_y_formatter(LogarithmFormatter() if logarithmic else ValueFormatter())
 
-    def draw(self, line: Line, colour: str, *, marked: bool = False) -> None:
-        """Add a line; ``marked`` shows each of its values too."""
+    def add_line(self, line: Line, colour: str, *, marked: bool = False) -> None:
+        """Add a line; ``marked`` adds a mark at each of its points."""
         style = self.colour(colour)
         self.plot(line.xs, line.ys, line_style=style, hires_mode=HiResMode.QUADRANT)
         if marked:

@@ -17,53 +17,60 @@ AXES: tuple[Axis, ...] = ("step", "time", "tokens")
 Smoothing = Literal["off", "light", "heavy"]
 SMOOTHINGS: tuple[Smoothing, ...] = ("off", "light", "heavy")
 
-_REACH = {"off": 0.0, "light": 0.005, "heavy": 0.03}
-"""Over which share of a curve a value is spread by smoothing."""
+_SMOOTHING_SPAN = {"off": 0.0, "light": 0.005, "heavy": 0.03}
+"""The share of a curve's points that the moving average spans."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quantity:
-    """One of the curves that a run draws."""
+    """One of the curves of a run: how to read its value off a point, and how to format it."""
 
     key: str
     title: str
-    of: Callable[[Point], float]
-    spell: Callable[[float | None], str]
-    validated: bool
-    """Whether evaluations give a value of it too."""
-    plunges: bool
-    """Whether its first values dwarf all later ones."""
+    value: Callable[[Point], float]
+    format: Callable[[float | None], str]
+    has_validation: bool
+    """Whether evaluations measure it too."""
+    falls_steeply: bool
+    """Whether its first values are far above the later ones."""
 
 
-LOSS = Quantity(key="loss", title="Loss", of=attrgetter("loss"), spell=formatting.decimal, validated=True, plunges=True)
+LOSS = Quantity(
+    key="loss",
+    title="Loss",
+    value=attrgetter("loss"),
+    format=formatting.decimal,
+    has_validation=True,
+    falls_steeply=True,
+)
 PERPLEXITY = Quantity(
     key="perplexity",
     title="Perplexity",
-    of=lambda point: perplexity(point.loss),
-    spell=formatting.decimal,
-    validated=True,
-    plunges=True,
+    value=lambda point: perplexity(point.loss),
+    format=formatting.decimal,
+    has_validation=True,
+    falls_steeply=True,
 )
 LEARNING_RATE = Quantity(
     key="learning-rate",
     title="Learning rate",
-    of=attrgetter("learning_rate"),
-    spell=formatting.scientific,
-    validated=False,
-    plunges=False,
+    value=attrgetter("learning_rate"),
+    format=formatting.scientific,
+    has_validation=False,
+    falls_steeply=False,
 )
 QUANTITIES = (LOSS, PERPLEXITY, LEARNING_RATE)
 
 
 @dataclass(frozen=True)
 class Line:
-    """Two lists of one length: where, in rising order, and how much. All finite."""
+    """The points of a line: finite values at ascending, finite places."""
 
     xs: list[float]
     ys: list[float]
 
     def nearest(self, x: float) -> int | None:
-        """Return the index of the value nearest to ``x``; ``None`` of an empty line."""
+        """Return the index of the point nearest to ``x``; ``None`` where the line is empty."""
         if not self.xs:
             return None
         right = bisect_left(self.xs, x)
@@ -71,7 +78,7 @@ class Line:
         return min(candidates, key=lambda index: abs(self.xs[index] - x))
 
     def between(self, low: float, high: float) -> "Line":
-        """Return the part from ``low`` to ``high``, and one value beyond each end so that the line runs on."""
+        """Return the part from ``low`` to ``high``, and one point beyond each end, to reach the edges."""
         start = max(0, bisect_left(self.xs, low) - 1)
         end = bisect_left(self.xs, high) + 1
         return Line(self.xs[start:end], self.ys[start:end])
@@ -79,23 +86,23 @@ class Line:
 
 def line_of(curve: Curve, axis: Axis, value: Callable[[Point], float]) -> Line:
     """Return a curve against an axis, without the values that are not finite."""
-    place: Callable[[Point], float] = {"step": _step, "time": _seconds, "tokens": _tokens}[axis]
-    pairs = [(place(point), value(point)) for point in curve.points()]
+    place = attrgetter("seconds" if axis == "time" else axis)
+    pairs = [(float(place(point)), value(point)) for point in curve.points()]
     finite = [(x, y) for x, y in pairs if math.isfinite(x) and math.isfinite(y)]
     return Line([x for x, _ in finite], [y for _, y in finite])
 
 
 def smooth(line: Line, smoothing: Smoothing) -> Line:
-    """Return a line without its noise: an exponential moving average, free of bias towards its start."""
-    span = _REACH[smoothing] * len(line.ys)
+    """Return the exponential moving average of a line, corrected for its bias towards the start."""
+    span = _SMOOTHING_SPAN[smoothing] * len(line.ys)
     if span <= 1:
         return line
-    keep = 1 - 1 / span
+    decay = 1 - 1 / span
     total = weight = 0.0
     ys = []
     for y in line.ys:
-        total = keep * total + (1 - keep) * y
-        weight = keep * weight + (1 - keep)
+        total = decay * total + (1 - decay) * y
+        weight = decay * weight + (1 - decay)
         ys.append(total / weight)
     return Line(line.xs, ys)
 
@@ -107,18 +114,6 @@ def thin(line: Line, columns: int) -> Line:
 
 
 def logarithm(line: Line) -> Line:
-    """Return the decimal logarithm of a line, without what has none."""
+    """Return the decimal logarithm of the positive values of a line."""
     positive = [(x, math.log10(y)) for x, y in zip(line.xs, line.ys, strict=True) if y > 0]
     return Line([x for x, _ in positive], [y for _, y in positive])
-
-
-def _step(point: Point) -> float:
-    return point.step
-
-
-def _seconds(point: Point) -> float:
-    return point.seconds
-
-
-def _tokens(point: Point) -> float:
-    return point.tokens

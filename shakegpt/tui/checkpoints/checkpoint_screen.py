@@ -205,7 +205,7 @@ class CheckpointScreen(Screen[None]):
             details.update("")
             return
         run, info = row.run, row.checkpoint.info if row.checkpoint else None
-        facts = [f"{formatting.magnitude(run.parameters)} weights", run.corpus]
+        facts = [f"{formatting.compact(run.parameters)} weights", run.corpus]
         facts += [run.preset] if run.preset else []
         facts += [f"seed {run.seed}"] if run.seed is not None else []
         facts += [f"trained for {formatting.duration(info.seconds)}"] if info else []
@@ -276,10 +276,10 @@ class CheckpointScreen(Screen[None]):
 
     @work(thread=True, exclusive=True, group="curves", exit_on_error=False)
     def _read_curves(self, names: list[str]) -> None:
-        from shakegpt.tui.chart.chart_screen import ChartScreen, NamedCurve
+        from shakegpt.tui.chart.chart_screen import ChartScreen, NamedRun
 
         try:
-            curves = [NamedCurve(name, self.context.store.run(name).snapshot()) for name in names]
+            curves = [NamedRun(name, self.context.store.run(name).snapshot()) for name in names]
         except (ShakegptError, OSError) as error:
             self.post_message(self.Done(escape_control_characters(str(error)), failed=True))
             return

@@ -211,7 +211,7 @@ class RunTable(DataTable[Text]):
             "perplexity": Text(_perplexity(run.best_loss)),
             "corpus": Text(_plain(run.corpus), style=faint),
             "preset": Text(_plain(run.preset), style=faint),
-            "parameters": Text(formatting.magnitude(run.parameters), style=faint),
+            "parameters": Text(formatting.compact(run.parameters), style=faint),
             "age": Text(age(run.created), style=faint),
             "size": Text(formatting.size(run.bytes), style=faint),
         }

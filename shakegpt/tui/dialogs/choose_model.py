@@ -79,7 +79,7 @@ class ChooseModelScreen(Dialog[str | None]):
                     for reference, description in self._choices
                 )
             )
-            yield Static("Enter chooses, Esc goes back", classes="hint")
+            yield Static("Enter chooses, Esc goes back", classes="keys")
 
     def on_mount(self) -> None:
         """Highlight the model in use."""

@@ -32,7 +32,7 @@ class Dialog(ModalScreen[Result]):
             background: $surface;
         }
         & OptionList, & OptionList:focus { height: auto; border: none; background: $surface; padding: 0; }
-        & .hint { color: $text-muted; margin-top: 1; }
+        & .keys { color: $text-muted; margin-top: 1; }
     }
     """
 
@@ -55,7 +55,7 @@ class ConfirmScreen(Dialog[bool]):
         """Put the question above the keys that answer it."""
         with Vertical():
             yield Static(self._question, markup=False)
-            yield Static(f"y {self._action}   n go back", classes="hint", markup=False)
+            yield Static(f"y {self._action}   n go back", classes="keys", markup=False)
 
 
 class PromptScreen(Dialog[str | None]):
@@ -90,7 +90,7 @@ class PromptScreen(Dialog[str | None]):
             yield Static(self._question, markup=False)
             yield Input(self._value, select_on_focus=True)
             yield Static(id="error", markup=False)
-            yield Static("Enter accepts   Esc goes back", classes="hint", markup=False)
+            yield Static("Enter accepts   Esc goes back", classes="keys", markup=False)
 
     def on_input_changed(self) -> None:
         """Hide the error once the text changes."""

@@ -39,7 +39,7 @@ from shakegpt.tui.generation.scene_pane import ScenePane
 from shakegpt.tui.generation.text_pane import TextPane
 from shakegpt.tui.generation.transcript import Transcript
 from shakegpt.tui.messages import GenerateFrom
-from shakegpt.tui.save_text import keep, shown_path
+from shakegpt.tui.save_text import save_text, shown_path
 from shakegpt.tui.widgets.top_bar import TopBar
 
 FIRST_PROMPT = "ROMEO:\n"
@@ -394,7 +394,7 @@ class GenerationScreen(Screen[None]):
             self.notice.show("There is nothing to save yet.")
             return
         try:
-            self.notice.show(f"Saved in {shown_path(keep(self.pane.text, self.pane.title, self._texts_folder))}")
+            self.notice.show(f"Saved in {shown_path(save_text(self.pane.text, self.pane.title, self._texts_folder))}")
         except ShakegptError as error:
             self.notice.show(str(error), error=True)
 

@@ -1,6 +1,7 @@
-"""One quantity of a run: its value now, and how it came there."""
+"""One quantity of a run: its value now above its curve."""
 
 import math
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -16,41 +17,42 @@ from shakegpt.tui.widgets.sparkline import MARK, Sparkline
 
 
 class MetricValue(DiffWidget):
-    """The value in training, and at the right the newest one of the validation split."""
+    """The newest value of the training, and at the right that of the validation split."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"headline--value", "headline--validation"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"metric-value--training", "metric-value--validation"}
     DEFAULT_CSS = """
     MetricValue {
         height: 1;
-        & > .headline--value { color: $foreground; text-style: bold; }
-        & > .headline--validation { color: $secondary; }
+        & > .metric-value--training { color: $foreground; text-style: bold; }
+        & > .metric-value--validation { color: $secondary; }
     }
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._value = ""
+        self._training = ""
         self._validation = ""
 
-    def show(self, value: str, validation: str = "") -> None:
-        """Show two values, already spelled; no validation where it is empty."""
-        self._value, self._validation = value, validation
+    def show(self, training: str, validation: str = "") -> None:
+        """Show two values, already formatted; no validation where it is empty."""
+        self._training, self._validation = training, validation
         self.redraw()
 
     def draw(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
-        """Return the line; the word goes where there is no room for it."""
-        value = (self._value, self.get_component_rich_style("headline--value"))
+        """Return the line, without the word "validation" where there is no room for it."""
+        training = (self._training, self.get_component_rich_style("metric-value--training"))
         if not self._validation:
-            return [[value]]
-        note = f"{MARK} validation {self._validation}"
-        if len(self._value) + len(note) + 2 > width:
-            note = note.replace("validation ", "")
-        gap = " " * max(1, width - len(self._value) - len(note))
-        return [[value, (gap, self.rich_style), (note, self.get_component_rich_style("headline--validation"))]]
+            return [[training]]
+        validation = f"{MARK} validation {self._validation}"
+        if len(self._training) + len(validation) + 2 > width:
+            validation = f"{MARK} {self._validation}"
+        gap = " " * max(1, width - len(self._training) - len(validation))
+        style = self.get_component_rich_style("metric-value--validation")
+        return [[training, (gap, self.rich_style), (validation, style)]]
 
 
 class MetricPanel(Vertical, can_focus=True):
-    """The value of a quantity above its trend; Enter asks for the full chart."""
+    """The value of a quantity above its curve; Enter opens the full chart."""
 
     DEFAULT_CSS = """
     MetricPanel {
@@ -67,52 +69,51 @@ class MetricPanel(Vertical, can_focus=True):
         ),
     ]
 
+    @dataclass
     class Zoomed(Message):
-        """The user wants the full chart of a panel."""
+        """The user wants the full chart of a quantity."""
 
-        def __init__(self, quantity: Quantity) -> None:
-            self.quantity = quantity
-            super().__init__()
+        quantity: Quantity
 
     def __init__(self, quantity: Quantity) -> None:
         super().__init__(id=quantity.key)
         self.quantity = quantity
         self.border_title = quantity.title
-        self._buckets = Downsampler(quantity.of, 0)
+        self._downsampler = Downsampler(quantity.value, 0)
 
     def compose(self) -> ComposeResult:
-        """Put the value above the trend."""
+        """Put the value above the curve."""
         yield MetricValue()
-        yield Sparkline(plunges=self.quantity.plunges)
+        yield Sparkline(falls_steeply=self.quantity.falls_steeply)
 
     def show(self, snapshot: Snapshot) -> None:
-        """Show where the quantity stands in a run, and how it came there."""
+        """Show the value and the curve."""
         self.show_value(snapshot)
-        quantity, trend = self.quantity, self.query_one(Sparkline)
-        if trend.size.width != self._buckets.columns:
-            self._buckets = Downsampler(quantity.of, trend.size.width)
-        self._buckets.update(snapshot.train, snapshot.steps)
-        marks = self._validation_marks(snapshot) if quantity.validated else {}
-        trend.show(self._buckets.means, marks)
+        quantity, sparkline = self.quantity, self.query_one(Sparkline)
+        if sparkline.size.width != self._downsampler.columns:
+            self._downsampler = Downsampler(quantity.value, sparkline.size.width)
+        self._downsampler.update(snapshot.train, snapshot.steps)
+        marks = self._validation_marks(snapshot) if quantity.has_validation else {}
+        sparkline.show(self._downsampler.means, marks)
 
     def show_value(self, snapshot: Snapshot) -> None:
-        """Show where the quantity stands, and leave the trend for later."""
+        """Show the value, and leave the curve as it is."""
         quantity = self.quantity
-        now = quantity.spell(quantity.of(snapshot.train[-1]) if len(snapshot.train) else None)
-        validated = quantity.validated and len(snapshot.validation) > 0
-        self.query_one(MetricValue).show(now, quantity.spell(quantity.of(snapshot.validation[-1])) if validated else "")
+        training = quantity.format(quantity.value(snapshot.train[-1]) if len(snapshot.train) else None)
+        validation = ""
+        if quantity.has_validation and len(snapshot.validation):
+            validation = quantity.format(quantity.value(snapshot.validation[-1]))
+        self.query_one(MetricValue).show(training, validation)
 
     def action_zoom(self) -> None:
         """Ask for the full chart."""
         self.post_message(self.Zoomed(self.quantity))
 
-    def on_resize(self) -> None:
-        """Have as many buckets as the trend has columns now."""
-        self._buckets = Downsampler(self.quantity.of, 0)
-
     def _validation_marks(self, snapshot: Snapshot) -> dict[int, float]:
         """Return the newest finite evaluation of each column."""
-        values = (
-            (self._buckets.column_of(point.step), self.quantity.of(point)) for point in snapshot.validation.points()
-        )
-        return {column: value for column, value in values if column is not None and math.isfinite(value)}
+        marks = {}
+        for point in snapshot.validation.points():
+            column, value = self._downsampler.column_of(point.step), self.quantity.value(point)
+            if column is not None and math.isfinite(value):
+                marks[column] = value
+        return marks

@@ -1,4 +1,4 @@
-"""How far a run has come."""
+"""How many of a run's steps are done, and how long the rest takes."""
 
 from typing import ClassVar
 
@@ -13,7 +13,7 @@ _DONE, _TO_DO = "━", "·"
 
 
 class ProgressBar(DiffWidget):
-    """The share of the steps that are done, drawn as a line."""
+    """The share of the steps that are done, as a line."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"progress-bar--done", "progress-bar--to-do"}
     DEFAULT_CSS = """
@@ -24,11 +24,11 @@ class ProgressBar(DiffWidget):
         & > .progress-bar--to-do { color: $border-blurred; }
     }
     """
-    share = 0.0
+    share_done = 0.0
 
     def draw(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
         """Return the line."""
-        done, style = int(self.share * width), self.get_component_rich_style
+        done, style = int(self.share_done * width), self.get_component_rich_style
         return [
             [
                 (_DONE * done, style("progress-bar--done")),
@@ -37,29 +37,29 @@ class ProgressBar(DiffWidget):
         ]
 
 
-class ProgressFigures(DiffWidget):
-    """The step of the steps, the share, and the time left."""
+class ProgressText(DiffWidget):
+    """The current step, and after it the share done and the time left."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"progress-figures--step", "progress-figures--note"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"progress-text--step", "progress-text--rest"}
     DEFAULT_CSS = """
-    ProgressFigures {
+    ProgressText {
         height: 1;
         margin-left: 2;
-        & > .progress-figures--step { text-style: bold; }
-        & > .progress-figures--note { color: $foreground 65%; }
+        & > .progress-text--step { text-style: bold; }
+        & > .progress-text--rest { color: $foreground 65%; }
     }
     """
     step = ""
-    note = ""
+    rest = ""
 
     def draw(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
         """Return the line."""
         style = self.get_component_rich_style
-        return [[(self.step, style("progress-figures--step")), (self.note, style("progress-figures--note"))]]
+        return [[(self.step, style("progress-text--step")), (self.rest, style("progress-text--rest"))]]
 
 
 class ProgressLine(Horizontal):
-    """A bar and its figures in one line: two widgets, because the figures change far more often than the bar."""
+    """A bar and a text in one line: two widgets, because the text changes far more often than the bar."""
 
     DEFAULT_CSS = "ProgressLine { height: 1; }"
 
@@ -67,20 +67,20 @@ class ProgressLine(Horizontal):
         super().__init__(id="progress-line")
 
     def compose(self) -> ComposeResult:
-        """Let the bar take what the figures leave."""
+        """Put the bar left of the text."""
         yield ProgressBar()
-        yield ProgressFigures()
+        yield ProgressText()
 
     def show(self, snapshot: Snapshot) -> None:
-        """Show how far a run has come."""
-        bar, figures_ = self.query_one(ProgressBar), self.query_one(ProgressFigures)
-        bar.share = min(1.0, snapshot.current_step / snapshot.steps) if snapshot.steps else 0.0
+        """Show the progress of a run."""
+        bar, text = self.query_one(ProgressBar), self.query_one(ProgressText)
+        bar.share_done = min(1.0, snapshot.current_step / snapshot.steps) if snapshot.steps else 0.0
         steps = formatting.count(snapshot.steps)
-        figures_.step = f"{formatting.count(snapshot.current_step):>{len(steps)}} / {steps}" if snapshot.steps else ""
-        figures_.note = f"{int(100 * bar.share):>4} %{_time(snapshot):>15}" if snapshot.steps else ""
-        figures_.styles.width = len(figures_.step) + len(figures_.note)
+        text.step = f"{formatting.count(snapshot.current_step):>{len(steps)}} / {steps}" if snapshot.steps else ""
+        text.rest = f"{int(100 * bar.share_done):>4} %{_time(snapshot):>15}" if snapshot.steps else ""
+        text.styles.width = len(text.step) + len(text.rest)
         bar.redraw()
-        figures_.redraw()
+        text.redraw()
 
 
 def _time(snapshot: Snapshot) -> str:

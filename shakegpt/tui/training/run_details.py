@@ -1,4 +1,4 @@
-"""The figures of a run that are read, not watched."""
+"""The figures of a run that change slowly or matter less."""
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -6,16 +6,17 @@ from textual.containers import Horizontal
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.system.memory import GpuUsage
 from shakegpt.tui import formatting
+from shakegpt.tui.formatting import NO_VALUE
 from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
 
 class DetailColumn(DiffWidget):
-    """The names, or the figures: one a line, and in columns of their own so that a new figure leaves its name alone."""
+    """The labels or the values, one a line; in separate columns, a new value leaves its label's cells alone."""
 
     DEFAULT_CSS = """
     DetailColumn {
         width: 1fr;
-        &.-names { width: 10; color: $foreground 60%; }
+        &.-labels { width: 10; color: $foreground 60%; }
     }
     """
 
@@ -29,12 +30,12 @@ class DetailColumn(DiffWidget):
         self.redraw()
 
     def draw(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
-        """Return the lines as they are."""
+        """Return the lines."""
         return [[(line, self.rich_style)] for line in self._lines]
 
 
 class RunDetails(Horizontal):
-    """Names and figures in two columns, the ones that matter most first."""
+    """Labels and values in two columns, the ones that matter most first."""
 
     DEFAULT_CSS = """
     RunDetails {
@@ -46,41 +47,35 @@ class RunDetails(Horizontal):
     """
 
     def __init__(self) -> None:
-        super().__init__(id="facts")
-        self.border_title = "Vital signs"
+        super().__init__(id="details")
+        self.border_title = "Details"
 
     def compose(self) -> ComposeResult:
-        """Put the names left of the figures."""
-        yield DetailColumn(classes="-names")
-        yield DetailColumn(classes="-figures")
+        """Put the labels left of the values."""
+        yield DetailColumn(classes="-labels")
+        yield DetailColumn(classes="-values")
 
-    def show(self, snapshot: Snapshot, memory: int | None = None, gpu: GpuUsage | None = None) -> None:
-        """Show a run's figures, and the memory that it takes."""
-        names, values = zip(*facts(snapshot, memory, gpu), strict=True)
-        self.query_one(".-names", DetailColumn).show(list(names))
-        self.query_one(".-figures", DetailColumn).show(list(values))
+    def show(self, snapshot: Snapshot, memory_bytes: int | None = None, gpu: GpuUsage | None = None) -> None:
+        """Show a run's figures, and the memory that this process takes."""
+        details = run_details(snapshot, memory_bytes, gpu)
+        self.query_one(".-labels", DetailColumn).show(list(details))
+        self.query_one(".-values", DetailColumn).show(list(details.values()))
 
 
-def facts(snapshot: Snapshot, memory: int | None, gpu: GpuUsage | None) -> list[tuple[str, str]]:
-    """Return what there is to say of a run, as names and spelled figures."""
-    step, best, saved = snapshot.step, snapshot.best, snapshot.saved
-    lines = [
-        (
-            "Best",
-            f"{formatting.decimal(best.val_loss)} at {formatting.count(best.step)}" if best else formatting.NOTHING,
-        ),
-        ("Saved", f"step {formatting.count(saved.step)}{', best' * saved.best}" if saved else formatting.NOTHING),
-        ("Speed", f"{formatting.count(step.tokens_per_second)} tokens/s" if step else formatting.NOTHING),
-        ("Gradient", f"{formatting.decimal(step.grad_norm)}" if step else formatting.NOTHING),
-        ("Memory", formatting.size(memory) if memory is not None else formatting.NOTHING),
-    ]
+def run_details(snapshot: Snapshot, memory_bytes: int | None, gpu: GpuUsage | None) -> dict[str, str]:
+    """Return the figures of a run by their labels, formatted."""
+    step, best, saved, evaluation = snapshot.step, snapshot.best, snapshot.saved, snapshot.evaluation
+    details = {
+        "Best": f"{formatting.decimal(best.val_loss)} at {formatting.count(best.step)}" if best else NO_VALUE,
+        "Saved": f"step {formatting.count(saved.step)}{', best' * saved.best}" if saved else NO_VALUE,
+        "Speed": f"{formatting.count(step.tokens_per_second)} tokens/s" if step else NO_VALUE,
+        "Gradient": formatting.decimal(step.grad_norm) if step else NO_VALUE,
+        "Memory": formatting.size(memory_bytes) if memory_bytes is not None else NO_VALUE,
+    }
     if gpu is not None:
         busy = "" if gpu.busy is None else f", {gpu.busy:.0%} busy"
-        lines.append(("GPU", f"{formatting.size(gpu.used_bytes)} of {formatting.size(gpu.total_bytes)}{busy}"))
-    evaluation = snapshot.evaluation
-    lines += [
-        ("Trained", formatting.duration(step.seconds) if step else formatting.NOTHING),
-        ("Read", f"{formatting.magnitude(step.tokens)} tokens" if step else formatting.NOTHING),
-        ("Bits/char", formatting.decimal(evaluation.bits_per_character) if evaluation else formatting.NOTHING),
-    ]
-    return lines
+        details["GPU"] = f"{formatting.size(gpu.used_bytes)} of {formatting.size(gpu.total_bytes)}{busy}"
+    details["Trained"] = formatting.duration(step.seconds) if step else NO_VALUE
+    details["Read"] = f"{formatting.compact(step.tokens)} tokens" if step else NO_VALUE
+    details["Bits/char"] = formatting.decimal(evaluation.bits_per_character) if evaluation else NO_VALUE
+    return details

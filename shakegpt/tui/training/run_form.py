@@ -1,4 +1,4 @@
-"""What the new-run form knows: its fields, what is wrong with one, and the request that they make."""
+"""The fields of the new-run form, without widgets: their defaults, what is wrong with one, the request they make."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from shakegpt.runs.run import check_run_name
 from shakegpt.training.setup import TrainingRequest
 
 FILE = "file"
-"""Stands among the corpora for a text that the user picks."""
+"""Stands among the corpora for a file of the user's."""
 AUTO = "auto"
 NUMBERS: dict[str, Callable[[str], int | float]] = {
     "steps": int,
@@ -31,9 +31,9 @@ DEFAULTS: dict[str, str] = {
 """Every field of the form, as typed; a number left empty is the preset's."""
 
 
-def usable(typed: Mapping[str, str]) -> dict[str, str]:
-    """Return remembered fields laid over the defaults; what makes no sense any more is the default again."""
-    values = {name: typed.get(name, default) for name, default in DEFAULTS.items()}
+def valid_values(remembered: Mapping[str, str]) -> dict[str, str]:
+    """Return a value for every field: the remembered one where it is still valid, or else the default."""
+    values = {name: remembered.get(name, default) for name, default in DEFAULTS.items()}
     known: dict[str, tuple[str, ...]] = {"preset": tuple(PRESETS), "corpus": (TINY_SHAKESPEARE, DEMO, FILE), **CHOICES}
     return {
         name: DEFAULTS[name] if name in known and value not in known[name] else value for name, value in values.items()
@@ -41,12 +41,12 @@ def usable(typed: Mapping[str, str]) -> dict[str, str]:
 
 
 def preset_value(preset: str, name: str) -> Any:
-    """Return what a preset trains with where the field is left empty."""
+    """Return the preset's value of a field, used where that is left empty."""
     return getattr(PRESETS[preset].training_config(), name)
 
 
-def problem(values: Mapping[str, str], name: str) -> str:
-    """Return in a sentence what is wrong with a field, empty where nothing is."""
+def field_error(values: Mapping[str, str], name: str) -> str:
+    """Return in a sentence what is wrong with a field; empty where nothing is."""
     try:
         if name in NUMBERS:
             _check_number(PRESETS[values["preset"]], name, values[name])
@@ -59,8 +59,8 @@ def problem(values: Mapping[str, str], name: str) -> str:
     return ""
 
 
-def request_of(values: Mapping[str, str]) -> TrainingRequest:
-    """Return what the form asks for. Raises ``ValueError`` where the fields do not fit together."""
+def training_request(values: Mapping[str, str]) -> TrainingRequest:
+    """Return the request that the fields make. Raises ``ValueError`` where they do not fit together."""
     preset = PRESETS[values["preset"]]
     changes: dict[str, Any] = {name: _number(name, values[name]) for name in NUMBERS if values[name].strip()}
     changes |= {name: values[name] for name in CHOICES if values[name] != AUTO}
@@ -73,7 +73,7 @@ def request_of(values: Mapping[str, str]) -> TrainingRequest:
 
 def _check_number(preset: Preset, name: str, text: str) -> None:
     if text.strip():
-        preset.training_config(**{name: _number(name, text)})  # the configuration knows its own limits
+        preset.training_config(**{name: _number(name, text)})  # checks the value
 
 
 def _number(name: str, text: str) -> int | float:

@@ -1,4 +1,4 @@
-"""What the model wrote at each evaluation: from noise to verse."""
+"""What the model wrote at each evaluation."""
 
 import re
 from typing import ClassVar
@@ -17,9 +17,9 @@ _TAB = 4
 
 
 class SamplePanel(DiffWidget, can_focus=True):
-    """One sample of a run. It shows the newest as they come, until the user steps back to an older one."""
+    """One sample of a run: the newest, until the user goes back to an older one."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"samples--note", "samples--name", "samples--text"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"samples--caption", "samples--name", "samples--text"}
     DEFAULT_CSS = """
     SamplePanel {
         width: 1fr;
@@ -27,7 +27,7 @@ class SamplePanel(DiffWidget, can_focus=True):
         border-title-color: $foreground 80%;
         padding: 0 1;
         &:focus { border: round $primary; border-title-color: $primary; border-title-style: bold; }
-        & > .samples--note { color: $foreground 60%; }
+        & > .samples--caption { color: $foreground 60%; }
         & > .samples--name { color: $primary; text-style: bold; }
         & > .samples--text { color: $foreground; }
     }
@@ -42,17 +42,17 @@ class SamplePanel(DiffWidget, can_focus=True):
         self.border_title = "What it writes"
         self._samples: tuple[Sample, ...] = ()
         self._losses: dict[int, float] = {}
-        self._index: int | None = None  # None follows the newest
-        self._top = 0
+        self._index: int | None = None  # None: always the newest
+        self._first_row = 0
 
     @property
     def index(self) -> int:
-        """Which sample is on show, from 0; -1 while there is none."""
+        """The index of the sample on show; -1 while there is none."""
         return len(self._samples) - 1 if self._index is None else self._index
 
     @property
-    def note(self) -> str:
-        """Which of how many samples is on show, and how good the model was then."""
+    def caption(self) -> str:
+        """The number and the step of the sample on show, and the validation loss at that step."""
         if not self._samples:
             return "at each evaluation, a few lines from the model"
         step = self._samples[self.index].step
@@ -61,7 +61,7 @@ class SamplePanel(DiffWidget, can_focus=True):
         return f"{self.index + 1} of {len(self._samples)} · step {formatting.count(step)}{validation}"
 
     def show(self, snapshot: Snapshot) -> None:
-        """Take in a run's samples."""
+        """Show the samples of a run."""
         if snapshot.samples == self._samples:
             return
         self._samples = snapshot.samples
@@ -71,39 +71,34 @@ class SamplePanel(DiffWidget, can_focus=True):
         else:
             self.redraw()
 
-    def step(self, by: int) -> None:
-        """Show an older (negative) or newer sample; the newest follows the run again."""
-        wanted = max(0, self.index + by)
-        self._show_sample(wanted if wanted < len(self._samples) - 1 else None)
-
-    def step_to_end(self, *, newest: bool) -> None:
-        """Show the first sample or the newest."""
-        self._show_sample(None if newest or len(self._samples) < 2 else 0)
+    def select(self, index: int) -> None:
+        """Show a sample; from the last one on, always the newest."""
+        self._show_sample(max(0, index) if index < len(self._samples) - 1 else None)
 
     def action_scroll(self, by: int) -> None:
-        """Move the text where there is more of it than fits."""
+        """Scroll a text that is longer than the panel."""
         width, height = self.size
-        most = max(0, len(self._verse(width)) - height + 1)
-        self._top = max(0, min(self._top + by, most))
+        last = max(0, len(self._text_rows(width)) - height + 1)
+        self._first_row = max(0, min(self._first_row + by, last))
         self.redraw()
 
     def draw(self, width: int, height: int) -> list[Row]:
-        """Return the note, and under it as much of the text as fits."""
-        verse = self._verse(width)[self._top : self._top + height - 1]
-        return [[(self.note, self.get_component_rich_style("samples--note"))], *verse]
+        """Return the caption, and under it as much of the text as fits."""
+        text = self._text_rows(width)[self._first_row : self._first_row + height - 1]
+        return [[(self.caption, self.get_component_rich_style("samples--caption"))], *text]
 
     def _show_sample(self, index: int | None) -> None:
         self._index = index
-        self._top = 0
+        self._first_row = 0
         self.redraw()
 
-    def _verse(self, width: int) -> list[Row]:
+    def _text_rows(self, width: int) -> list[Row]:
         if not self._samples:
             return []
         sample = self._samples[self.index]
         name, text = self.get_component_rich_style("samples--name"), self.get_component_rich_style("samples--text")
         rows: list[Row] = []
-        # What a model writes is data: control characters escaped, and never read as markup.
+        # What a model writes is untrusted: control characters are escaped, and markup is not parsed.
         for line in escape_control_characters(sample.prompt + sample.text).strip("\n").expandtabs(_TAB).split("\n"):
             style = name if _SPEAKER.fullmatch(line) else text
             rows += [[(piece.plain, style)] for piece in Content(line).wrap(max(1, width)) or [Content("")]]

@@ -1,5 +1,6 @@
 """The training screen: a run as it learns."""
 
+import sys
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ from textual.widgets import Footer
 
 from shakegpt.errors import ShakegptError
 from shakegpt.runs.snapshot import ENDED, Snapshot, State
+from shakegpt.runs.source import TrainingSource
 from shakegpt.system.memory import GpuUsage, gpu_usage, process_memory
 from shakegpt.system.text import escape_control_characters
 from shakegpt.training.setup import TrainingRequest
@@ -20,37 +22,29 @@ from shakegpt.tui.chart.curves import LOSS, QUANTITIES, Quantity
 from shakegpt.tui.context import AppContext
 from shakegpt.tui.messages import LIVE, GenerateFrom, StartTraining
 from shakegpt.tui.training.metric_panel import MetricPanel
-from shakegpt.tui.training.notice import Notice, Tone, Welcome, notice_of
+from shakegpt.tui.training.notice import Notice, NoticeText, Welcome, notice_of
 from shakegpt.tui.training.progress_line import ProgressLine
 from shakegpt.tui.training.run_details import RunDetails
-from shakegpt.tui.training.run_line import RunLine
+from shakegpt.tui.training.run_header import RunHeader
 from shakegpt.tui.training.sample_panel import SamplePanel
 from shakegpt.tui.widgets.top_bar import TopBar
 
-NUMBERS_PER_SECOND = 3
-"""How often the numbers follow that are watched: step, loss, perplexity, learning rate."""
-SECONDS_PER_TREND = 3.5
-"""How often the rest follows: a new bar costs a thousand bytes where a number costs fifty."""
-MEMORY_SECONDS = 2.0
-_BUSY: frozenset[State] = frozenset({"training", "paused", "saving"})
-
-
-class PlacesBar(TopBar):
-    """The top line without the run: the screen below says more of it, and every change costs bytes."""
-
-    def show(self, snapshot: Snapshot | None) -> None:
-        """Show no run."""
-        if snapshot is None:
-            super().show(None)
+NUMBER_UPDATES_PER_SECOND = 3
+"""Of step, loss, perplexity and learning rate."""
+SECONDS_PER_CURVE_UPDATE = 3.5
+"""Of all else: a new bar costs a slow link a thousand bytes, a number fifty."""
+SECONDS_PER_MEASUREMENT = 2.0
+"""Of the memory and the GPU."""
+_RUNNING: frozenset[State] = frozenset({"training", "paused", "saving"})
 
 
 class TrainingScreen(Screen[None]):
-    """Shows the newest snapshot of a run, a few times a second, and passes commands on to the app.
+    """Shows the newest snapshot of a run, a few times a second, and sends it commands.
 
     Args:
         context: what the app shares with its screens.
-        read_memory: returns the bytes that training holds; ``None`` where that is not known.
-        read_gpu: returns what the GPU is doing, or ``None`` without one; called off the UI thread.
+        read_memory: returns the bytes that this process holds; ``None`` where that is not known.
+        read_gpu: returns the load of the GPU; ``None`` without one. Both are called off the UI thread.
     """
 
     DEFAULT_CSS = """
@@ -74,13 +68,13 @@ class TrainingScreen(Screen[None]):
         Binding("p,space", "resume", "Resume", id="training.resume", key_display="p", tooltip="Go on training"),
         Binding("s", "save", "Save", id="training.save", tooltip="Write a checkpoint now"),
         Binding("x", "stop", "Stop", id="training.stop", tooltip="Save and end the run"),
-        Binding("r", "go_on", "Go on", id="training.go-on", tooltip="Resume this run from its last checkpoint"),
+        Binding("r", "continue_run", "Go on", id="training.go-on", tooltip="Resume this run from its last checkpoint"),
         Binding("n", "new_run", "New run", id="training.new-run", tooltip="Choose what to train, and start"),
         Binding("d", "demo", "Demo", id="training.demo", tooltip="Train a tiny model on the built-in text"),
         Binding("z", "zoom", "Zoom", id="training.zoom", tooltip="Open the chart of the chosen panel"),
-        Binding("g", "generate", "Generate", id="training.generate", tooltip="Hear the weights as they are now"),
-        Binding("left", "sample(-1)", "Older sample", id="training.older", show=False, tooltip="Show an older sample"),
-        Binding("right", "sample(1)", "Newer sample", id="training.newer", show=False, tooltip="Show a newer sample"),
+        Binding("g", "generate", "Generate", id="training.generate", tooltip="Generate with the current weights"),
+        Binding("left", "older_sample", "Older sample", id="training.older", show=False, tooltip="Show an older one"),
+        Binding("right", "newer_sample", "Newer sample", id="training.newer", show=False, tooltip="Show a newer one"),
         Binding("home", "first_sample", "First sample", id="training.first", show=False, tooltip="Show the first"),
         Binding("end", "last_sample", "Last sample", id="training.last", show=False, tooltip="Follow the newest"),
         Binding("escape", "hide_notice", "Hide", id="training.hide", show=False, tooltip="Hide the warning"),
@@ -100,17 +94,17 @@ class TrainingScreen(Screen[None]):
         self._read_gpu = read_gpu
         self._memory: int | None = None
         self._gpu: GpuUsage | None = None
-        self._asked = ""
-        self._hidden: object = None
+        self._pending_command = ""
+        self._hidden_warning: object = None
         self._stale = False
-        self._clocks: list[Timer] = []
+        self._update_timers: list[Timer] = []
 
     def compose(self) -> ComposeResult:
-        """Lay out the board, and the welcome that stands in for it."""
-        yield PlacesBar()
+        """Lay out the board, and the welcome that takes its place while there is no run."""
+        yield TopBar(with_run=False)  # the header below says more of it, and every change costs bytes
         yield Welcome()
         with Vertical(id="board"):
-            yield RunLine()
+            yield RunHeader()
             yield ProgressLine()
             yield Notice()
             with Horizontal(id="panels"):
@@ -122,86 +116,81 @@ class TrainingScreen(Screen[None]):
         yield Footer()
 
     def on_mount(self) -> None:
-        """Begin to look at the clock."""
-        self._clocks = [
-            self.set_interval(1 / NUMBERS_PER_SECOND, self._paint_numbers),
-            self.set_interval(SECONDS_PER_TREND, self._paint_if_stale),
-            self.set_interval(MEMORY_SECONDS, self._measure),
+        """Start the timers."""
+        self._update_timers = [
+            self.set_interval(1 / NUMBER_UPDATES_PER_SECOND, self._paint_numbers),
+            self.set_interval(SECONDS_PER_CURVE_UPDATE, self._paint_if_stale),
+            self.set_interval(SECONDS_PER_MEASUREMENT, self._measure),
         ]
         self._measure()
 
     def on_resize(self) -> None:
-        """Draw for the new size."""
+        """Repaint for the new size."""
         self.call_after_refresh(self._paint)
 
     def on_screen_resume(self) -> None:
-        """Catch up with what happened out of sight."""
-        for timer in self._clocks:
+        """Show what has happened meanwhile."""
+        for timer in self._update_timers:
             timer.resume()
         self.call_after_refresh(self._paint)
 
     def on_screen_suspend(self) -> None:
-        """Rest while another screen is on top: Textual would repaint that one whole for each change to this one."""
-        for timer in self._clocks:
+        """Pause while another screen is on top: Textual would repaint all of that one for each change to this one."""
+        for timer in self._update_timers:
             timer.pause()
 
     def show(self, snapshot: Snapshot | None) -> None:
-        """Show a run: at once where its state has changed, and with the next tick where it took a step."""
+        """Show a run: at once where its state has changed, and with the next timer where it took a step."""
         before, self.snapshot = self.snapshot, snapshot
-        if before is None or snapshot is None or _stage(before) != _stage(snapshot):
-            self._asked = ""
+        if before is None or snapshot is None or _phase(before) != _phase(snapshot):
+            self._pending_command = ""
             self._paint()
             self.refresh_bindings()
             return
         self._stale = True
         if (before.state, before.saved, before.warning) != (snapshot.state, snapshot.saved, snapshot.warning):
-            self._asked = ""
+            self._pending_command = ""
             self._paint_state()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Offer only what can be done with the run as it is."""
+        """Enable what can be done with the run in its state."""
         state = self.snapshot.state if self.snapshot else None
         training = self.context.training
         read_only = training is not None and training.read_only
-        running = state in _BUSY and not read_only
-        offered = {
+        running = state in _RUNNING and not read_only
+        enabled = {
             "pause": running and state != "paused",
             "resume": running and state == "paused",
             "save": running,
             "stop": (running or state == "loading") and not read_only,
-            "go_on": state in ("stopped", "failed") and not read_only and self._run is not None,
+            "continue_run": state in ("stopped", "failed") and not read_only and self._run is not None,
             "demo": self.snapshot is None,
             "zoom": self.snapshot is not None,
             "generate": self._run is not None,
-            "hide_notice": self.snapshot is not None and self.snapshot.warning is not self._hidden,
+            "hide_notice": self.snapshot is not None and self.snapshot.warning is not self._hidden_warning,
         }
-        return offered.get(action, True)
+        return enabled.get(action, True)
 
     def action_pause(self) -> None:
-        """Pause after the step at hand."""
-        if training := self.context.training:
-            self._command(training.pause, "pausing")
+        """Pause after the current step."""
+        self._send(lambda training: training.pause(), "pausing")
 
     def action_resume(self) -> None:
         """Go on training."""
-        if training := self.context.training:
-            self._command(training.resume, "resuming")
+        self._send(lambda training: training.resume(), "resuming")
 
     def action_save(self) -> None:
-        """Write a checkpoint after the step at hand."""
-        if training := self.context.training:
-            self._command(training.save, "saving")
+        """Save a checkpoint after the current step."""
+        self._send(lambda training: training.save(), "saving")
 
     def action_stop(self) -> None:
         """Save and end the run."""
-        if training := self.context.training:
-            self._command(training.stop, "stopping")
+        self._send(lambda training: training.stop(), "stopping")
 
-    def action_go_on(self) -> None:
+    def action_continue_run(self) -> None:
         """Resume the run on show from its last checkpoint."""
-        started = self.snapshot and self.snapshot.started
-        if started:
-            self.post_message(StartTraining(TrainingRequest(resume=f"{started.run}@last")))
+        if self._run is not None:
+            self.post_message(StartTraining(TrainingRequest(resume=f"{self._run}@last")))
 
     def action_demo(self) -> None:
         """Train the smallest preset on the text that ships."""
@@ -219,40 +208,46 @@ class TrainingScreen(Screen[None]):
         form = NewRunScreen(self.context.preferences.new_run)
         request = await self.app.push_screen_wait(form)
         if request is not None:
-            self.context.remember(new_run=form.typed)
+            self.context.remember(new_run=form.values)
             self.post_message(StartTraining(request))
 
     def action_zoom(self) -> None:
-        """Open the chart of the panel that has the focus, or of the loss."""
+        """Open the chart of the focused panel, or of the loss."""
         panel = self.focused
         self._open_chart(panel.quantity if isinstance(panel, MetricPanel) else LOSS)
 
     def action_generate(self) -> None:
-        """Hear the live weights; of a run that is over, or not ours, its best checkpoint."""
+        """Generate with the weights in training; where they are not in this process, with the best checkpoint."""
         if self.snapshot is None or self._run is None:
             return
         live = self.context.own_training is not None
         if not live and self.snapshot.saved is None:
-            self.notify("This run has saved nothing yet that could speak.", severity="warning")
+            self.notify("This run has saved no checkpoint yet.", severity="warning")
             return
         self.post_message(GenerateFrom(LIVE if live else self._run))
 
-    def action_sample(self, by: int) -> None:
-        """Step through the samples of the run."""
-        self.query_one(SamplePanel).step(by)
+    def action_older_sample(self) -> None:
+        """Show the sample before the one on show."""
+        panel = self.query_one(SamplePanel)
+        panel.select(panel.index - 1)
+
+    def action_newer_sample(self) -> None:
+        """Show the sample after the one on show."""
+        panel = self.query_one(SamplePanel)
+        panel.select(panel.index + 1)
 
     def action_first_sample(self) -> None:
-        """Show what the model wrote first."""
-        self.query_one(SamplePanel).step_to_end(newest=False)
+        """Show the first sample."""
+        self.query_one(SamplePanel).select(0)
 
     def action_last_sample(self) -> None:
-        """Show what the model wrote last, and follow it from now on."""
-        self.query_one(SamplePanel).step_to_end(newest=True)
+        """Show the last sample, and each new one from now on."""
+        self.query_one(SamplePanel).select(sys.maxsize)
 
     def action_hide_notice(self) -> None:
-        """Take the warning on show as read."""
+        """Hide the warning on show."""
         if self.snapshot is not None:
-            self._hidden = self.snapshot.warning
+            self._hidden_warning = self.snapshot.warning
             self._paint()
 
     @on(MetricPanel.Zoomed)
@@ -261,35 +256,33 @@ class TrainingScreen(Screen[None]):
         self._open_chart(message.quantity)
 
     def _open_chart(self, quantity: Quantity) -> None:
-        from shakegpt.tui.chart.chart_screen import ChartScreen, NamedCurve
+        from shakegpt.tui.chart.chart_screen import ChartScreen, NamedRun
 
         if self.snapshot is not None:
             name = self._run or "this run"
-            self.app.push_screen(ChartScreen([NamedCurve(name, self.snapshot)], quantity=quantity, live=True))
+            self.app.push_screen(ChartScreen([NamedRun(name, self.snapshot)], quantity=quantity, live=True))
 
     @property
     def _run(self) -> str | None:
         started = self.snapshot.started if self.snapshot else None
         return started.run if started else None
 
-    def _command(self, command: Callable[[], None], what: str) -> None:
-        """Pass a command on. A run of another process may be gone by now, and its folder may not take the request."""
+    def _send(self, command: Callable[[TrainingSource], None], pending: str) -> None:
+        """Send a command, and show it until the run has carried it out after its step."""
+        if self.context.training is None:
+            return
         try:
-            command()
-        except (ShakegptError, OSError) as error:
+            command(self.context.training)
+        except (ShakegptError, OSError) as error:  # another process's run may have ended
             self.notify(escape_control_characters(str(error)), severity="warning", markup=False)
         else:
-            self._ask(what)
-
-    def _ask(self, what: str) -> None:
-        """Show at once that a command was heard; the run obeys when its step is done."""
-        self._asked = what
-        self._paint_state()
+            self._pending_command = pending
+            self._paint_state()
 
     def _paint_state(self) -> None:
         if self.is_active and self.snapshot is not None:
-            self.query_one(RunLine).show(self.snapshot, self._asked)
-            self.query_one(Notice).say(self._sentence(self.snapshot))
+            self.query_one(RunHeader).show(self.snapshot, self._pending_command)
+            self.query_one(Notice).show(self._notice(self.snapshot))
 
     def _paint_numbers(self) -> None:
         if self._stale and self.is_active and self.snapshot is not None:
@@ -318,21 +311,20 @@ class TrainingScreen(Screen[None]):
         self.query_one(RunDetails).show(snapshot, self._memory, self._gpu)
         self.query_one(SamplePanel).show(snapshot)
 
-    def _sentence(self, snapshot: Snapshot) -> tuple[Tone, str, str] | None:
-        said = notice_of(snapshot)
-        hidden = said is not None and said[0] == "warning" and snapshot.warning is self._hidden
-        if (said is None or hidden) and self.context.training_note:
-            return "note", self.context.training_note, ""
-        return None if hidden else said
+    def _notice(self, snapshot: Snapshot) -> NoticeText | None:
+        notice = notice_of(snapshot)
+        if notice is not None and not (notice.level == "warning" and snapshot.warning is self._hidden_warning):
+            return notice
+        return NoticeText("note", self.context.training_note) if self.context.training_note else None
 
     @work(thread=True, group="measure", exclusive=True, exit_on_error=False)
     def _measure(self) -> None:
-        # Off the UI thread: a GPU driver may take its time.
+        # On a thread: a GPU driver may be slow.
         self._memory, self._gpu = self._read_memory(), self._read_gpu()
         self._stale = self.snapshot is not None
 
 
-def _stage(snapshot: Snapshot) -> tuple[object, ...]:
-    """Return what is worth painting everything for; saving is a moment of training, and comes and goes."""
+def _phase(snapshot: Snapshot) -> tuple[object, ...]:
+    """Return what everything is repainted for when it changes; saving counts as training, for it takes a moment."""
     state = "training" if snapshot.state == "saving" else snapshot.state
     return state, snapshot.started, snapshot.saved is None, snapshot.evaluation is None

@@ -1,4 +1,4 @@
-"""The base of every widget that changes while training runs: it sends the terminal only what changed."""
+"""The base of the widgets that change often: it sends the terminal only the cells that changed."""
 
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -18,7 +18,7 @@ Row: TypeAlias = list[tuple[str, Style]]
 class DiffWidget(Widget):
     """A widget of styled lines whose repaint covers only the cells that differ from those on show.
 
-    A subclass says what its lines are in ``draw``, and calls ``redraw`` when it has something new to say.
+    A subclass returns its lines from ``draw``, and calls ``redraw`` when they may have changed.
     """
 
     _strips: Sequence[Strip] = ()
@@ -32,7 +32,7 @@ class DiffWidget(Widget):
         """Draw again, and repaint what has changed."""
         if not self.size:
             return
-        fresh = self._drawn()
+        fresh = self._draw_strips()
         for y, (new, old) in enumerate(zip_longest(fresh, self._strips, fillvalue=_EMPTY)):
             if span := changed_span(old, new):
                 self.refresh(Region(span[0], y, span[1] - span[0], 1))
@@ -41,7 +41,7 @@ class DiffWidget(Widget):
     def render_line(self, y: int) -> Strip:
         """Return a line as it was last drawn."""
         if len(self._strips) != self.size.height or self._strips[0].cell_length != self.size.width:
-            self._strips = self._drawn()
+            self._strips = self._draw_strips()
         return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width, self.rich_style)
 
     def notify_style_update(self) -> None:
@@ -49,7 +49,7 @@ class DiffWidget(Widget):
         super().notify_style_update()
         self._strips = ()
 
-    def _drawn(self) -> list[Strip]:
+    def _draw_strips(self) -> list[Strip]:
         width, height = self.size
         rows = self.draw(width, height)[:height]
         rows += [[] for _ in range(height - len(rows))]

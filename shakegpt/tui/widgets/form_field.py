@@ -1,4 +1,4 @@
-"""One field of a form: its name, its control, and what is wrong with it."""
+"""One field of a form: its label, its control, and what is wrong with it."""
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -9,7 +9,7 @@ from shakegpt.system.text import escape_line
 
 
 class FormField(Vertical):
-    """A control between its label and a line that hints, or says what is wrong."""
+    """A control between its label and a line with a hint or an error."""
 
     DEFAULT_CSS = """
     FormField {
@@ -18,8 +18,8 @@ class FormField(Vertical):
         & > .hint { color: $foreground 50%; height: auto; min-height: 1; }
         & > Input, & > Select { width: 1fr; }
         &:focus-within > Label { color: $primary; text-style: bold; }
-        &.-wrong > Label { color: $text-error; }
-        &.-wrong > .hint { color: $text-error; }
+        &.-error > Label { color: $text-error; }
+        &.-error > .hint { color: $text-error; }
     }
     """
 
@@ -28,8 +28,8 @@ class FormField(Vertical):
         self._label = label
         self._control = control
         self._hint = hint
-        self.problem = ""
-        """What is wrong with the field; empty where nothing is."""
+        self.error = ""
+        """What is wrong with the value; empty where nothing is."""
 
     def compose(self) -> ComposeResult:
         """Put the control under its label."""
@@ -44,16 +44,16 @@ class FormField(Vertical):
             return str(self._control.value)
         return self._control.value if isinstance(self._control, Input) else ""
 
-    def hint(self, text: str) -> None:
-        """Say what the field is for, or what it stands at when left empty."""
-        self._hint = text
-        self._write()
+    def set_hint(self, hint: str) -> None:
+        """Change the hint."""
+        self._hint = hint
+        self._update()
 
-    def object(self, problem: str) -> None:
-        """Say what is wrong with the field, or take that back."""
-        self.problem = problem
-        self._write()
+    def set_error(self, error: str) -> None:
+        """Show what is wrong with the value; the hint where nothing is."""
+        self.error = error
+        self._update()
 
-    def _write(self) -> None:
-        self.set_class(bool(self.problem), "-wrong")
-        self.query_one(".hint", Static).update(escape_line(self.problem or self._hint))
+    def _update(self) -> None:
+        self.set_class(bool(self.error), "-error")
+        self.query_one(".hint", Static).update(escape_line(self.error or self._hint))

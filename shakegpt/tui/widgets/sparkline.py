@@ -1,4 +1,4 @@
-"""A sparkline that can be looked at all day over a slow link."""
+"""A sparkline that costs few bytes over a slow link."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,10 @@ MARK = "◆"
 class Sparkline(widgets.Sparkline, DiffWidget):
     """Bars from the left, one a column, with single values marked among them.
 
-    Unlike the sparkline it descends from, it repaints only the rows that changed, and takes gaps and marks.
+    Unlike Textual's sparkline it repaints only the cells that changed, and shows gaps and marks.
+
+    Args:
+        falls_steeply: the first values are far above the later ones; the scale then leaves them out.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"sparkline--mark"}
@@ -34,9 +37,9 @@ class Sparkline(widgets.Sparkline, DiffWidget):
     data = reactive[Sequence[float] | None](None, repaint=False)
     """The finite values on show: at most one a column."""
 
-    def __init__(self, *, plunges: bool = False, id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, *, falls_steeply: bool = False, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
-        self._plunges = plunges
+        self._falls_steeply = falls_steeply
         self._bars: Sequence[float | None] = ()
         self._marks: Mapping[int, float] = {}
 
@@ -48,7 +51,7 @@ class Sparkline(widgets.Sparkline, DiffWidget):
 
     def draw(self, width: int, height: int) -> list[Row]:
         """Return the bars, top row first."""
-        low, high = round_bounds([*(self.data or ()), *self._marks.values()], robust=self._plunges)
+        low, high = round_bounds([*(self.data or ()), *self._marks.values()], robust=self._falls_steeply)
 
         def eighths(value: float) -> int:
             return max(1, min(8 * height, round(8 * height * (value - low) / (high - low))))
@@ -68,7 +71,7 @@ class Sparkline(widgets.Sparkline, DiffWidget):
         _, base = self.background_colors
         top = self.get_component_styles("sparkline--max-color").color
         bottom = self.get_component_styles("sparkline--min-color").color
-        if top.ansi is not None or bottom.ansi is not None:  # a terminal's own colours do not mix
+        if top.ansi is not None or bottom.ansi is not None:  # the terminal's own colours cannot be blended
             return [self.get_component_rich_style("sparkline--max-color")] * height
         shares = [row / max(1, height - 1) for row in range(height)]
         return [self.rich_style + Style.from_color((base + top.blend(bottom, share)).rich_color) for share in shares]

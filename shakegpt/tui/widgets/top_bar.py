@@ -1,4 +1,4 @@
-"""The line at the top of every screen: where one is, and how the run in training stands."""
+"""The line at the top of every screen: the three screens, and the run in training."""
 
 import math
 import time
@@ -15,11 +15,11 @@ from shakegpt.runs.snapshot import Snapshot
 from shakegpt.system.text import escape_line
 from shakegpt.tui.formatting import count, decimal
 
-SMALLEST = (80, 24)
-"""The smallest terminal that shows all that matters."""
+MINIMUM_SIZE = (80, 24)
+"""The smallest terminal that shows everything."""
 _NAME_WIDTH = 24
-_SECONDS_PER_PAINT = 1.0  # of figures that nobody reads faster, on a link where each paint costs a hundred bytes
-_PLACES = (("training", "1", "Training"), ("generation", "2", "Generation"), ("checkpoints", "3", "Checkpoints"))
+_SECONDS_PER_PAINT = 1.0  # each paint of the run costs a slow link a hundred bytes
+_SCREENS = (("training", "1", "Training"), ("generation", "2", "Generation"), ("checkpoints", "3", "Checkpoints"))
 _COLOURS = {
     "training": "$success",
     "paused": "$warning",
@@ -31,43 +31,49 @@ _COLOURS = {
 
 
 class TopBar(Horizontal):
-    """Names the screens with their keys, and sums up the run; says so where the terminal is small."""
+    """Names the screens with their keys, and sums up the run; warns where the terminal is small.
+
+    Args:
+        with_run: whether to sum up the run.
+    """
 
     DEFAULT_CSS: ClassVar[str] = """
     TopBar {
         dock: top;
         height: 1;
         background: $panel;
-        & > #places { width: auto; link-style: none; link-color: $foreground 70%; link-background-hover: $primary 30%; }
+        & > #screens { width: auto; link-style: none; link-color: $foreground 70%; }
+        & > #screens { link-background-hover: $primary 30%; }
         & > #run { width: 1fr; text-align: right; text-wrap: nowrap; text-overflow: ellipsis; }
     }
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, with_run: bool = True) -> None:
         super().__init__()
+        self._with_run = with_run
         self._snapshot: Snapshot | None = None
         self._painted: tuple[Content, float] = (Content(""), -math.inf)
         self._timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """Put the screens on the left and the run on the right."""
-        yield Static(id="places")
+        yield Static(id="screens")
         yield Static(id="run")
 
     def on_mount(self) -> None:
         """Fill the line for the first time."""
-        self._name_places()
+        self._show_screens()
 
     def on_resize(self, _: events.Resize) -> None:
-        """Make room, or use it."""
-        self._name_places()
+        """Fit the line to the new width."""
+        self._show_screens()
         self._paint()
 
     def show(self, snapshot: Snapshot | None) -> None:
         """Sum up a run, or none: a change of state at once, mere progress once a second."""
-        before, self._snapshot = self._snapshot, snapshot
+        before, self._snapshot = self._snapshot, snapshot if self._with_run else None
         wait = self._painted[1] + _SECONDS_PER_PAINT - time.monotonic()
-        if wait <= 0 or before is None or snapshot is None or before.state != snapshot.state:
+        if wait <= 0 or before is None or self._snapshot is None or before.state != self._snapshot.state:
             self._paint()
         elif self._timer is None:
             self._timer = self.set_timer(wait, self._paint)
@@ -83,19 +89,19 @@ class TopBar(Horizontal):
 
     def _line(self) -> Content:
         width, height = self.app.size
-        if width < SMALLEST[0] or height < SMALLEST[1]:
+        if width < MINIMUM_SIZE[0] or height < MINIMUM_SIZE[1]:
             return Content.styled(f"{width}×{height} is small ", "$warning")
         return Content("") if self._snapshot is None else summary(self._snapshot, wide=width >= 100)
 
-    def _name_places(self) -> None:
-        narrow = self.app.size.width < SMALLEST[0]
+    def _show_screens(self) -> None:
+        narrow = self.app.size.width < MINIMUM_SIZE[0]
         line = Content("") if narrow else Content.styled(" shakegpt ", "bold $primary")
-        for mode, key, name in _PLACES:
+        for mode, key, name in _SCREENS:
             here = self.app.current_mode == mode
             style = "bold $background on $primary" if here else "$foreground 70%"
             click = "" if here else f" @click=app.switch_mode('{mode}')"
             line += Content.from_markup(f"[{style}{click}] {key} {name} [/]")
-        self.query_one("#places", Static).update(line)
+        self.query_one("#screens", Static).update(line)
 
 
 def summary(snapshot: Snapshot, *, wide: bool) -> Content:

@@ -9,14 +9,14 @@ from textual.widgets import Static
 
 from shakegpt.events import Step
 from shakegpt.runs.snapshot import Snapshot, replay
-from shakegpt.tui.chart.chart_screen import ChartScreen, NamedCurve
-from shakegpt.tui.chart.cursor_line import CursorLine, Readout
+from shakegpt.tui.chart.chart_screen import ChartScreen, NamedRun
+from shakegpt.tui.chart.cursor_line import CursorLine, CursorValues
 from shakegpt.tui.chart.curve_plot import CurvePlot
 from shakegpt.tui.chart.curves import LEARNING_RATE, LOSS, PERPLEXITY
 from shakegpt.tui.themes import THEMES
 
 
-class Board(App[None]):
+class ChartApp(App[None]):
     """Nothing but a chart on an empty screen."""
 
     def __init__(self, chart: ChartScreen) -> None:
@@ -39,65 +39,65 @@ def title(chart: ChartScreen) -> str:
     return str(chart.query_one("#title", Static).render())
 
 
-def caret(chart: ChartScreen) -> int:
+def cursor_column(chart: ChartScreen) -> int:
     column = chart.query_one(CursorLine).column
     assert column is not None
     return column
 
 
-async def test_train_and_validation_share_the_axes_and_are_read_out(run: Snapshot) -> None:
-    async with Board(ChartScreen([NamedCurve("macbeth", run)])).run_test(size=(120, 40)) as pilot:
+async def test_train_and_validation_share_the_axes_and_have_their_values_below(run: Snapshot) -> None:
+    async with ChartApp(ChartScreen([NamedRun("macbeth", run)])).run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         chart = pilot.app.chart
         assert title(chart) == "Loss of macbeth   by step, linear, smoothing light"
-        assert chart.query_one(Readout).text == "▲ step 240   ━ train 1.812   ◆ validation 2.008"
+        assert chart.query_one(CursorValues).text == "▲ step 240   ━ train 1.812   ◆ validation 2.008"
         kinds = [type(dataset).__name__ for dataset in chart.query_one(CurvePlot)._datasets]
         assert kinds == ["LinePlot", "LinePlot", "LinePlot", "ScatterPlot"]  # raw, smoothed, validation, its marks
 
 
-async def test_the_cursor_is_moved_by_key_and_the_values_follow(run: Snapshot) -> None:
-    async with Board(ChartScreen([NamedCurve("macbeth", run)])).run_test(size=(120, 40)) as pilot:
+async def test_keys_move_the_cursor_and_the_values_follow(run: Snapshot) -> None:
+    async with ChartApp(ChartScreen([NamedRun("macbeth", run)])).run_test(size=(120, 40)) as pilot:
         chart = pilot.app.chart
         await pilot.pause()
         await pilot.press("m", "m")  # smoothing off: the values themselves
         await pilot.press("home")
-        start = caret(chart)
-        assert chart.query_one(Readout).text.startswith(f"▲ step 1   ━ train {run.train[0].loss:.3f}")
+        start = cursor_column(chart)
+        assert chart.query_one(CursorValues).text.startswith(f"▲ step 1   ━ train {run.train[0].loss:.3f}")
         await pilot.press("right", "right")
-        assert caret(chart) == start + 2
+        assert cursor_column(chart) == start + 2
         await pilot.press("pagedown", "left")
-        assert caret(chart) == start + 11
+        assert cursor_column(chart) == start + 11
         await pilot.press("end")
-        assert chart.query_one(Readout).text.startswith("▲ step 240 ")
+        assert chart.query_one(CursorValues).text.startswith("▲ step 240 ")
         await pilot.press("right")
         assert chart.cursor == 240
 
 
 async def test_x_goes_through_step_time_and_tokens(run: Snapshot) -> None:
-    async with Board(ChartScreen([NamedCurve("macbeth", run)])).run_test(size=(100, 30)) as pilot:
+    async with ChartApp(ChartScreen([NamedRun("macbeth", run)])).run_test(size=(100, 30)) as pilot:
         chart = pilot.app.chart
-        reads = []
+        shown = []
         for _ in range(3):
             await pilot.press("x")
             await pilot.pause()
-            reads.append((chart.axis, chart.query_one(Readout).text.split("   ")[0]))
-        assert reads == [("time", "▲ 5s"), ("tokens", "▲ 246 k tokens"), ("step", "▲ step 240")]
+            shown.append((chart.axis, chart.query_one(CursorValues).text.split("   ")[0]))
+        assert shown == [("time", "▲ 5s"), ("tokens", "▲ 246 k tokens"), ("step", "▲ step 240")]
 
 
-async def test_a_logarithmic_axis_plots_the_logarithm_and_reads_the_value(run: Snapshot) -> None:
-    async with Board(ChartScreen([NamedCurve("macbeth", run)])).run_test(size=(100, 30)) as pilot:
+async def test_a_logarithmic_axis_plots_the_logarithm_and_shows_the_value(run: Snapshot) -> None:
+    async with ChartApp(ChartScreen([NamedRun("macbeth", run)])).run_test(size=(100, 30)) as pilot:
         chart = pilot.app.chart
         await pilot.pause()
         await pilot.press("l")
         await pilot.pause()
         ys = chart.query_one(CurvePlot)._datasets[0].y
         assert max(ys) == pytest.approx(math.log10(max(point.loss for point in run.train.points())))
-        assert "train 1.812" in chart.query_one(Readout).text
+        assert "train 1.812" in chart.query_one(CursorValues).text
         assert "logarithmic" in title(chart)
 
 
 async def test_m_smooths_more_and_then_not_at_all(run: Snapshot) -> None:
-    async with Board(ChartScreen([NamedCurve("macbeth", run)])).run_test(size=(100, 30)) as pilot:
+    async with ChartApp(ChartScreen([NamedRun("macbeth", run)])).run_test(size=(100, 30)) as pilot:
         chart = pilot.app.chart
         seen = [chart.smoothing]
         for _ in range(3):
@@ -107,56 +107,56 @@ async def test_m_smooths_more_and_then_not_at_all(run: Snapshot) -> None:
 
 
 async def test_tab_goes_through_the_quantities(run: Snapshot) -> None:
-    async with Board(ChartScreen([NamedCurve("macbeth", run)], quantity=LOSS)).run_test() as pilot:
+    async with ChartApp(ChartScreen([NamedRun("macbeth", run)], quantity=LOSS)).run_test() as pilot:
         chart = pilot.app.chart
         await pilot.press("tab")
         assert chart.quantity is PERPLEXITY
         await pilot.press("tab")
         await pilot.pause()
         assert chart.quantity is LEARNING_RATE
-        assert chart.query_one(Readout).text == "▲ step 240   ━ train 1.73e-3"
+        assert chart.query_one(CursorValues).text == "▲ step 240   ━ train 1.73e-3"
 
 
 async def test_zoom_and_pan_by_key_and_back(run: Snapshot) -> None:
-    async with Board(ChartScreen([NamedCurve("macbeth", run)])).run_test(size=(120, 40)) as pilot:
+    async with ChartApp(ChartScreen([NamedRun("macbeth", run)])).run_test(size=(120, 40)) as pilot:
         chart = pilot.app.chart
         await pilot.pause()
         await pilot.press("+", "+")
-        assert chart.view is not None
-        low, high = chart.view
+        assert chart.x_range is not None
+        low, high = chart.x_range
         assert high - low == pytest.approx(239 / 1.5**2)
-        assert high == 240  # around the cursor, which stands at the end
+        assert high == 240  # around the cursor, at the end
         await pilot.press("a")
-        assert chart.view[0] < low
-        assert chart.view[1] - chart.view[0] == pytest.approx(high - low)
+        assert chart.x_range[0] < low
+        assert chart.x_range[1] - chart.x_range[0] == pytest.approx(high - low)
         await pilot.press("d", "d", "d")
-        assert chart.view == pytest.approx((low, high))  # never past the end
+        assert chart.x_range == pytest.approx((low, high))  # never past the end
         await pilot.press("w", "up")
-        assert chart.values is not None
+        assert chart.y_range is not None
         await pilot.press("0")
-        assert (chart.view, chart.values) == (None, None)
+        assert (chart.x_range, chart.y_range) == (None, None)
         await pilot.press("-")
-        assert chart.view is None
+        assert chart.x_range is None
 
 
 async def test_the_view_follows_the_cursor(run: Snapshot) -> None:
-    async with Board(ChartScreen([NamedCurve("macbeth", run)])).run_test(size=(120, 40)) as pilot:
+    async with ChartApp(ChartScreen([NamedRun("macbeth", run)])).run_test(size=(120, 40)) as pilot:
         chart = pilot.app.chart
         await pilot.pause()
         await pilot.press("+", "+", "home")
-        assert chart.view is not None
-        assert chart.view[0] == 1
+        assert chart.x_range is not None
+        assert chart.x_range[0] == 1
         await pilot.pause()
-        assert "▲ step 1 " in chart.query_one(Readout).text
+        assert "▲ step 1 " in chart.query_one(CursorValues).text
 
 
 async def test_several_runs_are_laid_over_each_other(run: Snapshot, events: Callable[..., list[Any]]) -> None:
     other = replay(events(upto=100, run="[b]lear[/b]"))
-    chart = ChartScreen([NamedCurve("macbeth", run), NamedCurve("[b]lear[/b]", other)])
-    async with Board(chart).run_test(size=(120, 40)) as pilot:
+    chart = ChartScreen([NamedRun("macbeth", run), NamedRun("[b]lear[/b]", other)])
+    async with ChartApp(chart).run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         assert "macbeth, [b]lear[/b]" in title(chart)
-        text = chart.query_one(Readout).text
+        text = chart.query_one(CursorValues).text
         assert "━ macbeth 1.812" in text
         assert "━ [b]lear[/b] " in text
         styles = {
@@ -168,23 +168,23 @@ async def test_several_runs_are_laid_over_each_other(run: Snapshot, events: Call
 async def test_a_live_run_grows_and_a_fixed_one_does_not(run: Snapshot, events: Callable[..., list[Any]]) -> None:
     later = replay(events(upto=300))
     for live, end in ((True, 300), (False, 240)):
-        async with Board(ChartScreen([NamedCurve("macbeth", run)], live=live)).run_test() as pilot:
+        async with ChartApp(ChartScreen([NamedRun("macbeth", run)], live=live)).run_test() as pilot:
             chart = pilot.app.chart
             await pilot.pause()
             chart.show(later)
             chart._redraw_if_stale()
-            assert chart._extent() == (1, end)
+            assert chart._all_xs() == (1, end)
 
 
 @pytest.mark.parametrize("keys", [(), ("l",), ("x", "x"), ("+", "left", "a", "w", "up", "tab", "m")])
 @pytest.mark.parametrize("points", [0, 1, 2])
-async def test_short_and_broken_curves_do_no_harm(
+async def test_short_and_broken_curves_are_drawn_or_not_at_all(
     events: Callable[..., list[Any]], points: int, keys: tuple[str, ...]
 ) -> None:
     log = events(upto=points)
     broken = [replace(event, loss=math.nan, learning_rate=0.0) if isinstance(event, Step) else event for event in log]
     for snapshot in (replay(log), replay(broken)):
-        async with Board(ChartScreen([NamedCurve("macbeth", snapshot)])).run_test() as pilot:
+        async with ChartApp(ChartScreen([NamedRun("macbeth", snapshot)])).run_test() as pilot:
             await pilot.press(*keys)
             await pilot.pause()
             empty = not any(math.isfinite(point.loss) for point in snapshot.train.points())
@@ -193,11 +193,11 @@ async def test_short_and_broken_curves_do_no_harm(
 
 
 @pytest.mark.parametrize("key", ["escape", "z"])
-async def test_a_key_leads_back(run: Snapshot, key: str) -> None:
-    async with Board(ChartScreen([NamedCurve("macbeth", run)])).run_test() as pilot:
+async def test_a_key_goes_back(run: Snapshot, key: str) -> None:
+    async with ChartApp(ChartScreen([NamedRun("macbeth", run)])).run_test() as pilot:
         await pilot.press(key)
         assert pilot.app.screen is not pilot.app.chart
 
 
-def test_every_key_explains_itself() -> None:
+def test_every_key_has_an_id_and_a_tooltip() -> None:
     assert all(binding.id and binding.tooltip for binding in ChartScreen.BINDINGS)

@@ -20,12 +20,12 @@ from tests.tui.training_app import TrainingApp
 OnProgress = Callable[[int, int], None]
 
 
-class Desk(App[None]):
-    """Nothing but the form, and what came of it."""
+class FormApp(App[None]):
+    """Nothing but the form, and its results."""
 
-    def __init__(self, typed: Mapping[str, str] | None = None) -> None:
+    def __init__(self, values: Mapping[str, str] | None = None) -> None:
         super().__init__()
-        self.form = NewRunScreen(typed)
+        self.form = NewRunScreen(values)
         self.answers: list[TrainingRequest | None] = []
         for theme in THEMES:
             self.register_theme(theme)
@@ -36,14 +36,14 @@ class Desk(App[None]):
 
 
 @pytest.fixture(autouse=True)
-def corpus_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_download(monkeypatch: pytest.MonkeyPatch) -> None:
     def find(name: str, *, on_progress: OnProgress | None = None) -> CatalogEntry:
         return CatalogEntry(name, Path(name), "cache")
 
     monkeypatch.setattr(new_run, "find_corpus", find)
 
 
-def field(app: Desk, name: str) -> FormField:
+def field(app: FormApp, name: str) -> FormField:
     return app.form.query_one(f"#field-{name}", FormField)
 
 
@@ -62,7 +62,7 @@ async def settle(pilot: Pilot[Any]) -> None:
 
 
 async def test_enter_in_a_field_starts_the_preset_as_it_is() -> None:
-    app = Desk()
+    app = FormApp()
     async with app.run_test() as pilot:
         await pilot.press("tab", "tab", "enter")
         await settle(pilot)
@@ -70,7 +70,7 @@ async def test_enter_in_a_field_starts_the_preset_as_it_is() -> None:
 
 
 async def test_what_is_typed_and_chosen_is_asked_for() -> None:
-    app = Desk({"preset": "nano", "corpus": DEMO})
+    app = FormApp({"preset": "nano", "corpus": DEMO})
     async with app.run_test() as pilot:
         await type_into(pilot, "steps", "120")
         await type_into(pilot, "learning_rate", "2e-3")
@@ -81,22 +81,22 @@ async def test_what_is_typed_and_chosen_is_asked_for() -> None:
         await settle(pilot)
         changes = {"steps": 120, "learning_rate": 2e-3, "device": "cpu"}
         assert app.answers == [TrainingRequest(preset="nano", corpus=DEMO, run_name="lear", changes=changes)]
-        assert app.form.typed["steps"] == "120"
+        assert app.form.values["steps"] == "120"
 
 
-async def test_a_field_objects_as_one_types_and_takes_it_back() -> None:
-    app = Desk()
+async def test_a_field_shows_its_error_while_one_types() -> None:
+    app = FormApp()
     async with app.run_test() as pilot:
         await type_into(pilot, "steps", "x")
-        assert field(app, "steps").problem == "This must be a whole number, not 'x'."
-        assert field(app, "steps").has_class("-wrong")
+        assert field(app, "steps").error == "This must be a whole number, not 'x'."
+        assert field(app, "steps").has_class("-error")
         await type_into(pilot, "steps", "9")
-        assert field(app, "steps").problem == ""
-        assert not field(app, "steps").has_class("-wrong")
+        assert field(app, "steps").error == ""
+        assert not field(app, "steps").has_class("-error")
 
 
 async def test_a_mistake_keeps_the_form_and_takes_the_focus() -> None:
-    app = Desk()
+    app = FormApp()
     async with app.run_test() as pilot:
         await type_into(pilot, "batch_size", "0")
         await type_into(pilot, "steps", "5")
@@ -107,13 +107,13 @@ async def test_a_mistake_keeps_the_form_and_takes_the_focus() -> None:
 
 
 async def test_another_preset_has_other_hints_and_other_limits() -> None:
-    app = Desk()
+    app = FormApp()
     async with app.run_test() as pilot:
         await type_into(pilot, "batch_size", "6")
-        assert field(app, "batch_size").problem == ""
+        assert field(app, "batch_size").error == ""
         app.form.query_one("#field-preset Select", Select).value = "gpt2"
         await pilot.pause()
-        assert "multiple" in field(app, "batch_size").problem
+        assert "multiple" in field(app, "batch_size").error
         hint = str(field(app, "preset").query_one(".hint", Static).render())
         assert hint == "12 blocks × 768, 85.9 M weights"
 
@@ -122,7 +122,7 @@ async def test_a_file_is_picked_from_the_disk(tmp_path: Path) -> None:
     play = tmp_path / "play.txt"
     play.write_text("ROMEO:", encoding="utf-8")
     (tmp_path / ".hidden").write_text("", encoding="utf-8")
-    app = Desk({"corpus": "file", "file": str(tmp_path / "old.txt")})
+    app = FormApp({"corpus": "file", "file": str(tmp_path / "old.txt")})
     async with app.run_test() as pilot:
         await pilot.press("ctrl+o")
         await pilot.pause()
@@ -133,14 +133,14 @@ async def test_a_file_is_picked_from_the_disk(tmp_path: Path) -> None:
         assert [str(node.label) for node in tree.root.children] == ["play.txt"]
         await pilot.press("down", "enter")
         await pilot.pause()
-        assert app.form.typed["file"] == str(play)
-        assert app.form.typed["corpus"] == "file"
+        assert app.form.values["file"] == str(play)
+        assert app.form.values["corpus"] == "file"
 
 
-async def test_a_path_can_be_typed_and_a_wrong_one_is_told(tmp_path: Path) -> None:
+async def test_a_path_can_be_typed_and_a_wrong_one_is_an_error(tmp_path: Path) -> None:
     play = tmp_path / "play.txt"
     play.write_text("ROMEO:", encoding="utf-8")
-    app = Desk()
+    app = FormApp()
     async with app.run_test() as pilot:
         await pilot.press("ctrl+o")
         await pilot.pause()
@@ -149,15 +149,15 @@ async def test_a_path_can_be_typed_and_a_wrong_one_is_told(tmp_path: Path) -> No
         path.value = str(tmp_path / "none.txt")
         await pilot.press("enter")
         await pilot.pause()
-        assert "There is no file" in str(app.screen.query_one("#wrong", Static).render())
+        assert "There is no file" in str(app.screen.query_one("#error", Static).render())
         path.value = str(play)
         await pilot.press("enter")
         await pilot.pause()
-        assert app.form.typed["file"] == str(play)
+        assert app.form.values["file"] == str(play)
 
 
 async def test_the_download_moves_its_bar(monkeypatch: pytest.MonkeyPatch) -> None:
-    app = Desk()
+    app = FormApp()
     bars: list[tuple[float, float | None]] = []
 
     def find(name: str, *, on_progress: OnProgress | None = None) -> CatalogEntry:
@@ -181,18 +181,18 @@ async def test_a_text_that_cannot_be_had_is_a_sentence(monkeypatch: pytest.Monke
         raise CorpusError("Tiny Shakespeare could not be fetched [/b]; train on the demo.")
 
     monkeypatch.setattr(new_run, "find_corpus", find)
-    app = Desk()
+    app = FormApp()
     async with app.run_test() as pilot:
         await pilot.press("tab", "tab", "enter")
         await settle(pilot)
-        wrong = app.form.query_one("#wrong", Static)
-        assert wrong.display
-        assert str(wrong.render()) == "Tiny Shakespeare could not be fetched [/b]; train on the demo."
+        error = app.form.query_one("#error", Static)
+        assert error.display
+        assert str(error.render()) == "Tiny Shakespeare could not be fetched [/b]; train on the demo."
         assert app.answers == []
 
 
 async def test_escape_trains_nothing() -> None:
-    app = Desk()
+    app = FormApp()
     async with app.run_test() as pilot:
         await pilot.press("escape")
         await pilot.pause()

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from shakegpt.tui.training.run_form import DEFAULTS, problem, request_of, usable
+from shakegpt.tui.training.run_form import DEFAULTS, field_error, training_request, valid_values
 
 
 def form(**typed: str) -> dict[str, str]:
@@ -10,12 +10,12 @@ def form(**typed: str) -> dict[str, str]:
 
 
 def test_an_empty_form_is_the_preset() -> None:
-    request = request_of(form())
+    request = training_request(form())
     assert (request.preset, request.corpus, request.run_name, request.changes) == ("seed", "tiny-shakespeare", None, {})
 
 
 def test_everything_that_is_typed_is_in_the_request(tmp_path: Path) -> None:
-    request = request_of(
+    request = training_request(
         form(
             preset="nano",
             corpus="file",
@@ -47,7 +47,7 @@ def test_everything_that_is_typed_is_in_the_request(tmp_path: Path) -> None:
     ],
 )
 def test_a_field_says_what_is_wrong_with_it(name: str, text: str, sentence: str) -> None:
-    assert problem(form(**{name: text}), name).startswith(sentence)
+    assert field_error(form(**{name: text}), name).startswith(sentence)
 
 
 @pytest.mark.parametrize(
@@ -61,25 +61,25 @@ def test_a_field_says_what_is_wrong_with_it(name: str, text: str, sentence: str)
         ("run", "lear-2"),
     ],
 )
-def test_a_good_field_has_no_problem(name: str, text: str) -> None:
-    assert problem(form(**{name: text}), name) == ""
+def test_a_good_field_has_no_error(name: str, text: str) -> None:
+    assert field_error(form(**{name: text}), name) == ""
 
 
-def test_the_preset_has_a_say_in_what_is_wrong() -> None:
-    assert "multiple" in problem(form(preset="gpt2", batch_size="6"), "batch_size")
-    assert problem(form(preset="seed", batch_size="6"), "batch_size") == ""
+def test_the_limits_depend_on_the_preset() -> None:
+    assert "multiple" in field_error(form(preset="gpt2", batch_size="6"), "batch_size")
+    assert field_error(form(preset="seed", batch_size="6"), "batch_size") == ""
 
 
 def test_a_file_must_be_there(tmp_path: Path) -> None:
     text = tmp_path / "play.txt"
     text.write_text("ROMEO:", encoding="utf-8")
-    assert problem(form(corpus="file", file=str(text)), "file") == ""
-    assert "is a folder" in problem(form(corpus="file", file=str(tmp_path)), "file")
-    assert "There is no file" in problem(form(corpus="file", file=str(tmp_path / "none")), "file")
-    assert "Choose a text file" in problem(form(corpus="file"), "file")
-    assert problem(form(corpus="demo", file="nowhere"), "file") == ""
+    assert field_error(form(corpus="file", file=str(text)), "file") == ""
+    assert "is a folder" in field_error(form(corpus="file", file=str(tmp_path)), "file")
+    assert "There is no file" in field_error(form(corpus="file", file=str(tmp_path / "none")), "file")
+    assert "Choose a text file" in field_error(form(corpus="file"), "file")
+    assert field_error(form(corpus="demo", file="nowhere"), "file") == ""
 
 
-def test_remembered_fields_that_make_no_sense_are_the_defaults_again() -> None:
-    remembered = usable({"preset": "huge", "device": "abacus", "steps": "12", "unknown": "x"})
+def test_remembered_fields_that_are_no_longer_valid_are_the_defaults_again() -> None:
+    remembered = valid_values({"preset": "huge", "device": "abacus", "steps": "12", "unknown": "x"})
     assert remembered == {**DEFAULTS, "steps": "12"}

@@ -8,15 +8,15 @@ from textual.pilot import Pilot
 from textual.widgets import Sparkline as TextualSparkline
 
 from shakegpt.events import Failed, Sample, Step
-from shakegpt.events import Warning as Trouble
+from shakegpt.events import Warning as WarningEvent
 from shakegpt.runs.snapshot import Snapshot, advance, replay
 from shakegpt.system.memory import GpuUsage
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.chart.chart_screen import ChartScreen
 from shakegpt.tui.training.metric_panel import MetricPanel, MetricValue
 from shakegpt.tui.training.notice import Notice, Welcome, notice_of
-from shakegpt.tui.training.run_details import facts
-from shakegpt.tui.training.run_line import RunLine
+from shakegpt.tui.training.run_details import run_details
+from shakegpt.tui.training.run_header import RunHeader
 from shakegpt.tui.training.sample_panel import SamplePanel
 from shakegpt.tui.widgets.diff_widget import DiffWidget, changed_span
 from shakegpt.tui.widgets.sparkline import Sparkline
@@ -54,8 +54,8 @@ async def test_the_board_shows_the_figures_of_the_run(snapshots: Snapshots) -> N
         await settle(pilot)
         screen = app.training_screen
         assert not screen.query_one(Welcome).display
-        assert "TRAINING   macbeth  demo  nano  54.5 k weights" in text_of(screen.query_one(RunLine))
-        assert text_of(screen.query_one("ProgressFigures", DiffWidget)).split() == [
+        assert "TRAINING   macbeth  demo  nano  54.5 k weights" in text_of(screen.query_one(RunHeader))
+        assert text_of(screen.query_one("ProgressText", DiffWidget)).split() == [
             "240",
             "/",
             "500",
@@ -64,10 +64,10 @@ async def test_the_board_shows_the_figures_of_the_run(snapshots: Snapshots) -> N
             "5s",
             "left",
         ]
-        values = [text_of(headline).split() for headline in screen.query(MetricValue)]
+        values = [text_of(value).split() for value in screen.query(MetricValue)]
         assert values == [["1.812", "◆", "validation", "2.008"], ["6.120", "◆", "validation", "7.450"], ["1.73e-3"]]
-        figures = text_of(screen.query_one(".-figures", DiffWidget)).splitlines()
-        assert figures[:5] == ["2.008 at 200", "step 200, best", "51,200 tokens/s", "0.495", "612 MB"]
+        values_shown = text_of(screen.query_one(".-values", DiffWidget)).splitlines()
+        assert values_shown[:5] == ["2.008 at 200", "step 200, best", "51,200 tokens/s", "0.495", "612 MB"]
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ async def test_the_board_shows_the_figures_of_the_run(snapshots: Snapshots) -> N
         ("paused", "PAUSED", {"resume", "save", "stop", "generate"}),
         ("saving", "SAVING", {"pause", "save", "stop"}),
         ("finished", "FINISHED", {"generate", "new_run"}),
-        ("stopped", "STOPPED", {"go_on", "generate", "new_run"}),
-        ("failed", "FAILED", {"go_on", "new_run"}),
+        ("stopped", "STOPPED", {"continue_run", "generate", "new_run"}),
+        ("failed", "FAILED", {"continue_run", "new_run"}),
     ],
 )
 async def test_each_state_has_its_badge_and_its_keys(
@@ -87,14 +87,14 @@ async def test_each_state_has_its_badge_and_its_keys(
 ) -> None:
     async with TrainingApp(snapshots(state)).run_test() as pilot:
         await pilot.pause()
-        assert text_of(pilot.app.screen.query_one(RunLine)).split()[0] == badge
-        commands = {"pause", "resume", "save", "stop", "go_on"}
+        assert text_of(pilot.app.screen.query_one(RunHeader)).split()[0] == badge
+        commands = {"pause", "resume", "save", "stop", "continue_run"}
         assert offered(pilot) & commands == actions & commands
         assert actions <= offered(pilot)
 
 
 @pytest.mark.parametrize(
-    ("state", "key", "told", "badge"),
+    ("state", "key", "command", "badge"),
     [
         ("training", "p", "pause", "PAUSING"),
         ("training", "space", "pause", "PAUSING"),
@@ -103,15 +103,15 @@ async def test_each_state_has_its_badge_and_its_keys(
         ("training", "x", "stop", "STOPPING"),
     ],
 )
-async def test_a_key_tells_the_training_and_shows_at_once_that_it_was_heard(
-    fake_training: Callable[[str], Any], state: str, key: str, told: str, badge: str
+async def test_a_key_sends_a_command_and_the_badge_shows_it_at_once(
+    fake_training: Callable[[str], Any], state: str, key: str, command: str, badge: str
 ) -> None:
     training = fake_training(state)
     app = TrainingApp(training=training)
     async with app.run_test() as pilot:
         await pilot.press(key)
-        assert training.told == [told]
-        assert text_of(app.screen.query_one(RunLine)).split()[0] == badge
+        assert training.commands == [command]
+        assert text_of(app.screen.query_one(RunHeader)).split()[0] == badge
 
 
 async def test_the_badge_says_paused_once_it_is(snapshots: Snapshots, fake_training: Callable[[str], Any]) -> None:
@@ -120,7 +120,7 @@ async def test_the_badge_says_paused_once_it_is(snapshots: Snapshots, fake_train
         await pilot.press("p")
         app.training_screen.show(snapshots("paused"))
         await pilot.pause()
-        assert text_of(app.screen.query_one(RunLine)).split()[0] == "PAUSED"
+        assert text_of(app.screen.query_one(RunHeader)).split()[0] == "PAUSED"
 
 
 async def test_a_run_that_takes_no_commands_offers_none(fake_training: Callable[[str], Any]) -> None:
@@ -129,8 +129,8 @@ async def test_a_run_that_takes_no_commands_offers_none(fake_training: Callable[
     app = TrainingApp(training=training, training_note="Watching macbeth, trained by process 4711.")
     async with app.run_test() as pilot:
         await pilot.pause()
-        assert not {"pause", "resume", "save", "stop", "go_on"} & offered(pilot)
-        assert app.screen.query_one(Notice).text == "Watching macbeth, trained by process 4711."
+        assert not {"pause", "resume", "save", "stop", "continue_run"} & offered(pilot)
+        assert app.screen.query_one(Notice).notice == ("note", "Watching macbeth, trained by process 4711.", "")
 
 
 async def test_another_run_has_another_note(snapshots: Snapshots) -> None:
@@ -139,11 +139,11 @@ async def test_another_run_has_another_note(snapshots: Snapshots) -> None:
         app.context.training_note = "Watching from afar."
         app.training_screen.show(snapshots("training"))
         await pilot.pause()
-        assert app.screen.query_one(Notice).text == "Watching from afar."
+        assert app.screen.query_one(Notice).notice == ("note", "Watching from afar.", "")
 
 
 @pytest.mark.parametrize(("state", "model"), [("training", "live"), ("finished", "macbeth"), ("stopped", "macbeth")])
-async def test_g_speaks_from_the_live_weights_or_from_what_was_saved(
+async def test_g_generates_with_the_live_weights_or_the_best_checkpoint(
     snapshots: Snapshots, fake_training: Callable[[str], Any], state: str, model: str
 ) -> None:
     training = fake_training(state)
@@ -153,14 +153,16 @@ async def test_g_speaks_from_the_live_weights_or_from_what_was_saved(
         assert app.generate_requests == [model]
 
 
-async def test_g_says_so_where_nothing_can_speak(snapshots: Snapshots, fake_training: Callable[[str], Any]) -> None:
+async def test_g_says_so_where_there_is_no_checkpoint(
+    snapshots: Snapshots, fake_training: Callable[[str], Any]
+) -> None:
     training = fake_training("fresh")
     training.owned = False  # another process's run: no weights to copy
     app = TrainingApp(training=training)
     async with app.run_test() as pilot:
         await pilot.press("g")
         assert app.generate_requests == []
-        assert any("saved nothing yet" in notification.message for notification in app._notifications)
+        assert any("saved no checkpoint yet" in notification.message for notification in app._notifications)
 
 
 @pytest.mark.parametrize("state", ["stopped", "failed"])
@@ -198,9 +200,9 @@ async def test_keys_step_through_the_samples(events: Callable[..., list[Any]]) -
     app = TrainingApp(replay(events(upto=240)))
     async with app.run_test() as pilot:
         panel = app.training_screen.query_one(SamplePanel)
-        assert (panel.index, panel.note) == (3, "4 of 4 · step 200 · validation 2.008")
+        assert (panel.index, panel.caption) == (3, "4 of 4 · step 200 · validation 2.008")
         await pilot.press("left", "left")
-        assert (panel.index, panel.note) == (1, "2 of 4 · step 100 · validation 2.520")
+        assert (panel.index, panel.caption) == (1, "2 of 4 · step 100 · validation 2.520")
         await pilot.press("home", "left")
         assert panel.index == 0
         await pilot.press("right")
@@ -216,12 +218,12 @@ async def test_an_older_sample_stays_while_new_ones_come_and_the_newest_is_follo
     async with app.run_test() as pilot:
         screen, panel = app.training_screen, app.training_screen.query_one(SamplePanel)
         screen.show(replay(events(upto=250)))
-        screen._paint_if_stale()  # the clock ticks
+        screen._paint_if_stale()  # what the timer does
         assert panel.index == 4
         await pilot.press("left")
         screen.show(replay(events(upto=300)))
         screen._paint_if_stale()
-        assert (panel.index, panel.note) == (3, "4 of 6 · step 200 · validation 2.008")
+        assert (panel.index, panel.caption) == (3, "4 of 6 · step 200 · validation 2.008")
 
 
 async def test_what_the_model_writes_is_data(snapshots: Snapshots) -> None:
@@ -283,18 +285,20 @@ async def test_a_run_of_nothing_but_nan(events: Callable[..., list[Any]]) -> Non
 
 
 @pytest.mark.parametrize("state", ["disk full", "diverged"])
-async def test_trouble_is_a_sentence_with_a_way_on_that_can_be_hidden(snapshots: Snapshots, state: str) -> None:
+async def test_a_warning_has_keys_that_help_and_can_be_hidden(snapshots: Snapshots, state: str) -> None:
     snapshot = snapshots(state)
     app = TrainingApp(snapshot)
     async with app.run_test() as pilot:
         await pilot.pause()
         notice = app.screen.query_one(Notice)
         assert snapshot.warning is not None
-        assert notice.text.startswith(snapshot.warning.message)
+        assert notice.notice is not None
+        assert notice.notice.sentence == snapshot.warning.message
+        assert notice.notice.keys
         assert notice.has_class("-warning")
         await pilot.press("escape")
         assert not notice.display
-        again = replace(snapshot, warning=Trouble(step=241, kind="save", message="Once more."))
+        again = replace(snapshot, warning=WarningEvent(step=241, kind="save", message="Once more."))
         app.training_screen.show(again)
         assert notice.display
 
@@ -313,26 +317,25 @@ async def test_a_failure_before_the_first_step_is_a_state_of_the_screen(sentence
         await pilot.pause()
         notice = app.screen.query_one(Notice)
         assert notice.has_class("-error")
-        assert "n starts a new run" in notice.text
+        assert notice.notice is not None
+        assert notice.notice.keys == "n starts a new run"
         assert "\x1b" not in str(notice.render())
         assert {"new_run"} <= offered(pilot)
-        assert "go_on" not in offered(pilot)
+        assert "continue_run" not in offered(pilot)
 
 
-def test_a_finished_run_is_praised(snapshots: Snapshots) -> None:
+def test_a_finished_run_has_its_time_and_best_loss(snapshots: Snapshots) -> None:
     assert notice_of(snapshots("finished")) == (
         "success",
         "Finished in 10s, best validation loss 1.787.",
-        "g hears it, n starts another",
+        "g generates, n starts another",
     )
 
 
-def test_a_gpu_is_among_the_facts(snapshots: Snapshots) -> None:
-    lines = dict(
-        facts(snapshots("training"), 10**9, GpuUsage(used_bytes=3_100_000_000, total_bytes=24_000_000_000, busy=0.87))
-    )
-    assert lines["GPU"] == "3.1 GB of 24.0 GB, 87% busy"
-    assert "GPU" not in dict(facts(snapshots("training"), 10**9, None))
+def test_a_gpu_is_among_the_details(snapshots: Snapshots) -> None:
+    gpu = GpuUsage(used_bytes=3_100_000_000, total_bytes=24_000_000_000, busy=0.87)
+    assert run_details(snapshots("training"), 10**9, gpu)["GPU"] == "3.1 GB of 24.0 GB, 87% busy"
+    assert "GPU" not in run_details(snapshots("training"), 10**9, None)
 
 
 async def test_only_what_changed_is_repainted(snapshots: Snapshots) -> None:
@@ -340,45 +343,45 @@ async def test_only_what_changed_is_repainted(snapshots: Snapshots) -> None:
     app = TrainingApp(snapshot)
     async with app.run_test() as pilot:
         await settle(pilot)
-        trend = app.screen.query_one(Sparkline)
-        trend._exchange_repaint_regions()
+        sparkline = app.screen.query_one(Sparkline)
+        sparkline._exchange_repaint_regions()
         app.screen.query_one(MetricPanel).show(snapshot)
-        assert not trend._exchange_repaint_regions()
+        assert not sparkline._exchange_repaint_regions()
         assert snapshot.step is not None
         app.screen.query_one(MetricPanel).show(advance(snapshot, replace(snapshot.step, step=241, loss=1.9)))
-        assert sum(region.area for region in trend._exchange_repaint_regions()) < trend.size.area / 4
+        assert sum(region.area for region in sparkline._exchange_repaint_regions()) < sparkline.size.area / 4
 
 
-async def test_steps_wait_for_the_clock_and_trouble_does_not(events: Callable[..., list[Any]]) -> None:
+async def test_steps_wait_for_the_timer_and_warnings_do_not(events: Callable[..., list[Any]]) -> None:
     app = TrainingApp(replay(events(upto=240)))
     async with app.run_test() as pilot:
         await settle(pilot)
-        screen, headline = app.training_screen, app.screen.query_one(MetricValue)
-        for clock in screen._clocks:
-            clock.pause()
-        before = text_of(headline)
+        screen, value = app.training_screen, app.screen.query_one(MetricValue)
+        for timer in screen._update_timers:
+            timer.pause()
+        before = text_of(value)
         screen.show(replay(events(upto=245)))
-        assert text_of(headline) == before
-        snapshot = replay([*events(upto=245), Trouble(step=245, kind="save", message="The disk is full.")])
+        assert text_of(value) == before
+        snapshot = replay([*events(upto=245), WarningEvent(step=245, kind="save", message="The disk is full.")])
         screen.show(snapshot)
-        assert text_of(headline) == before
+        assert text_of(value) == before
         assert app.screen.query_one(Notice).display
         screen.show(replace(snapshot, state="paused"))
-        assert text_of(headline) != before
+        assert text_of(value) != before
 
 
-async def test_a_screen_under_another_one_rests_and_catches_up(events: Callable[..., list[Any]]) -> None:
+async def test_a_screen_under_another_one_is_not_painted_until_it_is_on_top(events: Callable[..., list[Any]]) -> None:
     app = TrainingApp(replay(events(upto=200)))
     async with app.run_test() as pilot:
         await pilot.pause()
         await pilot.press("enter")
         await pilot.pause()
-        headline = app.training_screen.query_one(MetricValue)
+        value = app.training_screen.query_one(MetricValue)
         app.training_screen.show(replay(events(upto=250)))
-        assert "2.008" in text_of(headline)
+        assert "2.008" in text_of(value)
         await pilot.press("escape")
         await pilot.pause()
-        assert "1.907" in text_of(headline)
+        assert "1.907" in text_of(value)
 
 
 def test_a_changed_span_counts_cells() -> None:

@@ -7,7 +7,7 @@ import pytest
 from textual.pilot import Pilot
 
 from shakegpt.runs.snapshot import Snapshot, replay
-from shakegpt.tui.chart.chart_screen import ChartScreen, NamedCurve
+from shakegpt.tui.chart.chart_screen import ChartScreen, NamedRun
 from tests.tui.training_app import TrainingApp
 
 SMALL = (80, 24)
@@ -49,8 +49,8 @@ def test_runs_laid_over_each_other(
     snap_compare: Compare, snapshots: Snapshots, events: Callable[..., list[Any]]
 ) -> None:
     curves = [
-        NamedCurve("macbeth", snapshots("finished")),
-        NamedCurve("lear", replay(events(upto=240, run="lear", eval_every=20))),
+        NamedRun("macbeth", snapshots("finished")),
+        NamedRun("lear", replay(events(upto=240, run="lear", eval_every=20))),
     ]
 
     async def overlay(pilot: Pilot[Any]) -> None:

@@ -1,0 +1,82 @@
+"""The first line of the training screen: the run's state, its name, and what it trains on what."""
+
+from typing import ClassVar
+
+from rich.cells import cell_len
+
+from shakegpt.events import Started
+from shakegpt.runs.snapshot import Snapshot
+from shakegpt.system.text import escape_line
+from shakegpt.tui import formatting
+from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
+
+
+class RunHeader(DiffWidget):
+    """A badge with the state, the run's name, and what it trains on what."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "run-header--name",
+        "run-header--detail",
+        "run-header--loading",
+        "run-header--training",
+        "run-header--paused",
+        "run-header--saving",
+        "run-header--finished",
+        "run-header--stopped",
+        "run-header--failed",
+    }
+    DEFAULT_CSS = """
+    RunHeader {
+        height: 1;
+        margin: 0 1;
+        & > .run-header--name { text-style: bold; }
+        & > .run-header--detail { color: $foreground 65%; }
+        & > .run-header--loading { background: $secondary; color: $background; text-style: bold; }
+        & > .run-header--training { background: $primary; color: $background; text-style: bold; }
+        & > .run-header--paused { background: $warning; color: $background; text-style: bold; }
+        & > .run-header--saving { background: $secondary; color: $background; text-style: bold; }
+        & > .run-header--finished { background: $success; color: $background; text-style: bold; }
+        & > .run-header--stopped { background: $foreground 70%; color: $background; text-style: bold; }
+        & > .run-header--failed { background: $error; color: $background; text-style: bold; }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(id="run-header")
+        self._snapshot = Snapshot()
+        self._pending_command = ""
+
+    def show(self, snapshot: Snapshot, pending_command: str = "") -> None:
+        """Show a run. ``pending_command``, such as ``pausing``, takes the place of its state."""
+        self._snapshot, self._pending_command = snapshot, pending_command
+        self.redraw()
+
+    def draw(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
+        """Return the line: badge and name at the left, device at the right, details between as far as they fit."""
+        style = self.get_component_rich_style
+        badge = f" {(self._pending_command or self._snapshot.state).upper()} "
+        row: Row = [(badge, style(f"run-header--{self._snapshot.state}")), ("  ", self.rich_style)]
+        started = self._snapshot.started
+        if started is None:
+            return [row]
+        name, device = escape_line(started.run), f"{started.device} {started.precision}"
+        used = cell_len(badge) + 2 + cell_len(name)
+        detail = _join_fitting(_details(started), width - used - len(device) - 4)
+        gap = " " * max(2, width - used - cell_len(detail) - len(device))
+        row += [(name, style("run-header--name")), (detail, style("run-header--detail"))]
+        return [[*row, (gap, self.rich_style), (device, style("run-header--detail"))]]
+
+
+def _details(started: Started) -> list[str]:
+    weights = formatting.compact(started.parameters)
+    return [f"  {escape_line(started.corpus)}", f"  {started.preset}", f"  {weights} weights"]
+
+
+def _join_fitting(parts: list[str], width: int) -> str:
+    """Join as many parts as fit into ``width`` cells."""
+    text = ""
+    for part in parts:
+        if cell_len(text + part) > width:
+            break
+        text += part
+    return text
