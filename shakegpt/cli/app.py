@@ -12,7 +12,7 @@ from shakegpt.cli.doctor import doctor
 from shakegpt.cli.evaluate import evaluate
 from shakegpt.cli.export import export, import_
 from shakegpt.cli.generate import generate
-from shakegpt.cli.output import configure_streams, reports_errors
+from shakegpt.cli.output import configure_streams
 from shakegpt.cli.runs import app as runs_app
 from shakegpt.cli.train import train
 from shakegpt.cli.watch import open_full_screen, stop, watch
@@ -30,22 +30,14 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"show_default": True, "help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SHAKEGPT"},
 )
-app.command("train")(train)
-app.command("generate")(generate)
-app.command("evaluate")(evaluate)
-app.command("watch")(watch)
-app.command("stop")(stop)
+for command in (train, generate, evaluate, watch, stop, export, import_, bench, doctor):
+    app.command(command.__name__.removesuffix("_"))(command)
 app.add_typer(runs_app, name="runs")
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(config_app, name="config")
-app.command("export")(export)
-app.command("import")(import_)
-app.command("bench")(bench)
-app.command("doctor")(doctor)
 
 
 @app.callback()
-@reports_errors
 def open_app(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,

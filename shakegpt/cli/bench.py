@@ -6,12 +6,11 @@ from typing import Annotated, Any, Literal
 import typer
 
 from shakegpt.cli.options import Json, complete_presets
-from shakegpt.cli.output import print_json, print_note, reports_errors
+from shakegpt.cli.output import print_json, print_note
 from shakegpt.config import DEFAULT_PRESET, PRESETS, DeviceName, PrecisionName
 from shakegpt.errors import UsageError
 
 
-@reports_errors
 def bench(
     preset: Annotated[
         str, typer.Option(help="The size of the model and the batch.", autocompletion=complete_presets)

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from shakegpt.cli.output import print_note
+from shakegpt.cli.output import print_note, report_errors
 from shakegpt.errors import ShakegptError, UsageError
 from shakegpt.system.settings import Settings, load_settings, settings_error
 
@@ -33,6 +33,11 @@ class CommandLine(TyperGroup):
         context.meta[_SETTINGS_ERROR] = settings_error
         return context
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; every error it raises is reported here."""
+        with report_errors():
+            return super().invoke(ctx)
+
     def main(self, args: Any = None, prog_name: str | None = None, *rest: Any, **options: Any) -> Any:
         """Run a command and end the process with its exit code."""
         options["standalone_mode"] = False
@@ -40,9 +45,7 @@ class CommandLine(TyperGroup):
             code = super().main(args, prog_name, *rest, **options)
         except typer.Abort:
             sys.exit(1)
-        except Exception as error:
-            if not hasattr(error, "format_message"):  # only Click's errors have it; newer Typers contain a Click
-                raise
+        except typer.TyperException as error:
             sys.exit(_report(error))
         sys.exit(code or 0)
 

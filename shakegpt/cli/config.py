@@ -11,7 +11,7 @@ import typer
 
 from shakegpt.cli.command_line import check_defaults, suggest
 from shakegpt.cli.options import Json
-from shakegpt.cli.output import print_json, print_note, reports_errors
+from shakegpt.cli.output import print_json, print_note
 from shakegpt.errors import ShakegptError, UsageError
 from shakegpt.system.paths import config_file
 from shakegpt.system.settings import KEYS, TEMPLATE, Settings, load_settings, settings_error
@@ -26,14 +26,12 @@ app = typer.Typer(help="Your own defaults and keys, in config.toml.", epilog=PRE
 
 
 @app.command()
-@reports_errors
 def path() -> None:
     """Print the path of the settings file, whether it exists or not."""
     print(str(config_file()))
 
 
 @app.command(epilog=PRECEDENCE)
-@reports_errors
 def show(context: typer.Context, json: Json = False) -> None:
     """Check the settings file, and show what it sets."""
     settings = _load_checked(context)
@@ -55,7 +53,6 @@ def _lines(table: Mapping[str, Any], prefix: str = "") -> list[str]:
 
 
 @app.command()
-@reports_errors
 def edit(context: typer.Context) -> None:
     """Open the settings file in $VISUAL or $EDITOR, and check it afterwards."""
     target = config_file()
@@ -78,7 +75,6 @@ def edit(context: typer.Context) -> None:
 
 
 @app.command()
-@reports_errors
 def keys(json: Json = False) -> None:
     """List the app's keys with the names that [keys] in the settings file knows them by."""
     from shakegpt.tui.dialogs.help import known_bindings

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from shakegpt.cli.options import Encoding, Json
-from shakegpt.cli.output import print_json, reports_errors
+from shakegpt.cli.output import print_json
 from shakegpt.errors import CorpusError
 from shakegpt.system.text import escape_line
 
@@ -20,7 +20,6 @@ app = typer.Typer(help="The texts that are known by name.", no_args_is_help=True
 
 
 @app.command("list")
-@reports_errors
 def list_(json: Json = False) -> None:
     """List the texts, and where each one is."""
     from shakegpt.data.catalog import known_corpora
@@ -43,7 +42,6 @@ def list_(json: Json = False) -> None:
 
 
 @app.command()
-@reports_errors
 def fetch(json: Json = False) -> None:
     """Fetch Tiny Shakespeare, so that training needs no network."""
     from shakegpt.data.catalog import TINY_SHAKESPEARE, find_corpus
@@ -57,7 +55,6 @@ def fetch(json: Json = False) -> None:
 
 
 @app.command()
-@reports_errors
 def add(
     file: Annotated[Path, typer.Argument(help="A text file.")],
     name: Annotated[str | None, typer.Option(help="What to call it; by default, the file's name.")] = None,

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from shakegpt.cli.options import Json
-from shakegpt.cli.output import print_json, print_note, reports_errors
+from shakegpt.cli.output import print_json, print_note
 
 
-@reports_errors
 def doctor(json: Json = False) -> None:
     """Show the device, precision, versions, paths and terminal that shakegpt finds here."""
     import torch

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shakegpt.cli.options import CHECKPOINT_HELP, Encoding, Json, complete_checkpoints, complete_corpora
-from shakegpt.cli.output import print_json, print_note, reports_errors
+from shakegpt.cli.output import print_json, print_note
 from shakegpt.config import SamplingConfig
 from shakegpt.errors import CorpusError, UsageError
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from shakegpt.model.language_model import LanguageModel
 
 
-@reports_errors
 def evaluate(
     checkpoint: Annotated[
         str | None, typer.Argument(metavar="[REF]", help=CHECKPOINT_HELP, autocompletion=complete_checkpoints)

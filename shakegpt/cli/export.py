@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from shakegpt.cli.options import CheckpointArgument, Json
-from shakegpt.cli.output import print_json, print_note, reports_errors
+from shakegpt.cli.output import print_json, print_note
 from shakegpt.system.text import escape_line
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from shakegpt.runs.store import Store
 
 
-@reports_errors
 def export(
     reference: CheckpointArgument,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder to write.")],
@@ -58,7 +57,6 @@ def export(
         print_note(f"The model sees {block_size} characters; other programs do not slide that window.")
 
 
-@reports_errors
 def import_(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A directory that holds a character-level GPT-2.")],
     run: Annotated[str | None, typer.Option(help="What to call the run.")] = None,

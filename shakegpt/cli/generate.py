@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shakegpt.cli.options import CHECKPOINT_HELP, Json, complete_checkpoints
-from shakegpt.cli.output import print_json, print_note, reports_errors
+from shakegpt.cli.output import print_json, print_note
 from shakegpt.config import SamplingConfig
 from shakegpt.errors import UsageError
 from shakegpt.system.text import escape_control_characters
@@ -21,7 +21,6 @@ _DEFAULTS = SamplingConfig()
 _DEFAULT_PROMPT = "\n"  # between two speeches
 
 
-@reports_errors
 def generate(
     prompt: Annotated[
         str | None, typer.Option("--prompt", "-p", help="What to continue; - or a pipe is read from standard input.")

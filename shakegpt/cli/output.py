@@ -1,22 +1,17 @@
 """Where a command writes: results to standard output, all else to standard error; and how an error ends it."""
 
-import functools
 import json
 import os
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Any, NoReturn, ParamSpec
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NoReturn
 
 import typer
 
 from shakegpt.errors import ShakegptError
 from shakegpt.system.text import escape_control_characters
-
-EXIT_INTERRUPTED = 128 + signal.SIGINT
-
-Parameters = ParamSpec("Parameters")
 
 
 def print_json(value: Any) -> None:
@@ -38,41 +33,31 @@ def fail(error: Exception) -> NoReturn:
     raise typer.Exit(error.exit_code if isinstance(error, ShakegptError) else 1) from None
 
 
-def reports_errors(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
-    """Make a command's errors end it with one sentence and an exit code."""
-
-    @functools.wraps(command)
-    def reporting(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-            sys.stdout.flush()  # while a closed pipe and a full disk can still be reported
-        except ShakegptError as error:
-            fail(error)
-        except BrokenPipeError:
-            exit_quietly()
-        except KeyboardInterrupt:
-            raise typer.Exit(EXIT_INTERRUPTED) from None
-        except OSError as error:
-            name = f" {error.filename}:" if error.filename else ""
-            fail(ShakegptError(f"The system says:{name} {error.strerror or error}."))
-        except (typer.Exit, typer.Abort):
-            raise
-        except Exception as error:  # a bug of ours: users cannot do anything with a traceback
-            fail(
-                ShakegptError(
-                    f"Something unexpected went wrong ({type(error).__name__}: {error}); nothing saved is lost, and "
-                    "SHAKEGPT_DEBUG=1 shows where it happened."
-                )
+@contextmanager
+def report_errors() -> Iterator[None]:
+    """End a command that raises an error with one sentence and an exit code."""
+    try:
+        yield
+        sys.stdout.flush()  # while a closed pipe and a full disk can still be reported
+    except ShakegptError as error:
+        fail(error)
+    except BrokenPipeError:  # the reader of standard output, such as `head`, has closed it: not an error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter flushes standard output once more
+        raise typer.Exit(0) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(128 + signal.SIGINT) from None
+    except OSError as error:
+        name = f" {error.filename}:" if error.filename else ""
+        fail(ShakegptError(f"The system says:{name} {error.strerror or error}."))
+    except (typer.TyperException, typer.Exit, typer.Abort):
+        raise
+    except Exception as error:  # a bug of ours: users cannot do anything with a traceback
+        fail(
+            ShakegptError(
+                f"Something unexpected went wrong ({type(error).__name__}: {error}); nothing saved is lost, and "
+                "SHAKEGPT_DEBUG=1 shows where it happened."
             )
-
-    return reporting
-
-
-def exit_quietly() -> NoReturn:
-    """Exit without an error after the reader of standard output, such as ``head``, has closed it."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)  # the interpreter flushes standard output once more
-    raise typer.Exit(0)
+        )
 
 
 def configure_streams() -> None:

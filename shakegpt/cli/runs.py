@@ -9,7 +9,7 @@ import typer
 
 from shakegpt.cli.console import format_duration
 from shakegpt.cli.options import CHECKPOINT_HELP, Json, RunArgument, complete_checkpoints, complete_runs
-from shakegpt.cli.output import print_json, print_note, reports_errors
+from shakegpt.cli.output import print_json, print_note
 from shakegpt.errors import UsageError
 from shakegpt.system.text import escape_line, is_name
 
@@ -21,7 +21,6 @@ app = typer.Typer(help="The runs in the store, and their checkpoints.", no_args_
 
 
 @app.command("list")
-@reports_errors
 def list_(json: Json = False) -> None:
     """List the runs, newest first."""
     from shakegpt.runs.store import Store
@@ -44,7 +43,6 @@ def list_(json: Json = False) -> None:
 
 
 @app.command()
-@reports_errors
 def show(
     runs: Annotated[
         list[str], typer.Argument(metavar="RUN...", help="One run or several.", autocompletion=complete_runs)
@@ -117,7 +115,6 @@ def _print_summary(store: "Store", run: "Run") -> None:
 
 
 @app.command("export")
-@reports_errors
 def export_(
     run: RunArgument,
     csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values, one row per step (the default).")] = False,
@@ -139,7 +136,6 @@ def export_(
 
 
 @app.command()
-@reports_errors
 def remove(run: RunArgument, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
     """Remove a run and all its checkpoints."""
     from shakegpt.runs.store import Store
@@ -157,7 +153,6 @@ def remove(run: RunArgument, yes: Annotated[bool, typer.Option("--yes", "-y", he
 
 
 @app.command()
-@reports_errors
 def path(
     reference: Annotated[
         str,

@@ -20,7 +20,7 @@ from shakegpt.cli.options import (
     complete_runs,
     with_training_options,
 )
-from shakegpt.cli.output import print_note, reports_errors
+from shakegpt.cli.output import print_note
 from shakegpt.config import DEFAULT_PRESET, DeviceName, OnHangup, TrainingConfig
 from shakegpt.events import Event, Step
 from shakegpt.runs.snapshot import Snapshot
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 _MOST_WAITING = 10_000  # events for a reader that has stalled; beyond, steps are left out: metrics.jsonl has them all
 
 
-@reports_errors
 @with_training_options
 def train(
     context: typer.Context,

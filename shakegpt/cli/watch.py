@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from shakegpt.cli.options import RunArgument, complete_runs
-from shakegpt.cli.output import print_note, reports_errors
+from shakegpt.cli.output import print_note
 from shakegpt.config import OnHangup
 from shakegpt.errors import ShakegptError, UsageError
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 _TERMS_WITHOUT_CURSOR = ("dumb", "unknown")
 
 
-@reports_errors
 def watch(
     run: Annotated[
         str | None, typer.Argument(metavar="[RUN]", help="A run; by default the newest.", autocompletion=complete_runs)
@@ -37,7 +36,6 @@ def watch(
     open_full_screen(watch=found)
 
 
-@reports_errors
 def stop(run: RunArgument) -> None:
     """Ask the process that trains a run to save and stop."""
     from shakegpt.runs.store import Store

@@ -108,7 +108,7 @@ MOVES = {
     "importing any folder": Move("import {place}", "name a directory made by `shakegpt export` or `save_pretrained`"),
     "exporting over something": Move(
         "export macbeth {place}",
-        "is there already, and not an empty folder; name a new one",
+        "is there already, and is not an empty folder; name a new one",
         2,
         prepare=write("x", b""),
     ),
