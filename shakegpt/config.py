@@ -22,14 +22,24 @@ def _check(name: str, value: object, *, valid: bool, rule: str) -> None:
 
 def _check_integer(name: str, value: Any, minimum: int, maximum: int = 2**31 - 1) -> None:
     is_integer = isinstance(value, int) and not isinstance(value, bool)
-    rule = f"a whole number of at least {minimum}" + (
-        f" and at most {maximum}" if is_integer and value > maximum else ""
-    )
-    _check(name, value, valid=is_integer and minimum <= value <= maximum, rule=rule)
+    upper = f" and at most {maximum}" if is_integer and value > maximum else ""
+    valid = is_integer and minimum <= value <= maximum
+    _check(name, value, valid=valid, rule=f"a whole number of at least {minimum}{upper}")
 
 
-def _check_number(name: str, value: object, rule: str, *, valid: bool) -> None:
-    _check(name, value, valid=isinstance(value, int | float) and math.isfinite(value) and valid, rule=rule)
+def _check_number(
+    name: str,
+    value: Any,
+    *,
+    minimum: float = -math.inf,
+    above: float = -math.inf,
+    maximum: float = math.inf,
+    below: float = math.inf,
+) -> None:
+    is_number = isinstance(value, int | float) and math.isfinite(value)
+    bounds = {"of at least": minimum, "above": above, "at most": maximum, "below": below}
+    rule = "a number " + " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if math.isfinite(bound))
+    _check(name, value, valid=is_number and minimum <= value <= maximum and above < value < below, rule=rule)
 
 
 def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:
@@ -64,7 +74,7 @@ class ModelConfig:
         _check_integer("d_model", self.d_model, 1, 100_000)
         _check_integer("d_ff", self.d_ff, 1, 1_000_000)
         _check_integer("The block size", self.block_size, 1, 1_000_000)
-        _check_number("Dropout", self.dropout, "in [0, 1)", valid=0 <= self.dropout < 1)
+        _check_number("Dropout", self.dropout, minimum=0, below=1)
         if self.d_model % self.n_head:
             raise ValueError(f"d_model ({self.d_model}) must be a multiple of the number of heads ({self.n_head}).")
 
@@ -125,23 +135,16 @@ class TrainingConfig:
         _check_integer("The number of steps", self.steps, 1)
         _check_integer("The batch size", self.batch_size, 1)
         _check_integer("Accumulation", self.accumulate, 1)
-        _check_number("The learning rate", self.learning_rate, "a number above 0", valid=self.learning_rate > 0)
-        _check_number(
-            "The minimum learning rate",
-            self.min_learning_rate,
-            f"between 0 and the learning rate ({self.learning_rate:g})",
-            valid=0 <= self.min_learning_rate <= self.learning_rate,
-        )
+        _check_number("The learning rate", self.learning_rate, above=0)
+        _check_number("The minimum learning rate", self.min_learning_rate, minimum=0, maximum=self.learning_rate)
         _check_integer("Warm-up", self.warmup, 0)
-        _check_number("Weight decay", self.weight_decay, "a number of at least 0", valid=self.weight_decay >= 0)
-        _check_number("beta1", self.beta1, "in [0, 1)", valid=0 <= self.beta1 < 1)
-        _check_number("beta2", self.beta2, "in [0, 1)", valid=0 <= self.beta2 < 1)
-        _check_number("Gradient clipping", self.grad_clip, "a number of at least 0", valid=self.grad_clip >= 0)
+        _check_number("Weight decay", self.weight_decay, minimum=0)
+        _check_number("beta1", self.beta1, minimum=0, below=1)
+        _check_number("beta2", self.beta2, minimum=0, below=1)
+        _check_number("Gradient clipping", self.grad_clip, minimum=0)
         _check_integer("The evaluation interval", self.eval_every, 1)
         _check_integer("The save interval", self.save_every, 1)
-        _check_number(
-            "The seconds between saves", self.save_seconds, "a number of at least 0", valid=self.save_seconds >= 0
-        )
+        _check_number("The seconds between saves", self.save_seconds, minimum=0)
         _check_integer("The number of checkpoints to keep", self.keep, 1)
         _check_integer("The seed", self.seed, 0)
         _check_choice("The device", self.device, get_args(DeviceName))
@@ -175,14 +178,12 @@ class SamplingConfig:
     """Texts that end the generation, and are left out of it."""
 
     def __post_init__(self) -> None:
-        _check_number("Temperature", self.temperature, "a number of at least 0", valid=self.temperature >= 0)
+        _check_number("Temperature", self.temperature, minimum=0)
         if self.top_k is not None:
             _check_integer("Top-k", self.top_k, 1)
-        _check_number("Top-p", self.top_p, "above 0 and at most 1", valid=0 < self.top_p <= 1)
-        _check_number("Min-p", self.min_p, "at least 0 and at most 1", valid=0 <= self.min_p <= 1)
-        _check_number(
-            "The repetition penalty", self.repetition_penalty, "a number above 0", valid=self.repetition_penalty > 0
-        )
+        _check_number("Top-p", self.top_p, above=0, maximum=1)
+        _check_number("Min-p", self.min_p, minimum=0, maximum=1)
+        _check_number("The repetition penalty", self.repetition_penalty, above=0)
         _check_integer("The seed", self.seed, 0)
         _check_integer("The length", self.length, 0)
         for text in self.stop:

@@ -71,7 +71,9 @@ MOVES = {
     "a typo in a command": Move("generte", "Did you mean 'generate'?", 2),
     "a typo in an option": Move("generate --tempreature 1", "--temperature", 2),
     "a word for a number": Move("generate --temperature warm", "a valid number", 2),
-    "a number that makes no sense": Move("generate --top-p 7", "Top-p must be above 0 and at most 1, not 7.0", 2),
+    "a number that makes no sense": Move(
+        "generate --top-p 7", "Top-p must be a number above 0 and at most 1, not 7.0", 2
+    ),
     "no steps at all": Move("train --steps 0", "must be a whole number of at least 1, not 0", 2),
     "an unknown preset": Move("train --preset sead", "the presets are seed, nano, baby, gpt2", 2),
     "a GPU that is not there": Move(f"{TRAIN} --corpus demo --device mps", "leave out --device, or give --device cpu"),
