@@ -1,4 +1,4 @@
-"""How the checkpoint screen and the app's questions look, on a fixed shelf: no clock, no store."""
+"""Pictures of the checkpoint screen and the app's dialogs, with fixed runs: no clock, no store."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -22,7 +22,7 @@ RUNS = Path("/home/will/.local/share/shakegpt/runs")
 Compare = Callable[..., bool]
 
 
-def shelved(
+def listed(
     name: str,
     status: Any,
     preset: str,
@@ -70,17 +70,17 @@ def shelved(
     )
 
 
-SHELF = [
-    shelved("macbeth", "training", "seed", "tiny-shakespeare", 1_629_440, 5_000, 0.2, {1500: 1.611, 1750: 1.574}),
-    shelved("othello", "stopped", "nano", "sonnets", 58_432, 500, 30, {100: 2.31, 200: 2.11, 240: None}),
-    shelved("timon-of-athens-with-a-smaller-learning-rate", "failed", "baby", "first-folio", 10_770_000, 5_000, 80, {}),
-    shelved("hamlet", "finished", "seed", "tiny-shakespeare", 1_629_440, 5_000, 900, {4250: 1.469, 5000: 1.472}),
+RUNS_LISTED = [
+    listed("macbeth", "training", "seed", "tiny-shakespeare", 1_629_440, 5_000, 0.2, {1500: 1.611, 1750: 1.574}),
+    listed("othello", "stopped", "nano", "sonnets", 58_432, 500, 30, {100: 2.31, 200: 2.11, 240: None}),
+    listed("timon-of-athens-with-a-smaller-learning-rate", "failed", "baby", "first-folio", 10_770_000, 5_000, 80, {}),
+    listed("hamlet", "finished", "seed", "tiny-shakespeare", 1_629_440, 5_000, 900, {4250: 1.469, 5000: 1.472}),
 ]
 
 
 @pytest.fixture(autouse=True)
-def fixed_shelf(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_run_list", lambda store: SHELF)
+def fixed_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_run_list", lambda store: RUNS_LISTED)
     monkeypatch.setattr("shakegpt.tui.checkpoints.run_list.time", SimpleNamespace(time=lambda: NOW))
 
 
@@ -91,12 +91,12 @@ def runs_app(home: Path, **options: Any) -> FakeModelApp:
 
 
 def after(*keys: str) -> Callable[[Pilot[Any]], Awaitable[None]]:
-    """Wait for the shelf, then press keys."""
+    """Wait for the list of runs, then press keys."""
 
     async def prepare(pilot: Pilot[Any]) -> None:
         screen = pilot.app.screen_stack[0]
         assert isinstance(screen, CheckpointScreen)
-        await until(pilot, lambda: screen._shelf is not None)
+        await until(pilot, lambda: screen.run_list.runs is not None)
         for key in keys:
             await pilot.press(key)
         await pilot.app.workers.wait_for_complete()

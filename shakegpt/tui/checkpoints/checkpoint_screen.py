@@ -1,13 +1,13 @@
 """The checkpoint screen: every run and checkpoint of the store, and what can be done with them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
@@ -20,36 +20,29 @@ from shakegpt.runs.store import PRETRAINED
 from shakegpt.system.text import escape_control_characters, escape_line
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui import formatting
-from shakegpt.tui.checkpoints.run_list import (
-    SORT_KEYS,
-    ListedRun,
-    SortKey,
-    arranged,
-    matching,
-    read_run_list,
-    remove_checkpoint,
-)
-from shakegpt.tui.checkpoints.run_table import Row, RunTable
+from shakegpt.tui.checkpoints.run_list import SORT_KEYS, ListedRun, Row, RunList, read_run_list, remove_checkpoint
+from shakegpt.tui.checkpoints.run_table import RowDetails, RunTable
 from shakegpt.tui.context import AppContext
 from shakegpt.tui.dialogs.questions import ConfirmScreen, PromptScreen
 from shakegpt.tui.messages import GenerateFrom, StartTraining
 from shakegpt.tui.widgets.top_bar import TopBar
 
-_UNFOLDED_AT_FIRST = 12
-"""A store of at most so many rows is shown whole; a larger one with only its newest run unfolded."""
 _SECONDS_PER_READ = 2.0
-"""A small model saves several times a second."""
+"""The store is read again no sooner: a small model saves several times a second."""
 
 
 class CheckpointScreen(Screen[None]):
-    """Runs and checkpoints. The store is read on a thread, so that a large or slow one never holds up a key."""
+    """Runs and checkpoints. The store is read on a thread, so that a large or slow one delays no key.
+
+    Args:
+        context: what the app shares with its screens.
+    """
 
     AUTO_FOCUS = ""
     HELP_TITLE: ClassVar[str] = "Checkpoints"
     HELP = (
-        "Every run, with its checkpoints under it. Choosing a run means its best checkpoint, or, to train on, its "
-        "last. ● marks runs whose curves are laid over one another, ▶ the checkpoint that speaks on the generation "
-        "screen."
+        "Every run, with its checkpoints under it. Choosing a run means its best checkpoint, or, to resume it, its "
+        "last. ● marks runs whose curves are to be compared, ▶ the checkpoint of the generation screen."
     )
     DEFAULT_CSS: ClassVar[str] = """
     CheckpointScreen {
@@ -59,60 +52,52 @@ class CheckpointScreen(Screen[None]):
         & > #nothing { color: $text-muted; }
         &.-empty > #nothing { display: block; }
         &.-empty > RunTable { display: none; }
-        & > #details { height: 3; padding: 0 2; border-top: solid $border; }
-        & > #details { text-wrap: nowrap; text-overflow: ellipsis; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "resume", "Resume", id="runs.resume", tooltip="Train on from it"),
         Binding("c", "curves", "Curve", id="runs.curve", tooltip="Show its curve, or those of all marked runs"),
-        Binding("m", "mark", "Mark", id="runs.mark", tooltip="Mark the run, to lay curves over one another"),
+        Binding("m", "mark", "Mark", id="runs.mark", tooltip="Mark the run, to compare curves"),
         Binding("d,delete", "delete", "Delete", id="runs.delete", tooltip="Delete it; asks first"),
         Binding("n", "rename", "Rename", id="runs.rename", tooltip="Give the run another name", show=False),
         Binding("y", "copy_path", "Copy path", id="runs.copy", tooltip="Copy its path", show=False),
         Binding("slash", "filter", "Filter", id="runs.filter", key_display="/", tooltip="Show what matches some words"),
         Binding("s", "sort", "Sort", id="runs.sort", tooltip="Sort by age, name, loss, step, size in turn"),
-        Binding("S", "reverse", "Reverse", id="runs.reverse", tooltip="Turn the order around", show=False),
+        Binding("S", "reverse", "Reverse", id="runs.reverse", tooltip="Reverse the order", show=False),
         Binding("space,x", "fold", "Fold", id="runs.fold", tooltip="Fold or unfold the run's checkpoints", show=False),
         Binding("f5,ctrl+r", "refresh", "Refresh", id="runs.refresh", tooltip="Read the store again", show=False),
         Binding("escape", "clear_filter", "Show all", id="runs.all", tooltip="End the filter", show=False),
     ]
 
-    class Read(Message):
-        """The store has been read; ``problem`` says why where it could not be."""
+    @dataclass
+    class StoreRead(Message):
+        """The store has been read; ``error`` says why where it could not be."""
 
-        def __init__(self, shelf: list[ListedRun], problem: str = "") -> None:
-            self.shelf = shelf
-            self.problem = problem
-            super().__init__()
+        runs: list[ListedRun]
+        error: str = ""
 
-    class Done(Message):
+    @dataclass
+    class StoreChanged(Message):
         """Something was done to the store, or could not be."""
 
-        def __init__(self, said: str, *, failed: bool = False) -> None:
-            self.said = said
-            self.failed = failed
-            super().__init__()
+        result: str
+        failed: bool = False
 
     def __init__(self, context: AppContext) -> None:
         super().__init__()
         self.context = context
-        self._shelf: list[ListedRun] | None = None
-        self._problem = ""
-        self._sort: SortKey = "age"
-        self._reverse = False
-        self._marked: frozenset[str] = frozenset()
-        self._folded: dict[str, bool] = {}
-        self._seen: tuple[object, ...] = ()
-        self._reading_soon: Timer | None = None
+        self.run_list = RunList()
+        self._read_error = ""
+        self._shown_state: tuple[object, ...] = ()
+        self._read_timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
-        """Put the table between the bar at the top and the details of the row under the cursor."""
+        """Put the table between the top bar and the details of the row under the cursor."""
         yield TopBar()
         yield Input(placeholder="name, state, corpus or preset", id="filter", compact=True, disabled=True)
         yield RunTable(id="runs")
         yield Static("Reading the store…", id="nothing", markup=False)
-        yield Static(id="details")
+        yield RowDetails(id="details")
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -120,68 +105,50 @@ class CheckpointScreen(Screen[None]):
         self.add_class("-empty")
 
     def on_screen_resume(self) -> None:
-        """Read the store whenever the screen is looked at again."""
+        """Read the store each time the screen comes to the front."""
         self.action_refresh()
 
     def show(self, snapshot: Snapshot) -> None:
-        """Read the store again, soon, where training has saved or ended."""
+        """Read the store again, soon, where the training has saved or ended."""
         saved = snapshot.saved.step if snapshot.saved else None
-        seen = (saved, snapshot.state in ENDED, snapshot.started is None)
-        if seen != self._seen:
-            self._seen = seen
-            if self._reading_soon is None:
-                self._reading_soon = self.set_timer(_SECONDS_PER_READ, self._read_now)
-
-    def _read_now(self) -> None:
-        self._reading_soon = None
-        self.action_refresh()
-
-    # Reading
+        state = (saved, snapshot.state in ENDED, snapshot.started is None)
+        if state != self._shown_state:
+            self._shown_state = state
+            if self._read_timer is None:
+                self._read_timer = self.set_timer(_SECONDS_PER_READ, self.action_refresh)
 
     def action_refresh(self) -> None:
         """Read the store again."""
-        self._read()
+        self._read_timer = None
+        self._read_store()
 
-    @work(thread=True, exclusive=True, group="shelf", exit_on_error=False)
-    def _read(self) -> None:
+    @work(thread=True, exclusive=True, group="read", exit_on_error=False)
+    def _read_store(self) -> None:
         try:
-            self.post_message(self.Read(read_run_list(self.context.store)))
+            self.post_message(self.StoreRead(read_run_list(self.context.store)))
         except (ShakegptError, OSError) as error:
-            self.post_message(self.Read([], escape_control_characters(str(error))))
+            self.post_message(self.StoreRead([], escape_control_characters(str(error))))
 
-    def on_checkpoint_screen_read(self, message: Read) -> None:
+    def on_checkpoint_screen_store_read(self, message: StoreRead) -> None:
         """Show what was read."""
-        if self._shelf is None:
-            rows = sum(1 + len(run.checkpoints) for run in message.shelf)
-            small = rows <= _UNFOLDED_AT_FIRST
-            self._folded = {run.name: not small and i > 0 for i, run in enumerate(message.shelf)}
-        self._shelf, self._problem = message.shelf, message.problem
-        self._marked &= {run.name for run in message.shelf}
-        self._arrange()
+        self.run_list.update(message.runs)
+        self._read_error = message.error
+        self._show_runs()
 
-    def _arrange(self) -> None:
-        shelf = self._shelf or []
-        wanted = self.query_one("#filter", Input).value
-        found = arranged(matching(shelf, wanted), self._sort, reverse=self._reverse)
-        rows: list[Row] = []
-        for run in found:
-            rows.append(Row(run))
-            if run.status != "shipped" and not self._folded.get(run.name, False):
-                rows += [Row(run, checkpoint) for checkpoint in run.checkpoints]
-        self.query_one(RunTable).show(
-            rows, marked=self._marked, in_use=self.context.loaded_checkpoint, sort=self._sort, reverse=self._reverse
-        )
-        self.set_class(not rows, "-empty")
-        if rows and self.focused is None:
-            self.query_one(RunTable).focus()
-        self.query_one("#nothing", Static).update(self._why_empty(wanted))
-        self._describe(self.query_one(RunTable).current)
+    def _show_runs(self) -> None:
+        table = self.query_one(RunTable)
+        table.show(self.run_list, self.context.loaded_checkpoint)
+        self.set_class(not table.row_count, "-empty")
+        if table.row_count and self.focused is None:
+            table.focus()
+        self.query_one("#nothing", Static).update(self._why_empty())
+        self.query_one(RowDetails).show(table.current)
 
-    def _why_empty(self, wanted: str) -> str:
-        if self._problem:
-            return f"{self._problem}\n\nctrl+r reads it again."
-        if wanted and self._shelf:
-            return f"Nothing matches “{escape_line(wanted)}”.\n\nEsc shows all."
+    def _why_empty(self) -> str:
+        if self._read_error:
+            return f"{self._read_error}\n\nctrl+r reads it again."
+        if self.run_list.filter_words and self.run_list.runs:
+            return f"Nothing matches “{escape_line(self.run_list.filter_words)}”.\n\nEsc shows all."
         return "No run yet.\n\nPress 1, then n, to train the first one."
 
     # The row under the cursor
@@ -192,217 +159,187 @@ class CheckpointScreen(Screen[None]):
         return self.query_one(RunTable).current
 
     def on_data_table_row_highlighted(self, _: DataTable.RowHighlighted) -> None:
-        """Tell more about the row under the cursor."""
-        self._describe(self.current)
+        """Show the details of the row under the cursor."""
+        self.query_one(RowDetails).show(self.current)
 
     def on_data_table_row_selected(self, _: DataTable.RowSelected) -> None:
-        """Let it speak."""
-        self.action_speak()
-
-    def _describe(self, row: Row | None) -> None:
-        details = self.query_one("#details", Static)
-        if row is None:
-            details.update("")
-            return
-        run, info = row.run, row.checkpoint.info if row.checkpoint else None
-        facts = [f"{formatting.compact(run.parameters)} weights", run.corpus]
-        facts += [run.preset] if run.preset else []
-        facts += [f"seed {run.seed}"] if run.seed is not None else []
-        facts += [f"trained for {formatting.duration(info.seconds)}"] if info else []
-        name = escape_line(row.key)
-        where = str(info.path) if info else run.path
-        details.update(
-            Content.styled(name, "bold $primary")
-            + Content.styled("  " + escape_line(" · ".join(facts)), "$foreground 70%")
-            + Content.styled(f"\n{escape_line(where)}", "$foreground 50%")
-        )
-
-    def action_speak(self) -> None:
-        """Load the checkpoint into the generation screen."""
+        """Open the checkpoint in the generation screen."""
         if (row := self.current) is None:
             return
-        if row.chosen is None:
-            self._say(f"{row.run.name} has no checkpoint yet.")
+        if row.best is None:
+            self._notify(f"{row.run.name} has no checkpoint yet.")
             return
-        self.post_message(GenerateFrom(row.chosen.reference))
+        self.post_message(GenerateFrom(row.best.reference))
 
     def action_resume(self) -> None:
-        """Train on from the checkpoint; a run that has taken all its steps is asked for more."""
+        """Resume training from the checkpoint; ask for more steps where the run has taken all of its own."""
         row = self.current
-        chosen = (row.checkpoint or row.run.last) if row else None
-        if row is None or chosen is None:
-            self._say("There is no checkpoint here to train on from.")
+        checkpoint = row.last if row else None
+        if row is None or checkpoint is None:
+            self._notify("There is no checkpoint here to resume from.")
         elif row.run.name == PRETRAINED:
-            self._say("The pretrained model ships without what training needs to go on; begin a run of your own.")
+            self._notify("The pretrained model ships without what a resume needs; start a run of your own.")
         elif row.run.status == "training":
-            self._say(f"{row.run.name} is in training already.")
-        elif chosen.info.step < row.run.steps:
-            self._resume(chosen.reference, {})
+            self._notify(f"{row.run.name} is in training already.")
+        elif checkpoint.info.step < row.run.steps:
+            self.post_message(StartTraining(TrainingRequest(resume=checkpoint.reference)))
         else:
             question = f"{row.run.name} has taken all its {row.run.steps} steps. Train on to which step?"
-            more = partial(self._resume_to, chosen.reference)
-            self.app.push_screen(PromptScreen(question, str(2 * row.run.steps), _check_steps(row.run.steps)), more)
+            resume = partial(self._resume_to, checkpoint.reference)
+            self.app.push_screen(PromptScreen(question, str(2 * row.run.steps), _check_steps(row.run.steps)), resume)
 
     def _resume_to(self, reference: str, steps: str | None) -> None:
         if steps is not None:
-            self._resume(reference, {"steps": int(steps)})
-
-    def _resume(self, reference: str, changes: dict[str, int]) -> None:
-        self.post_message(StartTraining(TrainingRequest(changes=dict(changes), resume=reference)))
+            self.post_message(StartTraining(TrainingRequest(changes={"steps": int(steps)}, resume=reference)))
 
     def action_copy_path(self) -> None:
-        """Copy the path, and show it: a clipboard over SSH may not be listening."""
+        """Copy the path, and show it: over SSH the clipboard may not be reached."""
         if (row := self.current) is not None:
-            path = str(row.checkpoint.info.path) if row.checkpoint else row.run.path
-            self.app.copy_to_clipboard(path)
-            self._say(f"Copied {path}")
+            self.app.copy_to_clipboard(row.path)
+            self._notify(f"Copied {row.path}")
 
     # Curves
 
     def action_mark(self) -> None:
-        """Mark the run for the next look at curves, or take the mark off."""
+        """Mark the run for a comparison of curves, or remove its mark."""
         if (row := self.current) is not None and row.run.name != PRETRAINED:
-            self._marked ^= {row.run.name}
-            self._arrange()
+            self.run_list.marked ^= {row.run.name}
+            self._show_runs()
 
     def action_curves(self) -> None:
-        """Show the curves of the marked runs; where none is marked, that of the run at hand."""
+        """Show the curves of the marked runs; where none is marked, that of the current run."""
         row = self.current
-        names = sorted(self._marked) or ([row.run.name] if row and row.run.name != PRETRAINED else [])
+        names = sorted(self.run_list.marked) or ([row.run.name] if row and row.run.name != PRETRAINED else [])
         if names:
             self._read_curves(names)
         else:
-            self._say("No curve of its training ships with the pretrained model.")
+            self._notify("The pretrained model ships without its training curve.")
 
     @work(thread=True, exclusive=True, group="curves", exit_on_error=False)
     def _read_curves(self, names: list[str]) -> None:
         from shakegpt.tui.chart.chart_screen import ChartScreen, NamedRun
 
         try:
-            curves = [NamedRun(name, self.context.store.run(name).snapshot()) for name in names]
+            runs = [NamedRun(name, self.context.store.run(name).snapshot()) for name in names]
         except (ShakegptError, OSError) as error:
-            self.post_message(self.Done(escape_control_characters(str(error)), failed=True))
+            self.post_message(self.StoreChanged(escape_control_characters(str(error)), failed=True))
             return
-        self.app.call_later(lambda: self.app.push_screen(ChartScreen(curves)))
+        self.app.call_later(lambda: self.app.push_screen(ChartScreen(runs)))
 
     # Rename and delete
 
     def action_rename(self) -> None:
         """Ask for another name."""
-        if (row := self.current) is None or not self._may_change(row.run, "renamed"):
-            return
-        old = row.run.name
-        self.app.push_screen(PromptScreen(f"A new name for {old}:", old, _check_name), partial(self._rename, old))
+        if (row := self.current) is not None and self._can_change(row.run, "renamed"):
+            old = row.run.name
+            self.app.push_screen(PromptScreen(f"A new name for {old}:", old, _check_name), partial(self._rename, old))
 
     def _rename(self, old: str, new: str | None) -> None:
         if new is not None and new != old:
-            self._marked -= {old}
-            self._folded[new] = self._folded.get(old, False)
-            self._do(lambda: self.context.store.run(old).rename(new), f"{old} is {new} now.")
+            self.run_list.rename(old, new)
+            self._change_store(lambda: self.context.store.run(old).rename(new), f"{old} is now called {new}.")
 
     def action_delete(self) -> None:
         """Ask, then delete the run or the checkpoint."""
-        if (row := self.current) is None or not self._may_change(row.run, "deleted"):
+        if (row := self.current) is None or not self._can_change(row.run, "deleted"):
             return
-        run, checkpoint = row.run, row.checkpoint
+        name, checkpoint = row.run.name, row.checkpoint
         if checkpoint is None:
-            many = len(run.checkpoints)
-            what = f"the run {run.name} with its {many} checkpoint{'s' * (many != 1)} ({formatting.size(run.bytes)})"
-            do = partial(self._delete_run, run.name)
+            count = len(row.run.checkpoints)
+            size = formatting.size(row.run.bytes)
+            what = f"the run {name} with its {count} checkpoint{'s' * (count != 1)} ({size})"
         else:
             what = f"the checkpoint {checkpoint.reference} ({formatting.size(checkpoint.info.bytes)})"
-            do = partial(self._delete_checkpoint, run.name, checkpoint.info.step)
-        question = f"Delete {what}? It cannot be taken back."
 
-        def answered(yes: bool | None) -> None:
+        def delete() -> None:
+            run = self.context.store.run(name)
+            if checkpoint is None:
+                run.remove()
+            else:
+                remove_checkpoint(run, checkpoint.info.step)
+
+        def on_answer(yes: bool | None) -> None:
             if yes:
-                self._do(do, f"Deleted {what}.")
+                self._change_store(delete, f"Deleted {what}.")
 
-        self.app.push_screen(ConfirmScreen(question, "delete it"), answered)
+        self.app.push_screen(ConfirmScreen(f"Delete {what}? This cannot be undone.", "delete it"), on_answer)
 
-    def _delete_run(self, name: str) -> None:
-        self.context.store.run(name).remove()
-
-    def _delete_checkpoint(self, name: str, step: int) -> None:
-        remove_checkpoint(self.context.store.run(name), step)
-
-    def _may_change(self, run: ListedRun, done: str) -> bool:
+    def _can_change(self, run: ListedRun, what: str) -> bool:
         if run.name == PRETRAINED:
-            self._say(f"The pretrained model ships with shakegpt and cannot be {done}.")
+            self._notify(f"The pretrained model ships with shakegpt and cannot be {what}.")
         elif run.status == "training":
-            self._say(f"{run.name} is in training and cannot be {done}; stop it first.")
+            self._notify(f"{run.name} is in training and cannot be {what}; stop it first.")
         else:
             return True
         return False
 
-    @work(thread=True, group="store", exit_on_error=False)
-    def _do(self, act: Callable[[], object], said: str) -> None:
+    @work(thread=True, group="change", exit_on_error=False)
+    def _change_store(self, change: Callable[[], object], result: str) -> None:
         try:
-            act()
+            change()
         except (ShakegptError, OSError) as error:
-            self.post_message(self.Done(escape_control_characters(str(error)), failed=True))
+            self.post_message(self.StoreChanged(escape_control_characters(str(error)), failed=True))
         else:
-            self.post_message(self.Done(said))
+            self.post_message(self.StoreChanged(result))
 
-    def on_checkpoint_screen_done(self, message: Done) -> None:
-        """Say what was done, and show the store as it is now."""
-        self.notify(message.said, severity="error" if message.failed else "information", markup=False)
+    def on_checkpoint_screen_store_changed(self, message: StoreChanged) -> None:
+        """Report what was done, and read the store again."""
+        self.notify(message.result, severity="error" if message.failed else "information", markup=False)
         self.action_refresh()
 
     # Order and filter
 
     def action_sort(self) -> None:
         """Sort by the next key."""
-        self._sort = SORT_KEYS[(SORT_KEYS.index(self._sort) + 1) % len(SORT_KEYS)]
-        self._reverse = False
-        self._arrange()
+        self.run_list.sort_by(SORT_KEYS[(SORT_KEYS.index(self.run_list.sort) + 1) % len(SORT_KEYS)])
+        self._show_runs()
 
     def action_reverse(self) -> None:
-        """Turn the order around."""
-        self._reverse = not self._reverse
-        self._arrange()
+        """Reverse the order."""
+        self.run_list.sort_by(self.run_list.sort)
+        self._show_runs()
 
-    def on_run_table_sorted(self, message: RunTable.Sorted) -> None:
-        """Sort by the heading clicked; a second click turns the order around."""
-        self._reverse = not self._reverse if message.key == self._sort else False
-        self._sort = message.key
-        self._arrange()
+    def on_run_table_heading_clicked(self, message: RunTable.HeadingClicked) -> None:
+        """Sort by the column; a second click reverses the order."""
+        self.run_list.sort_by(message.key)
+        self._show_runs()
 
     def action_fold(self) -> None:
-        """Fold the run's checkpoints away, or show them."""
+        """Hide the run's checkpoints, or show them."""
         if (row := self.current) is not None:
-            self._folded[row.run.name] = not self._folded.get(row.run.name, False)
-            self._arrange()
+            self.run_list.folded ^= {row.run.name}
+            self._show_runs()
 
     def action_filter(self) -> None:
-        """Ask for words to filter by."""
+        """Open the field of words to filter by."""
         self.add_class("-filtering")
         field = self.query_one("#filter", Input)
         field.disabled = False
         field.focus()
 
-    def on_input_changed(self, _: Input.Changed) -> None:
-        """Filter while typing."""
-        self._arrange()
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Filter while the user types."""
+        self.run_list.filter_words = event.value
+        self._show_runs()
 
     def on_input_submitted(self, _: Input.Submitted) -> None:
-        """Go back to the table, filtered."""
-        self._leave_filter()
+        """Go back to the filtered table."""
+        self._close_filter()
 
     def action_clear_filter(self) -> None:
-        """Leave the filter: the field first, then the words."""
+        """Leave the filter's field; from the table, end the filter."""
         field = self.query_one("#filter", Input)
         if not field.has_focus:
             field.value = ""
-        self._leave_filter()
+        self._close_filter()
 
-    def _leave_filter(self) -> None:
+    def _close_filter(self) -> None:
         field = self.query_one("#filter", Input)
         field.disabled = not field.value
         self.set_class(bool(field.value), "-filtering")
         self.query_one(RunTable).focus()
 
-    def _say(self, sentence: str) -> None:
+    def _notify(self, sentence: str) -> None:
         self.notify(escape_line(sentence), markup=False)
 
 
@@ -414,9 +351,9 @@ def _check_name(name: str) -> str | None:
     return None
 
 
-def _check_steps(done: int) -> Callable[[str], str | None]:
+def _check_steps(steps_done: int) -> Callable[[str], str | None]:
     def check(steps: str) -> str | None:
-        more = steps.isascii() and steps.isdigit() and len(steps) < 10 and int(steps) > done
-        return None if more else f"Give a whole number above {done}."
+        valid = steps.isascii() and steps.isdigit() and len(steps) < 10 and int(steps) > steps_done
+        return None if valid else f"Give a whole number above {steps_done}."
 
     return check

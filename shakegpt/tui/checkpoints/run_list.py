@@ -1,4 +1,4 @@
-"""What the store holds, read once and arranged as the checkpoint screen shows it. No widget, no clock."""
+"""The runs of the store as the checkpoint screen lists them: read, filtered, sorted and folded; without widgets."""
 
 import calendar
 import time
@@ -14,13 +14,14 @@ from shakegpt.system.files import remove_folder
 
 SortKey = Literal["age", "name", "loss", "step", "size"]
 SORT_KEYS: tuple[SortKey, ...] = get_args(SortKey)
+_MOST_ROWS_UNFOLDED = 12
 # Newest, lowest loss and first name come first; so do the longest and the largest.
 _LARGEST_FIRST = frozenset({"age", "step", "size"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class ListedCheckpoint:
-    """One checkpoint's row."""
+    """A checkpoint of a listed run."""
 
     info: CheckpointInfo
     best: bool = False
@@ -28,13 +29,13 @@ class ListedCheckpoint:
 
     @property
     def reference(self) -> str:
-        """What names it."""
+        """The reference that opens it."""
         return self.info.reference
 
 
 @dataclass(frozen=True, kw_only=True)
 class ListedRun:
-    """One run's row and those of its checkpoints; the model that ships with shakegpt stands as a run of its own."""
+    """A run and its checkpoints; the pretrained model is listed as a run of its own."""
 
     name: str
     status: Status | Literal["shipped"]
@@ -72,21 +73,21 @@ class ListedRun:
 
 
 def read_run_list(store: Store) -> list[ListedRun]:
-    """Read every run of the store, newest first, and what ships beside it; a damaged run is passed over.
+    """Return every run of the store, newest first, and the pretrained model; a damaged run is left out.
 
     Raises:
         ShakegptError: the store itself cannot be read.
     """
-    shelf = []
+    runs = []
     for run in store.runs():
         try:
-            shelf.append(_shelve(run))
+            runs.append(_read_run(run))
         except (ShakegptError, OSError):
-            continue  # removed or renamed while we looked
-    return shelf + _shipped(store)
+            continue  # perhaps removed or renamed meanwhile
+    return runs + _pretrained(store)
 
 
-def _shelve(run: Run) -> ListedRun:
+def _read_run(run: Run) -> ListedRun:
     record, infos = run.metadata, run.checkpoints()
     best = best_checkpoint(infos)
     return ListedRun(
@@ -104,7 +105,7 @@ def _shelve(run: Run) -> ListedRun:
     )
 
 
-def _shipped(store: Store) -> list[ListedRun]:
+def _pretrained(store: Store) -> list[ListedRun]:
     try:
         info = store.find(PRETRAINED)
     except ShakegptError:
@@ -136,33 +137,103 @@ def remove_checkpoint(run: Run, step: int) -> None:
         remove_folder(run.checkpoint_path(step))
 
 
-def _seconds_since_1970(moment: str) -> float:
+def _seconds_since_1970(timestamp: str) -> float:
     try:
-        parsed = datetime.fromisoformat(moment)
+        parsed = datetime.fromisoformat(timestamp)
     except ValueError:
         return 0.0
     return parsed.timestamp() if parsed.tzinfo else float(calendar.timegm(parsed.timetuple()))
 
 
-def matching(shelf: Iterable[ListedRun], words: str) -> list[ListedRun]:
-    """Return the runs in whose name, status, corpus or preset every one of ``words`` occurs."""
+@dataclass(frozen=True)
+class Row:
+    """A row of the list: a run, or one of its checkpoints."""
+
+    run: ListedRun
+    checkpoint: ListedCheckpoint | None = None
+
+    @property
+    def key(self) -> str:
+        """The name of the row, the same each time that the store is read."""
+        return self.checkpoint.reference if self.checkpoint else self.run.name
+
+    @property
+    def best(self) -> ListedCheckpoint | None:
+        """The checkpoint, or the best one of the run."""
+        return self.checkpoint or self.run.best
+
+    @property
+    def last(self) -> ListedCheckpoint | None:
+        """The checkpoint, or the last one of the run."""
+        return self.checkpoint or self.run.last
+
+    @property
+    def path(self) -> str:
+        """The folder of the checkpoint or of the run."""
+        return str(self.checkpoint.info.path) if self.checkpoint else self.run.path
+
+
+@dataclass
+class RunList:
+    """The runs, and how the user has filtered, sorted, folded and marked them."""
+
+    runs: list[ListedRun] | None = None
+    """``None`` until the store has been read."""
+    filter_words: str = ""
+    sort: SortKey = "age"
+    reverse: bool = False
+    marked: frozenset[str] = frozenset()
+    """The names of the runs whose curves are to be compared."""
+    folded: frozenset[str] = frozenset()
+    """The names of the runs whose checkpoints are hidden."""
+
+    def update(self, runs: list[ListedRun]) -> None:
+        """Take over what was read from the store. A large store is at first shown folded but for the newest run."""
+        if self.runs is None and sum(1 + len(run.checkpoints) for run in runs) > _MOST_ROWS_UNFOLDED:
+            self.folded = frozenset(run.name for run in runs[1:])
+        self.runs = runs
+        self.marked &= {run.name for run in runs}
+
+    def rows(self) -> list[Row]:
+        """Return the rows on show."""
+        rows: list[Row] = []
+        for run in sort_runs(filter_runs(self.runs or [], self.filter_words), self.sort, reverse=self.reverse):
+            rows.append(Row(run))
+            if run.status != "shipped" and run.name not in self.folded:
+                rows += [Row(run, checkpoint) for checkpoint in run.checkpoints]
+        return rows
+
+    def sort_by(self, key: SortKey) -> None:
+        """Sort by a key, or reverse the order if it is the current one."""
+        self.reverse = not self.reverse if key == self.sort else False
+        self.sort = key
+
+    def rename(self, old: str, new: str) -> None:
+        """Keep a renamed run folded, and remove its mark."""
+        self.marked -= {old}
+        if old in self.folded:
+            self.folded |= {new}
+
+
+def filter_runs(runs: Iterable[ListedRun], words: str) -> list[ListedRun]:
+    """Return the runs that have every one of ``words`` in their name, status, corpus or preset."""
     wanted = words.casefold().split()
     return [
         run
-        for run in shelf
+        for run in runs
         if all(word in f"{run.name} {run.status} {run.corpus} {run.preset}".casefold() for word in wanted)
     ]
 
 
-def arranged(shelf: Iterable[ListedRun], key: SortKey, *, reverse: bool = False) -> list[ListedRun]:
-    """Return the runs in order; those without a loss come last in either direction, and what ships after them."""
-    first_to_last = sorted(shelf, key=lambda run: run.name)  # equals stay in the order of their names
-    backwards = (key in _LARGEST_FIRST) != reverse
-    in_order = sorted(first_to_last, key=lambda run: _value(run, key), reverse=backwards)
+def sort_runs(runs: Iterable[ListedRun], key: SortKey, *, reverse: bool = False) -> list[ListedRun]:
+    """Return the runs in order; in either direction, those without a loss and the pretrained model come last."""
+    by_name = sorted(runs, key=lambda run: run.name)  # the order of equals
+    descending = (key in _LARGEST_FIRST) != reverse
+    in_order = sorted(by_name, key=lambda run: _sort_value(run, key), reverse=descending)
     return sorted(in_order, key=lambda run: (run.status == "shipped", key == "loss" and run.best_loss is None))
 
 
-def _value(run: ListedRun, key: SortKey) -> tuple[float, str]:
+def _sort_value(run: ListedRun, key: SortKey) -> tuple[float, str]:
     match key:
         case "age":
             return (run.created, "")
@@ -176,9 +247,9 @@ def _value(run: ListedRun, key: SortKey) -> tuple[float, str]:
             return (float(run.bytes), "")
 
 
-def age(moment: float, now: float | None = None) -> str:
-    """Return how long ago something was, in its largest unit, such as ``3h``."""
-    seconds = max(0.0, (time.time() if now is None else now) - moment)
+def age(time_then: float, now: float | None = None) -> str:
+    """Return how long ago a time was, in the largest unit, such as ``3h``."""
+    seconds = max(0.0, (time.time() if now is None else now) - time_then)
     for unit, length in (("y", 365 * 86_400), ("w", 7 * 86_400), ("d", 86_400), ("h", 3_600), ("m", 60)):
         if seconds >= length:
             return f"{seconds // length:.0f}{unit}"

@@ -1,6 +1,5 @@
 """The table of runs and their checkpoints."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,24 +7,26 @@ from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.coordinate import Coordinate
 from textual.message import Message
-from textual.widgets import DataTable
+from textual.widgets import DataTable, Static
 
 from shakegpt.events import perplexity
 from shakegpt.system.text import escape_line
 from shakegpt.tui import formatting
-from shakegpt.tui.checkpoints.run_list import ListedCheckpoint, ListedRun, SortKey, age
+from shakegpt.tui.checkpoints.run_list import ListedCheckpoint, ListedRun, Row, RunList, SortKey, age
 
 
 @dataclass(frozen=True)
 class _Column:
-    """A column, and the narrowest terminal that has room for it."""
+    """A column of the table."""
 
     key: str
     title: str
     width: int
-    wide: int
+    min_terminal_width: int
+    """The narrowest terminal that has room for it."""
     right: bool = True
     sort: SortKey | None = None
 
@@ -43,44 +44,26 @@ _COLUMNS = (
     _Column("age", "Age", 4, 0, sort="age"),
     _Column("size", "Size", 7, 80, sort="size"),
 )
-_WIDEST_NAME = 40
+_MAX_NAME_WIDTH = 40
 _PADDING = 2
 _SCROLLBAR = 1
 
 
-@dataclass(frozen=True)
-class Row:
-    """What stands behind a row: a run, or one of its checkpoints."""
-
-    run: ListedRun
-    checkpoint: ListedCheckpoint | None = None
-
-    @property
-    def key(self) -> str:
-        """What names the row from one reading of the store to the next."""
-        return self.checkpoint.reference if self.checkpoint else self.run.name
-
-    @property
-    def chosen(self) -> ListedCheckpoint | None:
-        """The checkpoint that is meant: this one, or the run's best."""
-        return self.checkpoint or self.run.best
-
-
 class RunTable(DataTable[Text]):
-    """Runs, each with its checkpoints under it where it is unfolded; a click on a heading asks for another order.
+    """Runs, each with its checkpoints under it unless it is folded; a click on a heading asks for another order.
 
-    The columns follow the terminal's width; the cursor stays on its run however the rows are arranged.
+    The columns depend on the terminal's width; the cursor stays on its row when the order changes.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "run-table--faint",
+        "run-table--dim",
         "run-table--training",
         "run-table--failed",
         "run-table--good",
         "run-table--mark",
     }
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "select_cursor", "Speak", id="runs.speak", tooltip="Load it into the generation screen"),
+        Binding("enter", "select_cursor", "Open", id="runs.speak", tooltip="Load it into the generation screen"),
         Binding("home", "scroll_top", "First", id="runs.first", tooltip="Go to the first row", show=False),
         Binding("end", "scroll_bottom", "Last", id="runs.last", tooltip="Go to the last row", show=False),
     ]
@@ -92,7 +75,7 @@ class RunTable(DataTable[Text]):
         & > .datatable--header { background: $background; color: $foreground 60%; text-style: none; }
         & > .datatable--cursor { background: $panel; color: $foreground; text-style: none; }
         &:focus > .datatable--cursor { background: $primary 30%; color: $foreground; text-style: none; }
-        & > .run-table--faint { color: $foreground 60%; }
+        & > .run-table--dim { color: $foreground 60%; }
         & > .run-table--training { color: $success; }
         & > .run-table--failed { color: $error; }
         & > .run-table--good { color: $primary; }
@@ -104,12 +87,11 @@ class RunTable(DataTable[Text]):
     }
     """
 
-    class Sorted(Message):
-        """A column's heading was clicked."""
+    @dataclass
+    class HeadingClicked(Message):
+        """The heading of a column was clicked."""
 
-        def __init__(self, key: SortKey) -> None:
-            self.key = key
-            super().__init__()
+        key: SortKey
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  (Textual's name)
         super().__init__(
@@ -119,127 +101,144 @@ class RunTable(DataTable[Text]):
             zebra_stripes=False,
             show_row_labels=False,
         )
-        self._shown: list[Row] = []
-        self._frame: tuple[list[tuple[Text, int, str]], list[str]] = ([], [])
-        self._lines: list[list[Text]] = []
-        self._arguments: tuple[frozenset[str], str | None, SortKey, bool] = (frozenset(), None, "age", False)
+        self._run_list = RunList()
+        self._loaded_checkpoint: str | None = None
+        self._shown_rows: list[Row] = []
+        self._headings: list[tuple[Text, int, str]] = []
+        self._row_keys: list[str] = []
+        self._cell_texts: list[list[Text]] = []
 
     @property
     def current(self) -> Row | None:
         """The row under the cursor."""
-        return self._shown[self.cursor_row] if 0 <= self.cursor_row < len(self._shown) else None
+        return self._shown_rows[self.cursor_row] if 0 <= self.cursor_row < len(self._shown_rows) else None
 
-    def show(
-        self,
-        rows: Iterable[Row],
-        *,
-        marked: frozenset[str] = frozenset(),
-        in_use: str | None = None,
-        sort: SortKey = "age",
-        reverse: bool = False,
-    ) -> None:
-        """Fill the table; ``marked`` runs are those whose curves are to be laid over one another."""
+    def show(self, run_list: RunList, loaded_checkpoint: str | None) -> None:
+        """Fill the table; the loaded checkpoint is the one that the generation screen uses."""
         key = self.current.key if self.current else None
-        place = self.cursor_row
-        self._shown = list(rows)
-        self._arguments = (marked, in_use, sort, reverse)
+        cursor_row = self.cursor_row
+        self._run_list, self._loaded_checkpoint = run_list, loaded_checkpoint
+        self._shown_rows = run_list.rows()
         self._fill()
-        keys = [row.key for row in self._shown]
-        self.move_cursor(row=keys.index(key) if key in keys else min(place, len(keys) - 1), animate=False)
+        keys = self._row_keys
+        self.move_cursor(row=keys.index(key) if key in keys else min(cursor_row, len(keys) - 1), animate=False)
 
     def on_resize(self, _: events.Resize) -> None:
         """Show the columns that there is room for."""
-        place = self.cursor_row
+        cursor_row = self.cursor_row
         self._fill()
-        self.move_cursor(row=place, animate=False)
+        self.move_cursor(row=cursor_row, animate=False)
 
     def on_data_table_header_selected(self, event: DataTable.HeaderSelected) -> None:
-        """Sort by a heading that was clicked."""
+        """Ask for the order of a heading that was clicked."""
         event.stop()
         sort = next((column.sort for column in _COLUMNS if column.key == event.column_key.value), None)
         if sort is not None:
-            self.post_message(self.Sorted(sort))
+            self.post_message(self.HeadingClicked(sort))
 
     def _fill(self) -> None:
-        """Draw the table; where its rows and columns stay, only the cells that differ, for the sake of slow links."""
-        marked, in_use, sort, reverse = self._arguments
-        columns = self._columns_that_fit()
+        """Draw the table; where its rows and columns are the same, only the cells that differ, to save a slow link."""
+        columns = self._fitting_columns()
+        sort, reverse = self._run_list.sort, self._run_list.reverse
         headings = [(_heading(column, sort, reverse=reverse), width, column.key) for column, width in columns]
         lines: list[list[Text]] = []
-        for row in self._shown:
-            cells = self._cells(row, marked=row.checkpoint is None and row.run.name in marked, in_use=in_use)
+        for row in self._shown_rows:
+            cells = self._cells(row)
             lines.append([_cut(cells[column.key], width, right=column.right) for column, width in columns])
-        keys = [row.key for row in self._shown]
-        if (headings, keys) == self._frame:
-            self._touch_up(lines)
+        keys = [row.key for row in self._shown_rows]
+        if (headings, keys) == (self._headings, self._row_keys):
+            self._update_cells(lines)
         else:
             self.clear(columns=True)
             for heading, width, key in headings:
                 self.add_column(heading, width=width, key=key)
             for line, key in zip(lines, keys, strict=True):
                 self.add_row(*line, key=key)
-        self._frame, self._lines = (headings, keys), lines
+        self._headings, self._row_keys, self._cell_texts = headings, keys, lines
 
-    def _touch_up(self, lines: list[list[Text]]) -> None:
-        for y, (new, old) in enumerate(zip(lines, self._lines, strict=True)):
+    def _update_cells(self, lines: list[list[Text]]) -> None:
+        for y, (new, old) in enumerate(zip(lines, self._cell_texts, strict=True)):
             for x, (cell, before) in enumerate(zip(new, old, strict=True)):
-                if (cell, cell.style) != (before, before.style):  # texts compare equal whatever their base style
+                if (cell, cell.style) != (before, before.style):  # == ignores the base style of a text
                     self.update_cell_at(Coordinate(y, x), cell)
 
-    def _columns_that_fit(self) -> list[tuple[_Column, int]]:
+    def _fitting_columns(self) -> list[tuple[_Column, int]]:
         width = self.app.size.width
-        columns = [column for column in _COLUMNS if column.wide <= width]
+        columns = [column for column in _COLUMNS if column.min_terminal_width <= width]
         spare = width - _SCROLLBAR - sum(column.width + _PADDING for column in columns)
-        name = max(8, min(_WIDEST_NAME, columns[0].width + spare))
+        name = max(8, min(_MAX_NAME_WIDTH, columns[0].width + spare))
         return [(column, name if column.key == "name" else column.width) for column in columns]
 
-    def _cells(self, row: Row, *, marked: bool, in_use: str | None) -> dict[str, Text]:
+    def _cells(self, row: Row) -> dict[str, Text]:
+        loaded = row.key == self._loaded_checkpoint
         if row.checkpoint is None:
-            return self._run_cells(row.run, marked=marked, speaking=in_use == row.run.name)
-        return self._checkpoint_cells(row.run, row.checkpoint, speaking=in_use == row.checkpoint.reference)
+            return self._run_cells(row.run, loaded=loaded)
+        return self._checkpoint_cells(row.run, row.checkpoint, loaded=loaded)
 
-    def _run_cells(self, run: ListedRun, *, marked: bool, speaking: bool) -> dict[str, Text]:
-        faint = self._style("faint")
+    def _run_cells(self, run: ListedRun, *, loaded: bool) -> dict[str, Text]:
+        dim = self._style("dim")
         state = {"training": "training", "finished": "good", "failed": "failed", "killed": "failed"}.get(run.status)
-        sign = "▶" if speaking else "●" if marked else " "
-        name = Text.assemble((sign, self._style("mark")), " ", (_plain(run.name), Style(bold=True)))
+        mark = "▶" if loaded else "●" if run.name in self._run_list.marked else " "
+        name = Text.assemble((mark, self._style("mark")), " ", (escape_line(run.name), Style(bold=True)))
         return {
             "name": name,
-            "state": Text(run.status, style=self._style(state) if state else faint),
+            "state": Text(run.status, style=self._style(state) if state else dim),
             "step": Text(f"{run.step}/{run.steps}" if run.step != run.steps else f"{run.steps}"),
             "loss": Text(formatting.decimal(run.best_loss)),
             "perplexity": Text(_perplexity(run.best_loss)),
-            "corpus": Text(_plain(run.corpus), style=faint),
-            "preset": Text(_plain(run.preset), style=faint),
-            "parameters": Text(formatting.compact(run.parameters), style=faint),
-            "age": Text(age(run.created), style=faint),
-            "size": Text(formatting.size(run.bytes), style=faint),
+            "corpus": Text(escape_line(run.corpus), style=dim),
+            "preset": Text(escape_line(run.preset), style=dim),
+            "parameters": Text(formatting.compact(run.parameters), style=dim),
+            "age": Text(age(run.created), style=dim),
+            "size": Text(formatting.size(run.bytes), style=dim),
         }
 
-    def _checkpoint_cells(self, run: ListedRun, checkpoint: ListedCheckpoint, *, speaking: bool) -> dict[str, Text]:
-        faint = self._style("faint")
+    def _checkpoint_cells(self, run: ListedRun, checkpoint: ListedCheckpoint, *, loaded: bool) -> dict[str, Text]:
+        dim = self._style("dim")
         info = checkpoint.info
         branch = "└" if run.checkpoints[-1] is checkpoint else "├"
         marks = " ".join(word for word, applies in (("best", checkpoint.best), ("last", checkpoint.last)) if applies)
         return {
-            "name": Text.assemble(
-                ("▶" if speaking else " ", self._style("mark")), (f" {branch} ", faint), f"@{info.step}"
-            ),
-            "state": Text(marks, style=self._style("good") if checkpoint.best else faint),
+            "name": Text.assemble(("▶" if loaded else " ", self._style("mark")), (f" {branch} ", dim), f"@{info.step}"),
+            "state": Text(marks, style=self._style("good") if checkpoint.best else dim),
             "step": Text(f"{info.step}"),
             "loss": Text(formatting.decimal(info.val_loss)),
             "perplexity": Text(_perplexity(info.val_loss)),
             "corpus": Text(""),
             "preset": Text(""),
             "parameters": Text(""),
-            "age": Text(age(info.created), style=faint),
-            "size": Text(formatting.size(info.bytes), style=faint),
+            "age": Text(age(info.created), style=dim),
+            "size": Text(formatting.size(info.bytes), style=dim),
         }
 
     def _style(self, name: str) -> Style:
         styles = self.get_component_styles(f"run-table--{name}")
-        colour = self.background_colors[1] + styles.color  # a share of a colour, as much as a cell can show of it
+        colour = self.background_colors[1] + styles.color  # blends a translucent colour
         return Style(color=colour.rich_color) + styles.text_style
+
+
+class RowDetails(Static):
+    """More about the row under the cursor, and its path."""
+
+    DEFAULT_CSS: ClassVar[str] = """
+    RowDetails { height: 3; padding: 0 2; border-top: solid $border; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+
+    def show(self, row: Row | None) -> None:
+        """Show the details of a row, or nothing."""
+        if row is None:
+            self.update("")
+            return
+        run = row.run
+        details = [f"{formatting.compact(run.parameters)} weights", run.corpus]
+        details += [run.preset] if run.preset else []
+        details += [f"seed {run.seed}"] if run.seed is not None else []
+        details += [f"trained for {formatting.duration(row.checkpoint.info.seconds)}"] if row.checkpoint else []
+        self.update(
+            Content.styled(escape_line(row.key), "bold $primary")
+            + Content.styled("  " + escape_line(" · ".join(details)), "$foreground 70%")
+            + Content.styled(f"\n{escape_line(row.path)}", "$foreground 50%")
+        )
 
 
 def _heading(column: _Column, sort: SortKey, *, reverse: bool) -> Text:
@@ -251,10 +250,6 @@ def _heading(column: _Column, sort: SortKey, *, reverse: bool) -> Text:
 
 def _perplexity(loss: float | None) -> str:
     return formatting.decimal(perplexity(loss) if loss is not None else None)
-
-
-def _plain(text: str) -> str:
-    return escape_line(text)
 
 
 def _cut(text: Text, width: int, *, right: bool) -> Text:

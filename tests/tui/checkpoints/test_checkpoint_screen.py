@@ -21,7 +21,7 @@ from shakegpt.runs.store import Store
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.chart.chart_screen import ChartScreen
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
-from shakegpt.tui.checkpoints.run_list import age, arranged, matching, read_run_list
+from shakegpt.tui.checkpoints.run_list import age, filter_runs, read_run_list, sort_runs
 from shakegpt.tui.checkpoints.run_table import RunTable
 from shakegpt.tui.dialogs.questions import ConfirmScreen, PromptScreen
 from shakegpt.tui.messages import GenerateFrom, StartTraining
@@ -105,7 +105,7 @@ class RunsApp(FakeModelApp):
 
 
 async def ready(pilot: Pilot[Any]) -> None:
-    await until(pilot, lambda: cast(RunsApp, pilot.app).runs._shelf is not None)
+    await until(pilot, lambda: cast(RunsApp, pilot.app).runs.run_list.runs is not None)
     await pilot.app.workers.wait_for_complete()
     await pilot.pause()
 
@@ -118,17 +118,17 @@ async def at(pilot: Pilot[Any], key: str) -> None:
         await pilot.press("down")
 
 
-# What is on the shelf
+# The list of runs
 
 
-def test_the_shelf_holds_every_run_newest_first(store: Store) -> None:
-    shelf = [run for run in read_run_list(store) if run.status != "shipped"]
-    assert [(run.name, run.status, run.step, run.best_loss) for run in shelf] == [
+def test_every_run_is_listed_newest_first(store: Store) -> None:
+    runs = [run for run in read_run_list(store) if run.status != "shipped"]
+    assert [(run.name, run.status, run.step, run.best_loss) for run in runs] == [
         ("hamlet", "finished", 500, 1.9),
         ("macbeth", "killed", 200, 2.1),
         ("lear", "killed", 0, None),
     ]
-    hamlet, _, lear = shelf
+    hamlet, _, lear = runs
     assert [(c.reference, c.best, c.last) for c in hamlet.checkpoints] == [
         ("hamlet@100", False, False),
         ("hamlet@300", True, False),
@@ -137,7 +137,7 @@ def test_the_shelf_holds_every_run_newest_first(store: Store) -> None:
     assert (lear.best, lear.last) == (None, None)
 
 
-def test_a_damaged_run_is_passed_over(store: Store) -> None:
+def test_a_damaged_run_is_left_out(store: Store) -> None:
     (store.runs_folder / "macbeth" / "run.json").write_text("{")
     assert {"hamlet", "lear"} <= {run.name for run in read_run_list(store)}
 
@@ -154,27 +154,27 @@ def test_a_damaged_run_is_passed_over(store: Store) -> None:
         ("size", True, ["lear", "macbeth", "hamlet"]),
     ],
 )
-def test_runs_are_arranged(store: Store, key: Any, reverse: bool, names: list[str]) -> None:
-    shelf = [run for run in read_run_list(store) if run.status != "shipped"]
-    assert [run.name for run in arranged(shelf, key, reverse=reverse)] == names
+def test_runs_are_sorted(store: Store, key: Any, reverse: bool, names: list[str]) -> None:
+    runs = [run for run in read_run_list(store) if run.status != "shipped"]
+    assert [run.name for run in sort_runs(runs, key, reverse=reverse)] == names
 
 
 @pytest.mark.parametrize(
     ("words", "names"),
     [("", 3), ("ham", ["hamlet"]), ("NANO demo", ["macbeth"]), ("killed", ["macbeth", "lear"]), ("nano seed", [])],
 )
-def test_words_filter(store: Store, words: str, names: Any) -> None:
-    shelf = [run for run in read_run_list(store) if run.status != "shipped"]
-    found = [run.name for run in matching(shelf, words)]
+def test_runs_are_filtered_by_words(store: Store, words: str, names: Any) -> None:
+    runs = [run for run in read_run_list(store) if run.status != "shipped"]
+    found = [run.name for run in filter_runs(runs, words)]
     assert len(found) == names if isinstance(names, int) else found == names
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "text"),
     [(0, "0s"), (59, "59s"), (60, "1m"), (7_200, "2h"), (86_400 * 6, "6d"), (86_400 * 30, "4w"), (86_400 * 800, "2y")],
 )
-def test_age_is_told_in_its_largest_unit(seconds: float, told: str) -> None:
-    assert age(NOW - seconds, NOW) == told
+def test_an_age_has_one_unit(seconds: float, text: str) -> None:
+    assert age(NOW - seconds, NOW) == text
     assert age(NOW + 60, NOW) == "0s"  # a clock that was wrong
 
 
@@ -190,7 +190,7 @@ async def test_every_run_and_checkpoint_has_a_row(store: Store) -> None:
         assert app.focused is app.runs.query_one(RunTable)
 
 
-async def test_what_ships_is_one_row_that_can_only_speak(
+async def test_the_pretrained_model_is_one_row_that_can_only_generate(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shipped = [replace(run, name="pretrained", status="shipped") for run in read_run_list(store)[:1]]
@@ -214,7 +214,7 @@ async def test_what_ships_is_one_row_that_can_only_speak(
         assert app.requests == []
 
 
-async def test_speak_from_a_run_means_its_best(store: Store) -> None:
+async def test_enter_on_a_run_opens_its_best_checkpoint(store: Store) -> None:
     app = RunsApp(store)
     async with app.run_test() as pilot:
         await ready(pilot)
@@ -228,12 +228,12 @@ async def test_speak_from_a_run_means_its_best(store: Store) -> None:
         assert len(app.generate_requests) == 2
 
 
-async def test_the_app_takes_a_checkpoint_to_the_generation_screen(store: Store) -> None:
+async def test_the_app_opens_a_checkpoint_in_the_generation_screen(store: Store) -> None:
     app = FakeModelApp(store=store, mode="checkpoints")
     async with app.run_test() as pilot:
         await pilot.pause()
         app.screen.post_message(GenerateFrom("hamlet@300"))
-        await until(pilot, lambda: app.current_mode == "generation" and app.generation.active.reference == "hamlet@300")
+        await until(pilot, lambda: app.current_mode == "generation" and app.generation.left.reference == "hamlet@300")
 
 
 async def test_resume_goes_on_from_the_last(store: Store) -> None:
@@ -261,7 +261,7 @@ async def test_a_finished_run_is_asked_for_more_steps(store: Store) -> None:
         field.value = "500"
         await pilot.press("enter")
         assert isinstance(app.screen, PromptScreen)
-        assert "above 500" in str(app.screen.query_one("#wrong", Static).render())
+        assert "above 500" in str(app.screen.query_one("#error", Static).render())
         field.value = "800"
         await pilot.press("enter")
         await until(pilot, lambda: not isinstance(app.screen, PromptScreen))
@@ -280,7 +280,7 @@ async def test_curves_of_one_run_and_of_the_marked_ones(store: Store) -> None:
         await at(pilot, "macbeth@100")
         await pilot.press("m", "c")
         await until(pilot, lambda: isinstance(app.screen, ChartScreen))
-        assert [curve.name for curve in cast(Any, app.screen).curves] == ["hamlet", "macbeth"]
+        assert [run.name for run in cast(Any, app.screen).runs] == ["hamlet", "macbeth"]
 
 
 async def test_rename(store: Store) -> None:
@@ -446,7 +446,7 @@ async def test_the_cursor_stays_on_its_row_when_the_store_changes(store: Store) 
         assert app.runs.current.key == "macbeth@200"
 
 
-async def test_a_save_in_training_shows_soon(
+async def test_a_checkpoint_saved_in_training_appears_soon(
     store: Store, snapshots: Callable[[str], Snapshot], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen._SECONDS_PER_READ", 0.01)
@@ -470,13 +470,13 @@ async def test_only_what_differs_is_drawn_again(store: Store, monkeypatch: pytes
             update(table, at, cell)
 
         monkeypatch.setattr(RunTable, "update_cell_at", note)
-        monkeypatch.setattr(RunTable, "clear", lambda *_, **__: pytest.fail("the whole table is drawn anew"))
+        monkeypatch.setattr(RunTable, "clear", lambda *_, **__: pytest.fail("the whole table is drawn again"))
         await pilot.press("m")
         await pilot.pause()
         assert drawn == [(0, 0)]
 
 
-async def test_an_empty_store_says_how_to_begin(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_empty_store_says_how_to_start_a_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_run_list", lambda store: [])
     app = RunsApp(Store(home))
     async with app.run_test() as pilot:
@@ -498,9 +498,9 @@ async def test_a_store_that_cannot_be_read_is_a_sentence(home: Path, monkeypatch
         assert "Permission denied" in str(app.runs.query_one("#nothing", Static).render())
 
 
-async def test_names_from_strangers_are_shown_harmless(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    shelf = [replace(run, name="[b]\x1b[2J", corpus="\x1b]52;c;\x07[/x]") for run in read_run_list(store)[:1]]
-    monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_run_list", lambda store: shelf)
+async def test_control_characters_in_names_are_escaped(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [replace(run, name="[b]\x1b[2J", corpus="\x1b]52;c;\x07[/x]") for run in read_run_list(store)[:1]]
+    monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_run_list", lambda store: runs)
     app = RunsApp(store)
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)
