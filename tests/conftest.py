@@ -236,9 +236,9 @@ def run_cli() -> RunCli:
 def invoke() -> Callable[..., Result]:
     """``invoke("runs", "list")``: a command inside this process, for what needs none of its own."""
 
-    def run(*arguments: str, stdin: str | None = None) -> Result:
+    def run(*arguments: str, stdin: str | bytes | None = None, env: Mapping[str, str] | None = None) -> Result:
         from shakegpt.cli.app import app
 
-        return CliRunner().invoke(app, list(arguments), input=stdin, prog_name="shakegpt")
+        return CliRunner().invoke(app, list(arguments), input=stdin, env=env, prog_name="shakegpt")
 
     return run

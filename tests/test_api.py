@@ -97,7 +97,7 @@ def test_a_training_yields_events_and_ends_in_a_model(private_surroundings: Path
     training.close()
 
 
-def test_a_training_that_is_closed_is_saved_and_goes_on(private_surroundings: Path) -> None:
+def test_a_closed_training_is_saved_and_can_be_resumed(private_surroundings: Path) -> None:
     training = shakegpt.train(preset="nano", corpus="demo", run="hamlet", steps=6, sample_length=0)
     for event in training:
         if isinstance(event, Step) and event.step == 3:

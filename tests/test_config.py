@@ -18,7 +18,7 @@ from shakegpt.model.gpt import GPT
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"vocab_size": 0}, "vocabulary size"),
         ({"n_layer": 0}, "layers"),
@@ -33,8 +33,8 @@ from shakegpt.model.gpt import GPT
         ({"n_head": 5}, "multiple of the number of heads"),
     ],
 )
-def test_a_model_that_does_not_fit_together_is_refused(changes: dict[str, object], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_an_invalid_model_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         ModelConfig(**{"vocab_size": 65, **changes})
 
 
@@ -48,14 +48,14 @@ def test_a_model_that_does_not_fit_together_is_refused(changes: dict[str, object
         ("precision", "fp8"), ("sample_length", -1),
     ],
 )  # fmt: skip
-def test_a_training_value_that_makes_no_sense_is_named(field: str, value: object) -> None:
+def test_an_invalid_training_value_is_named(field: str, value: object) -> None:
     with pytest.raises(ValueError, match="must be") as caught:
         TrainingConfig(**{field: value})
     assert repr(value) in str(caught.value)
     assert str(caught.value).endswith(".")
 
 
-def test_a_whole_number_that_is_too_large_is_told_the_most_it_may_be() -> None:
+def test_the_error_of_a_large_integer_names_the_maximum() -> None:
     with pytest.raises(ValueError, match="at most 2147483647"):
         TrainingConfig(seed=2**40)
 
@@ -72,7 +72,7 @@ def test_a_batch_has_to_split_evenly() -> None:
         ("min_p", -0.1), ("min_p", 1.1), ("repetition_penalty", 0.0), ("seed", -1), ("length", -1),
     ],
 )  # fmt: skip
-def test_a_sampling_value_that_makes_no_sense_is_named(field: str, value: object) -> None:
+def test_an_invalid_sampling_value_is_named(field: str, value: object) -> None:
     with pytest.raises(ValueError, match="must be") as caught:
         SamplingConfig(**{field: value})
     assert repr(value) in str(caught.value)
@@ -111,24 +111,24 @@ def test_the_default_preset_is_the_model_of_the_design() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "floor"),
+    ("changes", "minimum"),
     [
         ({}, 3e-4),
-        ({"learning_rate": 1e-4}, 1e-5),  # below the preset's floor: brings it down along with it
+        ({"learning_rate": 1e-4}, 1e-5),  # below the preset's minimum: lowers it to a tenth
         ({"learning_rate": 1e-4, "min_learning_rate": 5e-5}, 5e-5),
         ({"min_learning_rate": None}, 3e-4),
     ],
 )
-def test_a_low_learning_rate_brings_its_floor_down(changes: dict[str, float], floor: float) -> None:
-    assert PRESETS["nano"].training_config(**changes).min_learning_rate == pytest.approx(floor)
+def test_a_low_learning_rate_lowers_the_minimum(changes: dict[str, float], minimum: float) -> None:
+    assert PRESETS["nano"].training_config(**changes).min_learning_rate == pytest.approx(minimum)
 
 
-def test_a_floor_given_above_the_peak_is_refused() -> None:
+def test_a_minimum_above_the_peak_is_refused() -> None:
     with pytest.raises(ValueError, match="minimum learning rate"):
         PRESETS["nano"].training_config(learning_rate=1e-4, min_learning_rate=1e-3)
 
 
-def test_changed_fields_say_what_was_and_what_is() -> None:
+def test_changed_fields_have_the_old_and_the_new_value() -> None:
     old, new = TrainingConfig(), TrainingConfig(steps=10, seed=2)
     assert changed_fields(old, new) == {"steps": (old.steps, 10), "seed": (old.seed, 2)}
     assert changed_fields(old, old) == {}

@@ -1,4 +1,4 @@
-"""What a new user gets wrong: each wrong move ends in one sentence that helps, and never in a traceback."""
+"""A new user's mistakes: each ends in one sentence that helps, and never in a traceback."""
 
 import os
 import pty
@@ -18,12 +18,12 @@ COMMAND_SECONDS = 60
 
 
 @dataclass(frozen=True)
-class Move:
-    """A wrong move, and what it is answered with."""
+class Mistake:
+    """A mistake, and the error that it ends in."""
 
     arguments: str
     """After ``shakegpt``; ``{place}`` is an empty folder of the test's own."""
-    told: str
+    message: str
     """A part of the sentence: what is wrong, or what to do."""
     code: int = 1
     prepare: Callable[[Path, Run], object] = field(default=lambda place, run: None)
@@ -43,95 +43,103 @@ def damage(place: Path, run: Run) -> None:
 
 
 TRAIN = "train --preset nano --steps 2"
-MOVES = {
-    "no corpus and no network": Move(TRAIN, "train on --corpus demo, or put the file in a folder and name it in"),
-    "a corpus that is not there": Move(
+MISTAKES = {
+    "no corpus and no network": Mistake(TRAIN, "train on --corpus demo, or put the file in a folder and name it in"),
+    "a corpus that is not there": Mistake(
         f"{TRAIN} --corpus hamlet.txt", "the names known here are tiny-shakespeare, demo"
     ),
-    "a folder for a corpus": Move(f"{TRAIN} --corpus {{place}}", "is a folder; give one text file"),
-    "an empty corpus": Move(f"{TRAIN} --corpus {{place}}/a.txt", "is empty; give a text", prepare=write("a.txt", b"")),
-    "a corpus too short": Move(
+    "a folder for a corpus": Mistake(f"{TRAIN} --corpus {{place}}", "is a folder; give one text file"),
+    "an empty corpus": Mistake(
+        f"{TRAIN} --corpus {{place}}/a.txt", "is empty; give a text", prepare=write("a.txt", b"")
+    ),
+    "a corpus too short": Mistake(
         f"{TRAIN} --corpus {{place}}/a.txt",
         "give a text of at least 650 characters",
         prepare=write("a.txt", b"ab" * 50),
     ),
-    "a corpus that is no text": Move(
+    "a corpus that is no text": Mistake(
         f"{TRAIN} --corpus {{place}}/a.bin", "name its encoding, such as", prepare=write("a.bin", b"\xff\xfe" * 900)
     ),
-    "no such encoding": Move(
+    "no such encoding": Mistake(
         f"{TRAIN} --corpus {{place}}/a.txt --encoding klingon",
         "try utf-8, latin-1 or cp1252",
         2,
         prepare=write("a.txt", b"ab" * 900),
     ),
-    "an unknown run": Move("generate --checkpoint othello", "There is no run othello; the runs here are macbeth"),
-    "an unknown step": Move("generate --checkpoint macbeth@7", "has no checkpoint 7; it has best, last and"),
-    "a path that is no checkpoint": Move("generate --checkpoint {place}", "it has no manifest.json"),
-    "an unknown character": Move("generate -c macbeth --prompt naïve", "has never seen 'ï' (U+00EF), character 3", 2),
-    "a typo in a command": Move("generte", "Did you mean 'generate'?", 2),
-    "a typo in an option": Move("generate --tempreature 1", "--temperature", 2),
-    "a word for a number": Move("generate --temperature warm", "a valid number", 2),
-    "a number that makes no sense": Move(
+    "an unknown run": Mistake("generate --checkpoint othello", "There is no run othello; the runs here are macbeth"),
+    "an unknown step": Mistake("generate --checkpoint macbeth@7", "has no checkpoint 7; it has best, last and"),
+    "a path that is no checkpoint": Mistake("generate --checkpoint {place}", "it has no manifest.json"),
+    "an unknown character": Mistake(
+        "generate -c macbeth --prompt naïve", "has never seen 'ï' (U+00EF), character 3", 2
+    ),
+    "a typo in a command": Mistake("generte", "Did you mean 'generate'?", 2),
+    "a typo in an option": Mistake("generate --tempreature 1", "--temperature", 2),
+    "a word for a number": Mistake("generate --temperature warm", "a valid number", 2),
+    "a number that makes no sense": Mistake(
         "generate --top-p 7", "Top-p must be a number above 0 and at most 1, not 7.0", 2
     ),
-    "no steps at all": Move("train --steps 0", "must be a whole number of at least 1, not 0", 2),
-    "an unknown preset": Move("train --preset sead", "the presets are seed, nano, baby, gpt2", 2),
-    "a GPU that is not there": Move(f"{TRAIN} --corpus demo --device mps", "leave out --device, or give --device cpu"),
-    "a run that has finished": Move("train --resume macbeth", "give --steps a larger number to train on", 2),
-    "another corpus for an old run": Move(
+    "no steps at all": Mistake("train --steps 0", "must be a whole number of at least 1, not 0", 2),
+    "an unknown preset": Mistake("train --preset sead", "the presets are seed, nano, baby, gpt2", 2),
+    "a GPU that is not there": Mistake(
+        f"{TRAIN} --corpus demo --device mps", "leave out --device, or give --device cpu"
+    ),
+    "a run that has finished": Mistake("train --resume macbeth", "give --steps a larger number to train on", 2),
+    "another corpus for an old run": Mistake(
         "train --resume macbeth --steps 40 --corpus {place}/a.txt",
         "give the same text with --corpus, or begin a new run",
         prepare=write("a.txt", b"to be or not to be " * 99),
     ),
-    "a name that is taken": Move(
+    "a name that is taken": Mistake(
         f"{TRAIN} --corpus demo --run macbeth", "go on with it by --resume macbeth, or choose"
     ),
-    "a name that is none": Move(
+    "a name that is none": Mistake(
         f"{TRAIN} --corpus demo --run ../x", "a name is 1 to 64 letters, digits, dots, dashes", 2
     ),
-    "a damaged checkpoint": Move(
+    "a damaged checkpoint": Mistake(
         "generate -c macbeth@20", "model.safetensors does not match its SHA-256", prepare=damage
     ),
-    "a file for a home": Move(
+    "a file for a home": Mistake(
         f"{TRAIN} --corpus demo",
         "name another place in $SHAKEGPT_HOME",
         prepare=write("home", b""),
         environment={"SHAKEGPT_HOME": "{place}/home"},
     ),
-    "a home that cannot be written": Move(
+    "a home that cannot be written": Mistake(
         f"{TRAIN} --corpus demo",
         "name another place in $SHAKEGPT_HOME",
         environment={"SHAKEGPT_HOME": "/proc/shakegpt"},
     ),
-    "stopping what has ended": Move("stop macbeth", "The run macbeth is not training: it is finished"),
-    "watching in a pipe": Move("watch macbeth", "use `shakegpt generate` or `shakegpt train`", 2),
-    "the app in a pipe": Move("", "use `shakegpt generate` or `shakegpt train`", 2),
-    "removing without being asked": Move("runs remove macbeth", "to remove macbeth, give --yes", 2),
-    "importing any folder": Move("import {place}", "name a directory made by `shakegpt export` or `save_pretrained`"),
-    "exporting over something": Move(
+    "stopping what has ended": Mistake("stop macbeth", "The run macbeth is not training: it is finished"),
+    "watching in a pipe": Mistake("watch macbeth", "use `shakegpt generate` or `shakegpt train`", 2),
+    "the app in a pipe": Mistake("", "use `shakegpt generate` or `shakegpt train`", 2),
+    "removing without being asked": Mistake("runs remove macbeth", "to remove macbeth, give --yes", 2),
+    "importing any folder": Mistake(
+        "import {place}", "name a directory made by `shakegpt export` or `save_pretrained`"
+    ),
+    "exporting over something": Mistake(
         "export macbeth {place}",
         "is there already, and is not an empty folder; name a new one",
         2,
         prepare=write("x", b""),
     ),
-    "a format there is not": Move("export macbeth {place}/new --format onnx", "is not one of 'hf', 'gguf'", 2),
-    "a picture that is none": Move("runs show macbeth --plot {place}/a.pdf", "name it a.svg", 2),
-    "a file for a TensorBoard folder": Move(
+    "a format there is not": Mistake("export macbeth {place}/new --format onnx", "is not one of 'hf', 'gguf'", 2),
+    "a picture that is none": Mistake("runs show macbeth --plot {place}/a.pdf", "name it a.svg", 2),
+    "a file for a TensorBoard folder": Mistake(
         f"{TRAIN} --corpus demo --tensorboard {{place}}/a", "cannot be made: File exists", prepare=write("a", b"")
     ),
-    "a corpus name that is taken": Move(
+    "a corpus name that is taken": Mistake(
         "corpus add {place}/a.txt --name demo", "choose one with --name", 2, prepare=write("a.txt", b"ab" * 900)
     ),
-    "no argument where one is needed": Move(
+    "no argument where one is needed": Mistake(
         "runs show", "Missing argument 'RUN...'. See `shakegpt runs show --help`", 2
     ),
-    "settings that cannot be used": Move(
+    "settings that cannot be used": Mistake(
         "runs list",
         "put it right with `shakegpt config edit`",
         2,
         prepare=lambda place, run: write_settings("[trian]\nsteps = 3"),
     ),
-    "no editor for the settings": Move("config edit", "set $EDITOR", 2, environment={"EDITOR": "", "VISUAL": ""}),
+    "no editor for the settings": Mistake("config edit", "set $EDITOR", 2, environment={"EDITOR": "", "VISUAL": ""}),
 }
 
 
@@ -150,22 +158,22 @@ def place(tmp_path: Path) -> Path:
     return place
 
 
-@pytest.mark.parametrize("name", MOVES)
-def test_a_wrong_move_ends_in_a_sentence_that_helps(
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_ends_in_one_sentence_that_helps(
     name: str, macbeth: Run, place: Path, invoke: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    move = MOVES[name]
-    move.prepare(place, macbeth)
-    for variable, value in move.environment.items():
+    mistake = MISTAKES[name]
+    mistake.prepare(place, macbeth)
+    for variable, value in mistake.environment.items():
         monkeypatch.setenv(variable, value.format(place=place))
-    if TRAIN in move.arguments:
+    if TRAIN in mistake.arguments:
         monkeypatch.chdir(place)
-    done = invoke(*move.arguments.format(place=place).split())
-    assert move.told in done.stderr
-    assert done.exit_code == move.code
+    done = invoke(*mistake.arguments.format(place=place).split())
+    assert mistake.message in done.stderr
+    assert done.exit_code == mistake.code
     assert done.stdout == ""
     assert_one_sentence(done.stderr)
-    assert {run.name for run in Store(macbeth.path.parent.parent).runs()} == {"macbeth"}  # nothing half begun is left
+    assert {run.name for run in Store(macbeth.path.parent.parent).runs()} == {"macbeth"}  # no run was begun
 
 
 def assert_one_sentence(text: str) -> None:
@@ -186,7 +194,7 @@ def test_a_run_in_training_is_neither_trained_again_nor_removed(macbeth: Run, ru
     assert macbeth.path.is_dir()
 
 
-def test_a_full_disk_for_the_results_is_told(store: Store) -> None:
+def test_a_full_disk_for_the_results_is_an_error(store: Store) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "shakegpt", "runs", "list"],
@@ -202,21 +210,21 @@ def test_a_full_disk_for_the_results_is_told(store: Store) -> None:
 
 
 @pytest.mark.parametrize("terminal", ["dumb", "unknown"])
-def test_a_terminal_without_a_cursor_is_told_what_to_use(terminal: str) -> None:
+def test_a_terminal_without_a_cursor_is_an_error_that_names_what_to_use(terminal: str) -> None:
     process, screen = pty.fork()
     if process == 0:
         os.execve(sys.executable, [sys.executable, "-m", "shakegpt"], {**os.environ, "TERM": terminal})
-    said = b""
+    output = b""
     while True:
         try:
             chunk = os.read(screen, 4096)
-        except OSError:  # what a pty says when its last process has gone
+        except OSError:  # how a pty reports that its last process has gone
             break
         if not chunk:
             break
-        said += chunk
+        output += chunk
     os.close(screen)
-    text = said.decode().replace("\r\n", "\n")
+    text = output.decode().replace("\r\n", "\n")
     assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 2
     assert f"TERM={terminal}" in text
     assert "use `shakegpt generate` or `shakegpt train`" in text

@@ -92,7 +92,7 @@ def test_the_tokens_are_the_characters(reader: Any, checkpoint: Checkpoint) -> N
     assert "".join(characters) == checkpoint.vocabulary.characters
 
 
-def test_without_the_package_a_sentence_says_what_to_install(
+def test_without_the_package_the_error_says_what_to_install(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "gguf", None)

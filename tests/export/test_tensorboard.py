@@ -47,7 +47,7 @@ def events(macbeth: Run) -> list[Event]:
     return list(macbeth.log.events())
 
 
-def test_every_figure_of_a_run_is_read_back(events: list[Event], tmp_path: Path) -> None:
+def test_every_number_of_a_run_is_read_back(events: list[Event], tmp_path: Path) -> None:
     log_of(tmp_path, events)
     found = read(tmp_path / "macbeth")
     steps = [event for event in events if isinstance(event, Step)]
@@ -70,7 +70,7 @@ def test_samples_are_read_back_verbatim(events: list[Event], tmp_path: Path) -> 
     assert len(shown) == 1 + len({event.step for event in events if isinstance(event, Sample)})
 
 
-def test_a_resumed_run_goes_on_in_its_curve(events: list[Event], tmp_path: Path) -> None:
+def test_a_resumed_run_continues_its_curve(events: list[Event], tmp_path: Path) -> None:
     log_of(tmp_path, events)
     started = next(event for event in events if isinstance(event, Started))
     again = [event for event in events if isinstance(event, Step) and event.step > 20]
@@ -107,13 +107,13 @@ def test_a_full_disk_ends_the_log_and_not_the_training(
     assert "No space left on device" in log.error
 
 
-def test_a_folder_that_cannot_be_made_is_told_before_training(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_an_error_before_training(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ShakegptError, match="cannot be made"):
         TensorBoardLog(tmp_path / "file" / "tb")
 
 
-def test_without_the_writer_a_sentence_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_tensorboardx_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(ShakegptError, match=r"pip install 'shakegpt\[tensorboard\]'"):
         TensorBoardLog(tmp_path)

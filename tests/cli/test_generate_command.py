@@ -1,0 +1,139 @@
+"""``shakegpt generate``: text, JSON, prompts from a pipe, and invalid values."""
+
+import re
+
+import pytest
+from cli_results import PATIENCE, BeginCli, Invoke, RunCli, objects, one_sentence
+
+from shakegpt.runs.run import Run
+from shakegpt.runs.store import Store
+
+GENERATE_FIELDS = {
+    "checkpoint", "prompt", "text", "seed", "finish", "characters", "seconds", "characters_per_second",
+}  # fmt: skip
+
+
+def test_generate_continues_a_prompt_on_standard_output(store: Store, run_cli: RunCli) -> None:
+    done = run_cli("generate", "--prompt", "ROMEO:", "--length", "30", "--seed", "1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("ROMEO:")
+    assert len(done.stdout.rstrip("\n")) <= len("ROMEO:") + 30
+    assert done.stdout.endswith("\n")
+
+
+def test_generate_json(store: Store, invoke: Invoke) -> None:
+    macbeth = ("--checkpoint", "macbeth", "--prompt", "ROMEO:", "--length", "30", "--seed", "1")
+    done = invoke("generate", *macbeth, "--json")
+    (result,) = objects(done.stdout)
+    assert set(result) == GENERATE_FIELDS
+    best = store.run("macbeth").best()
+    assert best is not None
+    assert (result["checkpoint"], result["prompt"], result["seed"], result["finish"]) == (
+        best.reference,
+        "ROMEO:",
+        1,
+        "length",
+    )
+    assert result["characters"] == len(result["text"]) == 30
+    assert result["characters_per_second"] == pytest.approx(30 / result["seconds"], rel=0.01)
+    again = invoke("generate", *macbeth)
+    assert again.stdout.rstrip("\n") == ("ROMEO:" + result["text"]).rstrip("\n")
+
+
+def test_generate_draws_a_new_seed_each_time_and_reports_it(store: Store, invoke: Invoke) -> None:
+    first, second = (objects(invoke("generate", "--json", "--temperature", "2").stdout)[0] for _ in range(2))
+    assert first["seed"] != second["seed"]
+    assert first["text"] != second["text"]
+    (again,) = objects(invoke("generate", "--json", "--temperature", "2", "--seed", str(first["seed"])).stdout)
+    assert again["text"] == first["text"]
+
+
+def test_generate_samples_do_not_depend_on_how_many(store: Store, invoke: Invoke) -> None:
+    options = ["generate", "--prompt", "O", "--length", "20", "--seed", "3", "--temperature", "1.5", "--json"]
+    (one,) = objects(invoke(*options).stdout)
+    (three,) = objects(invoke(*options, "--samples", "3").stdout)
+    (two,) = objects(invoke(*options, "--samples", "2").stdout)
+    texts = [sample["text"] for sample in three["samples"]]
+    assert texts[0] == one["text"]
+    assert texts[:2] == [sample["text"] for sample in two["samples"]]
+    assert len(set(texts)) == 3
+    assert all(sample["finish"] == "length" for sample in three["samples"])
+    assert GENERATE_FIELDS - {"text", "finish"} <= set(three)
+    plain = invoke(*options[:-1], "--samples", "3")
+    assert plain.exit_code == 0
+    assert all(text.strip("\n") in plain.stdout for text in texts)
+
+
+def test_generate_stops_before_a_stop_text(store: Store, invoke: Invoke) -> None:
+    options = ["generate", "--prompt", "O", "--length", "60", "--seed", "3", "--json"]
+    (whole,) = objects(invoke(*options).stdout)
+    stop = whole["text"][20:22]
+    (cut,) = objects(invoke(*options, "--stop", stop).stdout)
+    assert (cut["finish"], cut["text"]) == ("stop", whole["text"][: whole["text"].index(stop)])
+    assert cut["characters"] == len(cut["text"])
+
+
+@pytest.mark.parametrize("arguments", [[], ["--prompt", "-"]])
+def test_a_prompt_is_read_from_a_pipe(store: Store, invoke: Invoke, arguments: list[str]) -> None:
+    (result,) = objects(invoke("generate", "--length", "3", "--json", *arguments, stdin="ROMEO:\nO").stdout)
+    assert result["prompt"] == "ROMEO:\nO"
+
+
+def test_without_a_prompt_a_new_speech_begins(store: Store, invoke: Invoke) -> None:
+    (result,) = objects(invoke("generate", "--length", "3", "--json").stdout)
+    assert result["prompt"] == "\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--temperature", "-0.5"], "Temperature .* not -0.5"),
+        (["--temperature", "nan"], "Temperature .* not nan"),
+        (["--top-k", "0"], "Top-k .* not 0"),
+        (["--top-p", "0"], "Top-p .* not 0.0"),
+        (["--top-p", "1.5"], "Top-p .* not 1.5"),
+        (["--min-p", "2"], "Min-p .* not 2.0"),
+        (["--repetition-penalty", "0"], "repetition penalty .* not 0.0"),
+        (["--length", "-1"], "length .* not -1"),
+        (["--seed", "-1"], "seed .* not -1"),
+        (["--samples", "0"], "samples .* not 0"),
+        (["--stop", ""], "stop text .* not ''"),
+        (["--prompt", "Roméo"], r"'é' \(U\+00E9\), character 4"),
+        (["--prompt", "\x1b[31m"], r"'\\x1b' \(U\+001B\), character 1"),
+    ],
+)
+def test_an_invalid_value_is_named_with_exit_code_2(
+    store: Store, invoke: Invoke, arguments: list[str], message: str
+) -> None:
+    assert re.search(message, one_sentence(invoke("generate", *arguments), 2))
+
+
+def test_a_prompt_that_is_not_utf_8_is_refused(store: Store, invoke: Invoke) -> None:
+    assert "byte 2 is 0xff" in one_sentence(invoke("generate", stdin=b"ab\xff"), 2)
+
+
+def test_text_for_a_number_is_a_usage_error(store: Store, invoke: Invoke) -> None:
+    done = invoke("generate", "--top-k", "many")
+    assert done.exit_code == 2
+    assert "--top-k" in done.stderr
+
+
+@pytest.mark.parametrize("reference", ["nobody", "macbeth@31", "/nowhere/at/all"])
+def test_a_missing_checkpoint_ends_with_exit_code_1(store: Store, invoke: Invoke, reference: str) -> None:
+    one_sentence(invoke("generate", "--checkpoint", reference), 1)
+
+
+def test_a_damaged_checkpoint_is_refused(macbeth: Run, invoke: Invoke) -> None:
+    path = macbeth.checkpoint_path(30) / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x7f")
+    assert "damaged" in one_sentence(invoke("generate", "--checkpoint", "macbeth@30"), 1)
+
+
+def test_a_closed_pipe_is_not_an_error(store: Store, begin_cli: BeginCli) -> None:
+    process = begin_cli("generate", "--prompt", "ROMEO:", "--length", "10000000")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.read(10).startswith("ROMEO:")  # streamed: the end is hours away
+    process.stdout.close()
+    assert process.wait(PATIENCE) == 0
+    assert process.stderr.read() == ""

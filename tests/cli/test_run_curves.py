@@ -1,0 +1,131 @@
+"""The chart of a run and its comma-separated values, as ``shakegpt runs`` prints them."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from shakegpt.cli.curves import CSV_COLUMNS, draw_chart, write_csv
+from shakegpt.events import Evaluation, Event, Started, Step
+from shakegpt.runs.run import Run
+from shakegpt.runs.snapshot import Curve, Point, Snapshot
+from shakegpt.runs.store import Store
+
+
+def snapshot_of(train: dict[int, float], validation: dict[int, float] | None = None) -> Snapshot:
+    curves = [Curve(Point(step, 0.0, 0, loss) for step, loss in each.items()) for each in (train, validation or {})]
+    return Snapshot(train=curves[0], validation=curves[1])
+
+
+# The chart
+
+
+def test_a_falling_loss_falls() -> None:
+    chart = draw_chart(snapshot_of({step: 4 - step / 10 for step in range(1, 21)}), width=20, height=5)
+    assert chart == [
+        " loss  . train",
+        "3.900 | ...",
+        "      |    .....",
+        "      |         ....",
+        "      |             .....",
+        "2.000 |                  ..",
+        "      +--------------------",
+        "       0            step 20",
+    ]
+
+
+def test_validation_is_marked_over_training() -> None:
+    chart = draw_chart(snapshot_of({1: 3.0, 2: 2.0}, {2: 2.0}), width=10, height=3)
+    assert "o validation" in chart[0]
+    assert chart[3].endswith("o")
+
+
+@pytest.mark.parametrize(
+    "train", [{}, {1: math.nan}, {1: math.inf, 2: -math.inf}], ids=["no step", "not a number", "infinite"]
+)
+def test_nothing_finite_draws_nothing(train: dict[int, float]) -> None:
+    assert draw_chart(snapshot_of(train)) == []
+
+
+@pytest.mark.parametrize("train", [{1: 2.0}, {5: 2.0, 6: 2.0}, {0: 1.0}, {1: 1e300, 2: 0.0}])
+def test_any_curve_fits_the_frame(train: dict[int, float]) -> None:
+    chart = draw_chart(snapshot_of(train), width=30, height=6)
+    assert len(chart) == 9
+    assert all(line.isascii() for line in chart)
+
+
+def test_a_run_is_summarized_in_plain_text(invoke: Callable[..., Any], store: Store) -> None:
+    done = invoke("runs", "show", "macbeth")
+    assert done.exit_code == 0
+    assert done.stdout.startswith("macbeth: finished, step 30 of 30\n")
+    for part in ("best      loss", "perplexity", "macbeth@30", "o validation", "step 30"):
+        assert part in done.stdout
+    assert done.stdout.isascii()
+    assert max(map(len, done.stdout.splitlines())) < 80
+
+
+def test_two_runs_are_summarized_one_after_the_other(invoke: Callable[..., Any], store: Store) -> None:
+    import shutil
+
+    shutil.copytree(store.run("macbeth").path, store.runs_folder / "hamlet")
+    done = invoke("runs", "show", "macbeth", "hamlet")
+    assert [line.split(":")[0] for line in done.stdout.splitlines() if "of 30" in line] == ["macbeth", "hamlet"]
+    described = json.loads(invoke("runs", "show", "macbeth", "hamlet", "--json").stdout)
+    assert [run["name"] for run in described["runs"]] == ["macbeth", "hamlet"]
+    assert json.loads(invoke("runs", "show", "macbeth", "--json").stdout)["name"] == "macbeth"
+
+
+# Comma-separated values
+
+
+def rows_of(events: list[Event]) -> list[dict[str, str]]:
+    file = io.StringIO()
+    write_csv(events, file)
+    return list(csv.DictReader(io.StringIO(file.getvalue())))
+
+
+def test_a_row_has_the_numbers_of_a_step(macbeth: Run) -> None:
+    events = list(macbeth.log.events())
+    rows = rows_of(events)
+    steps = [event for event in events if isinstance(event, Step)]
+    evaluations = {event.step: event for event in events if isinstance(event, Evaluation)}
+    assert [int(row["step"]) for row in rows] == [event.step for event in steps] == list(range(1, 31))
+    for row, event in zip(rows, steps, strict=True):
+        assert float(row["loss"]) == event.loss
+        assert float(row["learning_rate"]) == event.learning_rate
+        assert float(row["grad_norm"]) == event.grad_norm
+        if event.step in evaluations:
+            assert float(row["val_loss"]) == evaluations[event.step].val_loss
+        else:
+            assert row["val_loss"] == ""
+
+
+def test_repeated_steps_are_written_once(macbeth: Run) -> None:
+    events = list(macbeth.log.events())
+    started = next(event for event in events if isinstance(event, Started))
+    again = [replace(event, loss=9.0) for event in events if isinstance(event, Step) and event.step > 20]
+    for resumed in ([replace(started, step=20)], []):
+        rows = rows_of([*events, *resumed, *again])
+        assert [int(row["step"]) for row in rows] == list(range(1, 31))
+        assert [float(row["loss"]) for row in rows[20:]] == [9.0] * 10
+        assert rows[-1]["val_loss"] == ""  # the evaluation of the step as it was before
+
+
+def test_numbers_that_are_not_finite_are_left_out(macbeth: Run) -> None:
+    events = [replace(event, loss=math.nan) for event in macbeth.log.events() if isinstance(event, Step)]
+    assert {row["loss"] for row in rows_of(events)} == {""}
+
+
+def test_the_command_prints_csv_or_events(invoke: Callable[..., Any], store: Store) -> None:
+    assert invoke("runs", "export", "macbeth").stdout == invoke("runs", "export", "macbeth", "--csv").stdout
+    done = invoke("runs", "export", "macbeth", "--csv")
+    assert done.stdout.splitlines()[0] == ",".join(CSV_COLUMNS)
+    assert len(done.stdout.splitlines()) == 31
+    lines = invoke("runs", "export", "macbeth", "--json").stdout.splitlines()
+    assert json.loads(lines[0])["event"] == "started"
+    assert invoke("runs", "export", "macbeth", "--csv", "--json").exit_code == 2
