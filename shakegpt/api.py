@@ -130,8 +130,6 @@ class Model:
         from shakegpt.data.corpus import Corpus
         from shakegpt.evaluation.loss import evaluate
 
-        if split not in ("validation", "train"):
-            raise UsageError(f"The split must be validation or train, not {split!r}.")
         text = Corpus.load(fspath(corpus))
         text.check_length(self.config.block_size)
         return evaluate(self._language_model.model, text.encode_split(self._language_model.vocabulary, split))

@@ -1,4 +1,7 @@
-"""The command line: parse, call, print. Nothing here imports torch or Textual until a command needs it."""
+"""The command line, one module a command. In: arguments and ``config.toml``. Out: results, notes and an exit code.
+
+Nothing here imports torch or Textual before a command needs it.
+"""
 
 from shakegpt.cli.app import main
 

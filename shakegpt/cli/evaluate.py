@@ -7,7 +7,7 @@ import typer
 from shakegpt.cli.options import CHECKPOINT_HELP, Encoding, Json, complete_checkpoints, complete_corpora
 from shakegpt.cli.output import print_json, print_note
 from shakegpt.config import SamplingConfig
-from shakegpt.errors import CorpusError, UsageError
+from shakegpt.errors import CorpusError
 
 if TYPE_CHECKING:
     from shakegpt.model.language_model import LanguageModel
@@ -30,8 +30,6 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Measure how well a model predicts a text: one full pass, deterministic, in fp32."""
-    if split not in ("validation", "train"):
-        raise UsageError(f"The split must be validation or train, not {split!r}.")
     from shakegpt.data.catalog import TINY_SHAKESPEARE
     from shakegpt.data.corpus import Corpus
     from shakegpt.evaluation import loss as evaluation

@@ -78,8 +78,10 @@ class Corpus:
         """Return a split as the token ids of another vocabulary, such as a checkpoint's, (N,) int64.
 
         Raises:
-            UsageError: the text has a character that the vocabulary lacks.
+            UsageError: there is no such split, or the text has a character that the vocabulary lacks.
         """
+        if split not in ("validation", "train"):
+            raise UsageError(f"The split must be validation or train, not {split!r}.")
         return torch.tensor(vocabulary.encode(self.training_text if split == "train" else self.text[self._boundary :]))
 
     @property
