@@ -25,7 +25,6 @@ class FixedTrainingScreen(TrainingScreen):
 class TrainingApp(App[None]):
     """Shows one snapshot or one training."""
 
-    TITLE = "Stage"
     HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-narrow"), (80, "-normal"), (120, "-wide"), (160, "-very-wide")]
     VERTICAL_BREAKPOINTS: ClassVar = [(0, "-short"), (24, "-medium"), (36, "-tall")]
 
