@@ -31,31 +31,15 @@ def _knob_keys() -> list[Binding]:
 
 
 BINDINGS: list[Binding] = [
-    _key(
-        "speak",
-        "enter",
-        "generate",
-        "Speak",
-        "Generate from the prompt, or go on; in a scene, write your line",
-        show=True,
-    ),
+    _key("speak", "enter", "generate", "Speak", "Generate, or go on; in a scene, write your line", show=True),
     _key("toggle_speaking", "space", "toggle_generation", "Stop", "Pause, keeping the text; or go on", show=True),
     _key("edit", "i", "edit", "Prompt", "Write in the prompt; Esc leaves it", show=True),
     _key("again", "r", "again", "Again", "Generate again from the same prompt with the same seed", show=True),
     _key("anew", "n", "new_seed", "New", "Generate again with a new seed", show=True),
-    _key(
-        "choose_model",
-        "o",
-        "choose_model",
-        "Model",
-        "Choose the live weights, a checkpoint or the pretrained model",
-        show=True,
-    ),
+    _key("choose_model", "o", "choose_model", "Model", "Choose a checkpoint, or the live weights", show=True),
     _key("scene", "s", "scene", "Scene", "Play a scene with the model, or leave it", show=True),
     _key("duel", "d", "duel", "Duel", "Two texts side by side from one prompt and seed, or one again", show=True),
-    _key(
-        "next_character", "x", "show_next", "Next", "Show what the next character is drawn from, or hide it", show=True
-    ),
+    _key("next_character", "x", "show_next", "Next", "Show the next character's distribution, or hide it", show=True),
     _key("freeze", "f", "freeze", "Freeze", "Pause, and pick characters by hand; again to let go"),
     _key("draw_one", "full_stop", "step", "One character", "Draw one character and pause"),
     _key("tint", "u", "tint", "Surprise", "Colour each character by how surprising it was, or not"),

@@ -8,17 +8,17 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
 from shakegpt.system.text import escape_line
+from shakegpt.tui.dialogs.questions import Dialog
 from shakegpt.tui.generation.scene import Scene, part_name
 
 _NAMES_SHOWN = 200
 
 
-class CastScreen(ModalScreen["Scene | Path | None"]):
+class CastScreen(Dialog["Scene | Path | None"]):
     """Asks for the two parts; its result is a scene with these parts, or the file of a saved scene to go on with.
 
     Args:
@@ -29,17 +29,12 @@ class CastScreen(ModalScreen["Scene | Path | None"]):
 
     DEFAULT_CSS = """
     CastScreen {
-        align: center middle;
-        & > Vertical {
-            width: 56; max-width: 95%; height: auto; max-height: 95%;
-            padding: 1 2; background: $surface; border: round $border;
-        }
+        & > Vertical { width: 56; max-width: 95%; max-height: 95%; border: round $border; }
         & Input, & Input:focus { border: none; height: 1; padding: 0 1; background: $panel; }
         & Label { margin-top: 1; color: $text-muted; }
         & Label.first { margin-top: 0; }
-        & OptionList, & OptionList:focus { height: 7; border: none; padding: 0; margin-top: 1; background: $surface; }
+        & OptionList, & OptionList:focus { height: 7; margin-top: 1; }
         & .heading { color: $primary; text-style: bold; margin-bottom: 1; }
-        & .hint { color: $text-muted; margin-top: 1; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -65,7 +60,7 @@ class CastScreen(ModalScreen["Scene | Path | None"]):
             yield Label("The model plays")
             yield self._model_part
             yield OptionList()
-            yield Static("Type a name, or ↓ to choose. Enter next, Esc back", classes="hint")
+            yield Static("Type a name, or ↓ to choose. Enter next, Esc back", classes="keys")
 
     def on_mount(self) -> None:
         """Begin with the user's part."""
@@ -128,10 +123,10 @@ class CastScreen(ModalScreen["Scene | Path | None"]):
 
     def _accept(self) -> None:
         user_part, model_part = part_name(self._user_part.value), part_name(self._model_part.value)
-        hint = self.query_one(".hint", Static)
+        line = self.query_one(".keys", Static)
         if not user_part or not model_part:
-            hint.update("Each part needs a name.")
+            line.update("Each part needs a name.")
         elif user_part == model_part:
-            hint.update("The two parts need different names, or no one could tell who speaks.")
+            line.update("The two parts need different names, or no one could tell who speaks.")
         else:
             self.dismiss(Scene(user_part, model_part, self._scene.speeches))

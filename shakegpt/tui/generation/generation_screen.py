@@ -42,13 +42,12 @@ from shakegpt.tui.messages import GenerateFrom
 from shakegpt.tui.save_text import save_text, shown_path
 from shakegpt.tui.widgets.top_bar import TopBar
 
-FIRST_PROMPT = "ROMEO:\n"
 STATUS_SECONDS = 0.5
-"""Between two updates of figures that would otherwise change at every frame: they cost bytes and nobody reads them."""
+"""Time between two updates of figures: at every frame they would cost bytes, and nobody could read them."""
 
 
 class GenerationScreen(Screen[None]):
-    """Where the user has models generate text.
+    """Where models generate text.
 
     Args:
         context: what the app shares with its screens.
@@ -90,9 +89,8 @@ class GenerationScreen(Screen[None]):
         self._status_shown_at = 0.0
         self._texts_folder = texts_folder(context.store.home)
         prompts = context.preferences.prompts
-        self.prompt = PromptField(
-            prompts[0] if prompts else FIRST_PROMPT, history=prompts, placeholder="a prompt", id="prompt"
-        )
+        first = next(iter(prompts), "ROMEO:\n")
+        self.prompt = PromptField(first, history=prompts, placeholder="a prompt", id="prompt")
         self.line = PromptField(placeholder="your line", id="line")
         self.notice = NoticeLine()
         settings = replace(context.preferences.sampling, stop=())
@@ -171,7 +169,7 @@ class GenerationScreen(Screen[None]):
             self.right.use_model(self.left.reference)
         self.duel.current = self.right
         self._show_pane(self.duel)
-        self.notice.show("Knobs and model (o) are those of the marked voice; ← and → choose it. Enter lets both speak.")
+        self.notice.show("Knobs and model (o) are those of the marked text; ← and → choose it. Enter generates both.")
 
     def action_select(self, step: int) -> None:
         """Select a text of the duel, or a speech of the scene."""
@@ -282,7 +280,7 @@ class GenerationScreen(Screen[None]):
         """Generate at the next of three speeds."""
         speed = next_speed(self._options.characters_per_second)
         self._options.characters_per_second = speed
-        self.notice.show(f"Speaking {SPEEDS[speed]}.")
+        self.notice.show(f"Generating {SPEEDS[speed]}.")
 
     def action_tint(self) -> None:
         """Colour characters by surprise, or not; coloured text costs more to paint, and is painted less often."""
@@ -333,14 +331,13 @@ class GenerationScreen(Screen[None]):
         self.query_one(TopBar).show(snapshot)
 
     def on_text_pane_changed(self, message: TextPane.Changed) -> None:
-        """Show the state of a text; figures that change at every frame wait for their turn."""
+        """Show the state of a text; figures that change at every frame are shown less often."""
         message.stop()
         text = message.pane
         if text.state is GenerationState.FAILED and text in self.pane.texts:
             self.notice.show(text.error, error=True)
-        if text is not self.pane.current:
-            text.show_title()
-        elif not text.busy or time.monotonic() - self._status_shown_at >= STATUS_SECONDS:
+        status_due = not text.busy or time.monotonic() - self._status_shown_at >= STATUS_SECONDS
+        if text is self.pane.current and status_due:
             self._show_status()
 
     def _show_status(self) -> None:

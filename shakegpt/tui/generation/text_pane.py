@@ -225,7 +225,9 @@ class TextPane(Vertical):
     def _show_update(self, update: Update) -> None:
         self.generated += "".join(character.text for character in update.characters)
         self.state, self.next_character, self.error = update.state, update.next_character, update.error
-        self.model = update.model or self.model
+        if update.model and update.model is not self.model:
+            self.model = update.model
+            self.show_title()
         self.transcript.write_characters(update.characters, self._kind)
         self.transcript.cursor = self.busy
         seconds = max(time.monotonic() - self._resumed_at, 0.1)

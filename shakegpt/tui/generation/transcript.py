@@ -181,11 +181,7 @@ class Transcript(ScrollView, can_focus=True):
         ahead = lines - 1 if height > self.size.height else 0
         self.virtual_size = Size(self._line_width, height + ahead)
         if follow:
-            self._scroll_to_end()
-
-    def _scroll_to_end(self) -> None:
-        # Forced: the scroll bar may not know yet that there is something to scroll.
-        self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
+            self.action_scroll_end()
 
     def action_scroll_lines(self, lines: int) -> None:
         """Scroll by lines, at once: an animation would cost bytes."""
@@ -201,7 +197,8 @@ class Transcript(ScrollView, can_focus=True):
 
     def action_scroll_end(self) -> None:
         """Go to the end; from there on it is followed."""
-        self._scroll_to_end()
+        # Forced: the scroll bar may not know yet that there is something to scroll.
+        self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
 
     def scroll_into_view(self, index: int) -> None:
         """Scroll so that the character at ``index`` is in sight."""
@@ -226,7 +223,7 @@ class Transcript(ScrollView, can_focus=True):
         self._strips.clear()
         self.virtual_size = Size(self._line_width, max(self.size.height, self._wrapped.line_count))
         if following:
-            self._scroll_to_end()
+            self.action_scroll_end()
         self.refresh()
 
     def notify_style_update(self) -> None:
@@ -250,7 +247,8 @@ class Transcript(ScrollView, can_focus=True):
     def watch_cursor(self) -> None:
         """Show or hide the mark at the end."""
         if self.is_mounted:
-            self._repaint(self._wrapped.line_count - 1, self._wrapped.cells(self._wrapped.line_count - 1))
+            last = self._wrapped.line_count - 1
+            self._repaint(last, self._wrapped.cells(last))
 
     def _repaint(self, line: int, start: int, end: int | None = None) -> None:
         """Paint a line again from cell ``start`` on, the mark at its end included."""
@@ -263,8 +261,9 @@ class Transcript(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """Draw one line of the pane, and the thumb at its right edge where there is more than fits."""
         line = y + self.scroll_offset.y
-        strip = self._line_strip(line) if line < self._wrapped.line_count else None
-        if strip is None:
+        if line < self._wrapped.line_count:
+            strip = self._line_strip(line)
+        else:
             strip = Strip.blank(self.size.width - 1, self.rich_style)
         thumb = self._thumb_at(y)
         edge = Segment("▐", self._style("transcript--thumb")) if thumb else Segment(" ", self.rich_style)
@@ -278,42 +277,39 @@ class Transcript(ScrollView, can_focus=True):
         return top <= y < max(top + 1, round((self.scroll_offset.y + height) * height / whole))
 
     def _line_strip(self, line: int) -> Strip:
-        selection = self.text_selection
-        strip = self._strips.get(line) if selection is None else None
-        if strip is None:
-            strip = self._draw(line, self.size.width - 1, selection)
+        if selection := self.text_selection:
+            return self._draw(line, selection)
+        if line not in self._strips:
             if len(self._strips) >= _STRIPS_KEPT:
                 self._strips.clear()
-            if selection is None:
-                self._strips[line] = strip
-        return strip
+            self._strips[line] = self._draw(line)
+        return self._strips[line]
 
-    def _draw(self, line: int, width: int, selection: Selection | None) -> Strip:
+    def _draw(self, line: int, selection: Selection | None = None) -> Strip:
         start, end = self._wrapped.span(line)
-        chosen = selection.get_span(line) if selection is not None else None
+        selected = selection.get_span(line) if selection else None
         segments = [Segment(" " * _MARGIN, self._style(TextKind.GENERATED.component_class))]
-        styles = [self._style_at(index, start, chosen) for index in range(start, end)]
-        if self.tint and chosen is None:
+        styles = [self._style_at(index, start, selected) for index in range(start, end)]
+        if self.tint and selected is None:
             # The colour of a space is invisible: in its neighbour's, it saves two changes of colour.
-            for place in range(1, len(styles)):
-                if self._wrapped.characters[start + place] == " ":
-                    styles[place] = styles[place - 1]
-        place = start
+            for column in range(1, len(styles)):
+                if self._wrapped.characters[start + column] == " ":
+                    styles[column] = styles[column - 1]
         for style, run in groupby(styles):
-            until = place + len(list(run))
-            segments.append(Segment("".join(self._wrapped.characters[place:until]), style))
-            place = until
+            end = start + len(list(run))
+            segments.append(Segment("".join(self._wrapped.characters[start:end]), style))
+            start = end
         if self.cursor and line == self._wrapped.line_count - 1:
             segments.append(Segment(" ", self._style("transcript--cursor")))
-        return Strip(segments).crop_extend(0, width, self.rich_style)
+        return Strip(segments).crop_extend(0, self.size.width - 1, self.rich_style)
 
-    def _style_at(self, index: int, start: int, chosen: tuple[int, int] | None) -> Style:
+    def _style_at(self, index: int, start: int, selected: tuple[int, int] | None) -> Style:
         level = self._levels[index]
         name = f"transcript--surprise-{level}" if self.tint and level else TextKind(self._kinds[index]).component_class
         style = self._style(name)
         if self.marked is not None and self.marked[0] <= index < self.marked[1]:
             style += Style(bgcolor=self._style("transcript--marked").bgcolor, reverse=self.app.no_color)
-        if chosen is not None and chosen[0] <= index - start and (chosen[1] == -1 or index - start < chosen[1]):
+        if selected is not None and selected[0] <= index - start and (selected[1] == -1 or index - start < selected[1]):
             style += self.screen.get_component_rich_style("screen--selection")
         return style
 
@@ -322,19 +318,6 @@ class Transcript(ScrollView, can_focus=True):
             self._styles[name] = self.get_component_rich_style(name)
         return self._styles[name]
 
-    # Selecting with a mouse
-
-    @property
-    def allow_select(self) -> bool:
-        """Text can be selected, and copied with Ctrl+C."""
-        return True
-
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        """Return the text under a selection."""
+        """Return the text that was selected with the mouse."""
         return selection.extract("\n".join(self._wrapped.lines())), "\n"
-
-    def selection_updated(self, selection: Selection | None) -> None:
-        """Draw the selection."""
-        del selection
-        self._strips.clear()
-        self.refresh()
