@@ -98,7 +98,7 @@ class GenerationScreen(Screen[None]):
             TextPane(self._loader, settings, self._options, id=name) for name in ("left", "right", "answer")
         )
         self.single, self.duel = PromptPane("", self.left), PromptPane("duel", self.left, self.right)
-        self.scene = ScenePane(answer, self.line, self._loader, self._texts_folder)
+        self.scene = ScenePane(answer, self.line, self.notice, self._loader, self._texts_folder)
         self.pane: GenerationPane = self.single
         """The pane on show."""
         self._pane_before_scene: GenerationPane = self.single
@@ -195,14 +195,10 @@ class GenerationScreen(Screen[None]):
         """Play the scene again from the marked speech."""
         self.scene.replay()
 
-    def on_scene_pane_notice(self, message: ScenePane.Notice) -> None:
-        """Show it."""
-        self.notice.show(message.sentence, error=message.error)
-
     # Generating
 
     def _use_prompt(self) -> str:
-        """Return the prompt, and remember it; what was said about the last one goes."""
+        """Return the prompt, remember it, and clear the notice."""
         self.notice.show("")
         prompt = self.prompt.text
         if self.pane is not self.scene and prompt and self.prompt.history[:1] != (prompt,):
@@ -336,8 +332,8 @@ class GenerationScreen(Screen[None]):
         text = message.pane
         if text.state is GenerationState.FAILED and text in self.pane.texts:
             self.notice.show(text.error, error=True)
-        status_due = not text.busy or time.monotonic() - self._status_shown_at >= STATUS_SECONDS
-        if text is self.pane.current and status_due:
+        due = not text.busy or time.monotonic() >= self._status_shown_at + STATUS_SECONDS
+        if due and text is self.pane.current:
             self._show_status()
 
     def _show_status(self) -> None:

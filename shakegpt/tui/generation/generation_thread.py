@@ -200,8 +200,7 @@ class GenerationThread(threading.Thread):
             self._add(stream.release())
             self._rest(stream, GenerationState.PAUSED)
 
-    def _resume(self, stream: "Stream") -> None:
-        del stream
+    def _resume(self, _stream: "Stream") -> None:
         with self._changed:
             self._state = GenerationState.GENERATING
 

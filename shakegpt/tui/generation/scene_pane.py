@@ -16,6 +16,7 @@ from shakegpt.system.text import escape_line
 from shakegpt.tui.generation.cast_screen import CastScreen
 from shakegpt.tui.generation.generation_thread import GenerationState
 from shakegpt.tui.generation.model_loader import ModelLoader
+from shakegpt.tui.generation.model_status import NoticeLine
 from shakegpt.tui.generation.prompt_field import PromptField
 from shakegpt.tui.generation.scene import END_OF_SPEECH, Scene, Speech
 from shakegpt.tui.generation.text_pane import TextPane
@@ -31,11 +32,13 @@ class ScenePane(Vertical):
     Args:
         text_pane: generates the model's speeches; its transcript shows the whole scene.
         line: the field in which the user's lines are written.
+        notice: shows what went wrong.
         loader: knows the names of those who speak in the corpora.
         texts_folder: where saved scenes are found.
     """
 
     DEFAULT_CSS = "ScenePane { width: 1fr; }"
+
     selected: var[int | None] = var(None)
     """The index of the marked speech."""
 
@@ -45,14 +48,9 @@ class ScenePane(Vertical):
 
         names: Sequence[str]
 
-    @dataclass
-    class Notice(Message):
-        """There is something to say, or with an empty sentence nothing more."""
-
-        sentence: str
-        error: bool = False
-
-    def __init__(self, text_pane: TextPane, line: PromptField, loader: ModelLoader, texts_folder: Path) -> None:
+    def __init__(
+        self, text_pane: TextPane, line: PromptField, notice: NoticeLine, loader: ModelLoader, texts_folder: Path
+    ) -> None:
         super().__init__()
         self.mode = "scene"
         self.texts: Sequence[TextPane] = (text_pane,)
@@ -61,6 +59,7 @@ class ScenePane(Vertical):
         self.names: Sequence[str] = _FALLBACK_NAMES
         """Names for the two parts to choose from."""
         self._line = line
+        self._notice = notice
         self._loader = loader
         self._texts_folder = texts_folder
         self._transcript = text_pane.transcript
@@ -75,7 +74,7 @@ class ScenePane(Vertical):
     # Casting
 
     def enter(self, reference: str) -> None:
-        """Prepare the scene when it comes on show; a new one gets a model, and the question who plays whom."""
+        """Prepare the scene when it is shown; a new one gets a model, and the user is asked for the parts."""
         if self.names is _FALLBACK_NAMES:
             # Reading the corpora takes a moment.
             threading.Thread(target=self._find_names, name="speaker names", daemon=True).start()
@@ -104,7 +103,7 @@ class ScenePane(Vertical):
             try:
                 self.open(Scene.parse(chosen.read_text(encoding="utf-8")))
             except (OSError, UnicodeDecodeError) as error:
-                self.post_message(self.Notice(f"The scene {shown_path(chosen)} cannot be read: {error}.", error=True))
+                self._notice.show(f"The scene {shown_path(chosen)} cannot be read: {error}.", error=True)
         elif chosen is not None:
             self._end_speech()
             self.scene = Scene(chosen.user_part, chosen.model_part, self.scene.speeches)
@@ -205,7 +204,7 @@ class ScenePane(Vertical):
         lines = self.scene.user_lines(start)
         self._truncate(start)
         self._lines_to_replay = deque(lines)
-        self.post_message(self.Notice(""))
+        self._notice.show("")
         self._replay_next()
 
     def _replay_next(self) -> None:

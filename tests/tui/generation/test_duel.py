@@ -69,3 +69,13 @@ async def test_a_pause_pauses_both_and_leaving_hides_the_second() -> None:
         await pilot.press("d")
         assert not app.generation.right.display
         assert app.generation.pane.current is app.generation.left
+
+
+async def test_a_scene_gives_way_to_the_duel_that_was_there_before() -> None:
+    async with (app := FakeModelApp()).run_test(size=(120, 40)) as pilot:
+        await pilot.press("d", "left", "s")
+        await until(pilot, lambda: app.screen is not app.generation)
+        await pilot.press("escape", "s")
+        assert app.generation.pane is app.generation.duel
+        assert app.generation.right.display
+        assert app.generation.pane.current is app.generation.left
