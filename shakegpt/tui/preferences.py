@@ -1,4 +1,4 @@
-"""What the app remembers from one day to the next: theme, knobs, prompts, the last form."""
+"""What the app remembers: the theme, the sampling settings, the prompts and the last new-run form."""
 
 import json
 import os
@@ -10,16 +10,16 @@ from typing import Any, Self
 from shakegpt.config import SamplingConfig
 from shakegpt.system.paths import preferences_file
 
-PROMPTS_KEPT = 100
-_LARGEST_FILE = 1_000_000
+MAX_PROMPTS = 100
+_MAX_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preferences:
-    """The user's choices. Whatever cannot be read back is simply the default."""
+    """The user's choices."""
 
     theme: str = ""
-    """The theme chosen; while none has been, the app picks one that the terminal can show."""
+    """The theme; where it is empty, the app chooses one that the terminal can show."""
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     prompts: tuple[str, ...] = ()
     """Prompts used before, newest first."""
@@ -29,50 +29,50 @@ class Preferences:
     def with_prompt(self, prompt: str) -> Self:
         """Return these preferences with ``prompt`` as the newest of the history."""
         others = (old for old in self.prompts if old != prompt)
-        return replace(self, prompts=(prompt, *others)[:PROMPTS_KEPT])
+        return replace(self, prompts=(prompt, *others)[:MAX_PROMPTS])
 
 
 def load_preferences(path: Path | None = None) -> Preferences:
-    """Read the preferences; a missing, damaged or hostile file gives the defaults, field by field."""
+    """Read the preferences; a field that is missing or not valid has its default."""
     try:
         with (path or preferences_file()).open("rb") as file:
-            values = json.loads(file.read(_LARGEST_FILE))
+            values = json.loads(file.read(_MAX_BYTES))
     except (OSError, ValueError, RecursionError):
         return Preferences()
     if not isinstance(values, dict):
         return Preferences()
-    good: dict[str, Any] = {}
+    valid: dict[str, Any] = {}
     if isinstance(theme := values.get("theme"), str):
-        good["theme"] = theme
+        valid["theme"] = theme
     if isinstance(sampling := values.get("sampling"), dict):
-        good["sampling"] = _sampling(sampling)
+        valid["sampling"] = _parse_sampling(sampling)
     if isinstance(prompts := values.get("prompts"), list):
-        good["prompts"] = tuple(prompt for prompt in prompts if isinstance(prompt, str))[:PROMPTS_KEPT]
+        valid["prompts"] = tuple(prompt for prompt in prompts if isinstance(prompt, str))[:MAX_PROMPTS]
     if isinstance(new_run := values.get("new_run"), dict):
-        good["new_run"] = {name: value for name, value in new_run.items() if isinstance(value, str)}
-    return Preferences(**good)
+        valid["new_run"] = {name: value for name, value in new_run.items() if isinstance(value, str)}
+    return Preferences(**valid)
 
 
 def save_preferences(preferences: Preferences, path: Path | None = None) -> None:
-    """Write the preferences in one move, for the user's eyes only. Raises ``OSError``."""
+    """Write the preferences atomically to a private file. Raises ``OSError``."""
     path = path or preferences_file()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    building = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
     values = {**asdict(preferences), "new_run": dict(preferences.new_run)}
-    building.unlink(missing_ok=True)
-    with open(os.open(building, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+    partial.unlink(missing_ok=True)
+    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         json.dump(values, file, indent=2)
-    building.replace(path)
+    partial.replace(path)
 
 
-def _sampling(values: dict[str, Any]) -> SamplingConfig:
-    """Return the settings that make sense together, one field at a time."""
+def _parse_sampling(values: dict[str, Any]) -> SamplingConfig:
+    """Return the settings, without the fields that are not valid."""
     config = SamplingConfig()
-    for known in fields(SamplingConfig):
-        if known.name in values:
-            value = values[known.name]
+    for field_ in fields(SamplingConfig):
+        if field_.name in values:
+            value = values[field_.name]
             try:
-                change: dict[str, Any] = {known.name: tuple(value) if known.name == "stop" else value}
+                change: dict[str, Any] = {field_.name: tuple(value) if field_.name == "stop" else value}
                 config = replace(config, **change)
             except (ValueError, TypeError):
                 continue

@@ -1,13 +1,13 @@
-"""The app's own colours: candlelight and rubric ink on a dark stage, and the same ink on paper by day."""
+"""The app's own themes, dark and light."""
 
 from textual.theme import Theme
 
-STAGE = Theme(
+DARK = Theme(
     name="shakegpt",
-    primary="#d9a441",  # candle gold: what is chosen, what leads
-    secondary="#7fb3a6",  # verdigris: validation curves, second voices
-    accent="#e07a5f",  # rubric: one thing at a time that wants the eye
-    foreground="#e8e0d0",  # parchment
+    primary="#d9a441",  # gold: what is chosen, and training curves
+    secondary="#7fb3a6",  # green: validation curves
+    accent="#e07a5f",  # red: one thing at a time, such as a cursor
+    foreground="#e8e0d0",
     background="#12100e",
     surface="#1b1815",
     panel="#262119",
@@ -35,7 +35,7 @@ STAGE = Theme(
     },
 )
 
-PAPER = Theme(
+LIGHT = Theme(
     name="shakegpt-paper",
     primary="#8a5a00",
     secondary="#2b6f62",
@@ -67,4 +67,4 @@ PAPER = Theme(
     },
 )
 
-THEMES = (STAGE, PAPER)
+THEMES = (DARK, LIGHT)

@@ -6,7 +6,7 @@ import pytest
 
 from shakegpt.config import SamplingConfig
 from shakegpt.system.paths import preferences_file
-from shakegpt.tui.preferences import PROMPTS_KEPT, Preferences, load_preferences, save_preferences
+from shakegpt.tui.preferences import MAX_PROMPTS, Preferences, load_preferences, save_preferences
 
 
 def test_what_is_saved_is_read_back(home: Path) -> None:
@@ -21,7 +21,7 @@ def test_what_is_saved_is_read_back(home: Path) -> None:
     assert load_preferences() == mine
 
 
-def test_they_are_for_the_users_eyes_only(home: Path) -> None:
+def test_the_file_is_private(home: Path) -> None:
     save_preferences(Preferences())
     assert stat.S_IMODE(preferences_file().stat().st_mode) == 0o600
     assert stat.S_IMODE(preferences_file().parent.stat().st_mode) == 0o700
@@ -38,13 +38,13 @@ def test_a_damaged_file_gives_the_defaults(home: Path, text: str) -> None:
     assert load_preferences() == Preferences()
 
 
-def test_bytes_that_are_no_text_give_the_defaults(home: Path) -> None:
+def test_a_file_that_is_not_text_gives_the_defaults(home: Path) -> None:
     preferences_file().parent.mkdir(parents=True)
     preferences_file().write_bytes(b"\xff\xfe\x00")
     assert load_preferences() == Preferences()
 
 
-def test_what_makes_sense_is_kept_field_by_field(home: Path) -> None:
+def test_valid_fields_of_a_damaged_file_are_read(home: Path) -> None:
     preferences_file().parent.mkdir(parents=True)
     sampling = {"temperature": 0.3, "top_p": 7, "top_k": "many", "of another day": 1}
     values = {"theme": "nord", "sampling": sampling, "prompts": ["a", 3, "b"], "new_run": {"steps": "9", "seed": 1}}
@@ -54,10 +54,10 @@ def test_what_makes_sense_is_kept_field_by_field(home: Path) -> None:
     )
 
 
-def test_a_prompt_moves_to_the_front_and_the_oldest_go() -> None:
+def test_a_prompt_moves_to_the_front_and_the_oldest_are_dropped() -> None:
     preferences = Preferences()
-    for number in range(PROMPTS_KEPT + 5):
+    for number in range(MAX_PROMPTS + 5):
         preferences = preferences.with_prompt(f"{number}")
     preferences = preferences.with_prompt("50")
-    assert preferences.prompts[:2] == ("50", f"{PROMPTS_KEPT + 4}")
-    assert len(preferences.prompts) == len(set(preferences.prompts)) == PROMPTS_KEPT
+    assert preferences.prompts[:2] == ("50", f"{MAX_PROMPTS + 4}")
+    assert len(preferences.prompts) == len(set(preferences.prompts)) == MAX_PROMPTS

@@ -1,1 +1,1 @@
-"""The chart screen: the curves of one run, or of several over each other."""
+"""The chart screen: snapshots of one or several runs in, their curves with axes, a cursor, zoom and pan out."""

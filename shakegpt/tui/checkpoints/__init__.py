@@ -1,1 +1,1 @@
-"""The checkpoint screen: every run of the store, and what can be done with it."""
+"""The checkpoint screen: lists the runs of the store, and resumes, compares, renames, deletes or opens them."""

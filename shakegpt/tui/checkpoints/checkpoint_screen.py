@@ -186,7 +186,9 @@ class CheckpointScreen(Screen[None]):
         else:
             question = f"{row.run.name} has taken all its {row.run.steps} steps. Train on to which step?"
             resume = partial(self._resume_to, checkpoint.reference)
-            self.app.push_screen(PromptScreen(question, str(2 * row.run.steps), _check_steps(row.run.steps)), resume)
+            self.app.push_screen(
+                PromptScreen(question, str(2 * row.run.steps), partial(_check_steps, row.run.steps)), resume
+            )
 
     def _resume_to(self, reference: str, steps: str | None) -> None:
         if steps is not None:
@@ -232,7 +234,9 @@ class CheckpointScreen(Screen[None]):
         """Ask for another name."""
         if (row := self.current) is not None and self._can_change(row.run, "renamed"):
             old = row.run.name
-            self.app.push_screen(PromptScreen(f"A new name for {old}:", old, _check_name), partial(self._rename, old))
+            self.app.push_screen(
+                PromptScreen(f"A new name for {old}:", old, check_run_name), partial(self._rename, old)
+            )
 
     def _rename(self, old: str, new: str | None) -> None:
         if new is not None and new != old:
@@ -343,17 +347,6 @@ class CheckpointScreen(Screen[None]):
         self.notify(escape_line(sentence), markup=False)
 
 
-def _check_name(name: str) -> str | None:
-    try:
-        check_run_name(name)
-    except ShakegptError as error:
-        return str(error)
-    return None
-
-
-def _check_steps(steps_done: int) -> Callable[[str], str | None]:
-    def check(steps: str) -> str | None:
-        valid = steps.isascii() and steps.isdigit() and len(steps) < 10 and int(steps) > steps_done
-        return None if valid else f"Give a whole number above {steps_done}."
-
-    return check
+def _check_steps(steps_done: int, steps: str) -> None:
+    if not (steps.isascii() and steps.isdigit() and len(steps) < 10 and int(steps) > steps_done):
+        raise ValueError(f"Give a whole number above {steps_done}.")

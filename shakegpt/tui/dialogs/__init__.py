@@ -1,1 +1,1 @@
-"""What stands in front of a screen: questions, help, and lists to choose from."""
+"""Modal screens: each asks one thing and returns the answer, or ``None`` where the user goes back."""

@@ -10,6 +10,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from shakegpt.errors import ShakegptError
+
 Result = TypeVar("Result")
 QuitChoice = Literal["headless", "stop"]
 
@@ -64,7 +66,7 @@ class PromptScreen(Dialog[str | None]):
     Args:
         question: what is asked.
         value: the text to begin with.
-        check: returns in a sentence what is wrong with a text, or ``None``.
+        check: raises ``ShakegptError`` or ``ValueError`` where a text cannot be accepted; the message says why.
     """
 
     DEFAULT_CSS: ClassVar[str] = """
@@ -78,7 +80,7 @@ class PromptScreen(Dialog[str | None]):
         Binding("escape", "dismiss(None)", "Go back", id="prompt.back", tooltip="Change nothing"),
     ]
 
-    def __init__(self, question: str, value: str, check: Callable[[str], str | None]) -> None:
+    def __init__(self, question: str, value: str, check: Callable[[str], object]) -> None:
         super().__init__()
         self._question = question
         self._value = value
@@ -99,8 +101,10 @@ class PromptScreen(Dialog[str | None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Return the text, or show what is wrong with it."""
         value = event.value.strip()
-        if error := self._check(value):
-            self.query_one("#error", Static).update(error)
+        try:
+            self._check(value)
+        except (ShakegptError, ValueError) as error:
+            self.query_one("#error", Static).update(str(error))
             self.add_class("-error")
         else:
             self.dismiss(value)

@@ -1,1 +1,1 @@
-"""The training screen: a run as it learns, and the form that starts one."""
+"""The training screen, which shows snapshots of a run and sends it commands, and the form that starts a run."""

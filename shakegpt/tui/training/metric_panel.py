@@ -12,8 +12,8 @@ from textual.message import Message
 from shakegpt.runs.downsampling import Downsampler
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.tui.chart.curves import Quantity
+from shakegpt.tui.training.sparkline import MARK, Sparkline
 from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
-from shakegpt.tui.widgets.sparkline import MARK, Sparkline
 
 
 class MetricValue(DiffWidget):
@@ -55,13 +55,7 @@ class MetricPanel(Vertical, can_focus=True):
     """The value of a quantity above its curve; Enter opens the full chart."""
 
     DEFAULT_CSS = """
-    MetricPanel {
-        width: 1fr;
-        border: round $border-blurred;
-        border-title-color: $foreground 80%;
-        padding: 0 1;
-        &:focus { border: round $primary; border-title-color: $primary; border-title-style: bold; }
-    }
+    MetricPanel { width: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(

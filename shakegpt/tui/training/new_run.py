@@ -21,6 +21,7 @@ from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui import formatting
 from shakegpt.tui.dialogs.pick_file import PickFileScreen
 from shakegpt.tui.dialogs.questions import Dialog
+from shakegpt.tui.training.form_field import FormField
 from shakegpt.tui.training.run_form import (
     CHOICES,
     FILE,
@@ -30,7 +31,6 @@ from shakegpt.tui.training.run_form import (
     training_request,
     valid_values,
 )
-from shakegpt.tui.widgets.form_field import FormField
 
 _TYPICAL_VOCAB_SIZE = 65
 """The vocabulary of Tiny Shakespeare, to estimate how large a model will be."""

@@ -2,85 +2,52 @@
 
 from typing import ClassVar
 
-from textual.app import ComposeResult
-from textual.containers import Horizontal
-
 from shakegpt.runs.snapshot import ENDED, Snapshot
 from shakegpt.tui import formatting
 from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
-_DONE, _TO_DO = "━", "·"
 
+class ProgressLine(DiffWidget):
+    """A bar, the current step, the share done and the time left."""
 
-class ProgressBar(DiffWidget):
-    """The share of the steps that are done, as a line."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"progress-bar--done", "progress-bar--to-do"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"progress--done", "progress--to-do", "progress--step", "progress--rest"}
     DEFAULT_CSS = """
-    ProgressBar {
-        width: 1fr;
+    ProgressLine {
         height: 1;
-        & > .progress-bar--done { color: $primary; }
-        & > .progress-bar--to-do { color: $border-blurred; }
+        & > .progress--done { color: $primary; }
+        & > .progress--to-do { color: $border-blurred; }
+        & > .progress--step { text-style: bold; }
+        & > .progress--rest { color: $foreground 65%; }
     }
     """
-    share_done = 0.0
-
-    def draw(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
-        """Return the line."""
-        done, style = int(self.share_done * width), self.get_component_rich_style
-        return [
-            [
-                (_DONE * done, style("progress-bar--done")),
-                (_TO_DO * (width - done), style("progress-bar--to-do")),
-            ]
-        ]
-
-
-class ProgressText(DiffWidget):
-    """The current step, and after it the share done and the time left."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"progress-text--step", "progress-text--rest"}
-    DEFAULT_CSS = """
-    ProgressText {
-        height: 1;
-        margin-left: 2;
-        & > .progress-text--step { text-style: bold; }
-        & > .progress-text--rest { color: $foreground 65%; }
-    }
-    """
-    step = ""
-    rest = ""
-
-    def draw(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
-        """Return the line."""
-        style = self.get_component_rich_style
-        return [[(self.step, style("progress-text--step")), (self.rest, style("progress-text--rest"))]]
-
-
-class ProgressLine(Horizontal):
-    """A bar and a text in one line: two widgets, because the text changes far more often than the bar."""
-
-    DEFAULT_CSS = "ProgressLine { height: 1; }"
 
     def __init__(self) -> None:
         super().__init__(id="progress-line")
-
-    def compose(self) -> ComposeResult:
-        """Put the bar left of the text."""
-        yield ProgressBar()
-        yield ProgressText()
+        self._snapshot = Snapshot()
 
     def show(self, snapshot: Snapshot) -> None:
         """Show the progress of a run."""
-        bar, text = self.query_one(ProgressBar), self.query_one(ProgressText)
-        bar.share_done = min(1.0, snapshot.current_step / snapshot.steps) if snapshot.steps else 0.0
-        steps = formatting.count(snapshot.steps)
-        text.step = f"{formatting.count(snapshot.current_step):>{len(steps)}} / {steps}" if snapshot.steps else ""
-        text.rest = f"{int(100 * bar.share_done):>4} %{_time(snapshot):>15}" if snapshot.steps else ""
-        text.styles.width = len(text.step) + len(text.rest)
-        bar.redraw()
-        text.redraw()
+        self._snapshot = snapshot
+        self.redraw()
+
+    def draw(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
+        """Return the line."""
+        current, steps, style = self._snapshot.current_step, self._snapshot.steps, self.get_component_rich_style
+        share = min(1.0, current / steps) if steps else 0.0
+        total = formatting.count(steps)
+        step = f"{formatting.count(current):>{len(total)}} / {total}" if steps else ""
+        rest = f"{int(100 * share):>4} %{_time(self._snapshot):>15}" if steps else ""
+        bar_width = max(0, width - len(step) - len(rest) - 2)
+        done = int(share * bar_width)
+        return [
+            [
+                ("━" * done, style("progress--done")),
+                ("·" * (bar_width - done), style("progress--to-do")),
+                ("  ", self.rich_style),
+                (step, style("progress--step")),
+                (rest, style("progress--rest")),
+            ]
+        ]
 
 
 def _time(snapshot: Snapshot) -> str:

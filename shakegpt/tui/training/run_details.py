@@ -1,7 +1,6 @@
 """The figures of a run that change slowly or matter less."""
 
-from textual.app import ComposeResult
-from textual.containers import Horizontal
+from typing import ClassVar
 
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.system.memory import GpuUsage
@@ -10,56 +9,31 @@ from shakegpt.tui.formatting import NO_VALUE
 from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
 
-class DetailColumn(DiffWidget):
-    """The labels or the values, one a line; in separate columns, a new value leaves its label's cells alone."""
+class RunDetails(DiffWidget):
+    """Labels and values, the ones that matter most first."""
 
-    DEFAULT_CSS = """
-    DetailColumn {
-        width: 1fr;
-        &.-labels { width: 10; color: $foreground 60%; }
-    }
-    """
-
-    def __init__(self, *, classes: str = "") -> None:
-        super().__init__(classes=classes)
-        self._lines: list[str] = []
-
-    def show(self, lines: list[str]) -> None:
-        """Show these lines."""
-        self._lines = lines
-        self.redraw()
-
-    def draw(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
-        """Return the lines."""
-        return [[(line, self.rich_style)] for line in self._lines]
-
-
-class RunDetails(Horizontal):
-    """Labels and values in two columns, the ones that matter most first."""
-
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"details--label"}
     DEFAULT_CSS = """
     RunDetails {
         width: 34;
-        border: round $border-blurred;
-        border-title-color: $foreground 80%;
-        padding: 0 1;
+        & > .details--label { color: $foreground 60%; }
     }
     """
 
     def __init__(self) -> None:
         super().__init__(id="details")
         self.border_title = "Details"
-
-    def compose(self) -> ComposeResult:
-        """Put the labels left of the values."""
-        yield DetailColumn(classes="-labels")
-        yield DetailColumn(classes="-values")
+        self._details: dict[str, str] = {}
 
     def show(self, snapshot: Snapshot, memory_bytes: int | None = None, gpu: GpuUsage | None = None) -> None:
         """Show a run's figures, and the memory that this process takes."""
-        details = run_details(snapshot, memory_bytes, gpu)
-        self.query_one(".-labels", DetailColumn).show(list(details))
-        self.query_one(".-values", DetailColumn).show(list(details.values()))
+        self._details = run_details(snapshot, memory_bytes, gpu)
+        self.redraw()
+
+    def draw(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
+        """Return one line for each label."""
+        style = self.get_component_rich_style("details--label")
+        return [[(f"{label:<10}", style), (value, self.rich_style)] for label, value in self._details.items()]
 
 
 def run_details(snapshot: Snapshot, memory_bytes: int | None, gpu: GpuUsage | None) -> dict[str, str]:

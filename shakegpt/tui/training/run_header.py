@@ -1,11 +1,11 @@
 """The first line of the training screen: the run's state, its name, and what it trains on what."""
 
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from rich.cells import cell_len
 
 from shakegpt.events import Started
-from shakegpt.runs.snapshot import Snapshot
+from shakegpt.runs.snapshot import Snapshot, State
 from shakegpt.system.text import escape_line
 from shakegpt.tui import formatting
 from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
@@ -17,13 +17,7 @@ class RunHeader(DiffWidget):
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "run-header--name",
         "run-header--detail",
-        "run-header--loading",
-        "run-header--training",
-        "run-header--paused",
-        "run-header--saving",
-        "run-header--finished",
-        "run-header--stopped",
-        "run-header--failed",
+        *(f"run-header--{state}" for state in get_args(State)),
     }
     DEFAULT_CSS = """
     RunHeader {
@@ -32,9 +26,9 @@ class RunHeader(DiffWidget):
         & > .run-header--name { text-style: bold; }
         & > .run-header--detail { color: $foreground 65%; }
         & > .run-header--loading { background: $secondary; color: $background; text-style: bold; }
+        & > .run-header--saving { background: $secondary; color: $background; text-style: bold; }
         & > .run-header--training { background: $primary; color: $background; text-style: bold; }
         & > .run-header--paused { background: $warning; color: $background; text-style: bold; }
-        & > .run-header--saving { background: $secondary; color: $background; text-style: bold; }
         & > .run-header--finished { background: $success; color: $background; text-style: bold; }
         & > .run-header--stopped { background: $foreground 70%; color: $background; text-style: bold; }
         & > .run-header--failed { background: $error; color: $background; text-style: bold; }

@@ -23,10 +23,6 @@ class SamplePanel(DiffWidget, can_focus=True):
     DEFAULT_CSS = """
     SamplePanel {
         width: 1fr;
-        border: round $border-blurred;
-        border-title-color: $foreground 80%;
-        padding: 0 1;
-        &:focus { border: round $primary; border-title-color: $primary; border-title-style: bold; }
         & > .samples--caption { color: $foreground 60%; }
         & > .samples--name { color: $primary; text-style: bold; }
         & > .samples--text { color: $foreground; }

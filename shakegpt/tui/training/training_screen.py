@@ -1,6 +1,5 @@
 """The training screen: a run as it learns."""
 
-import sys
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -35,6 +34,7 @@ SECONDS_PER_CURVE_UPDATE = 3.5
 """Of all else: a new bar costs a slow link a thousand bytes, a number fifty."""
 SECONDS_PER_MEASUREMENT = 2.0
 """Of the memory and the GPU."""
+_ALL = 1_000_000  # more samples than any run has
 _RUNNING: frozenset[State] = frozenset({"training", "paused", "saving"})
 
 
@@ -54,6 +54,12 @@ class TrainingScreen(Screen[None]):
         &.-run Welcome { display: none; }
         #panels { height: 3fr; min-height: 5; }
         #lower { height: 2fr; min-height: 4; }
+        MetricPanel, RunDetails, SamplePanel {
+            border: round $border-blurred;
+            border-title-color: $foreground 80%;
+            padding: 0 1;
+            &:focus { border: round $primary; border-title-color: $primary; border-title-style: bold; }
+        }
         &.-short #panels, &.-medium #panels { height: 2fr; }
         &.-short #lower, &.-medium #lower { height: 3fr; }
         ProgressLine { margin: 0 1; }
@@ -73,10 +79,10 @@ class TrainingScreen(Screen[None]):
         Binding("d", "demo", "Demo", id="training.demo", tooltip="Train a tiny model on the built-in text"),
         Binding("z", "zoom", "Zoom", id="training.zoom", tooltip="Open the chart of the chosen panel"),
         Binding("g", "generate", "Generate", id="training.generate", tooltip="Generate with the current weights"),
-        Binding("left", "older_sample", "Older sample", id="training.older", show=False, tooltip="Show an older one"),
-        Binding("right", "newer_sample", "Newer sample", id="training.newer", show=False, tooltip="Show a newer one"),
-        Binding("home", "first_sample", "First sample", id="training.first", show=False, tooltip="Show the first"),
-        Binding("end", "last_sample", "Last sample", id="training.last", show=False, tooltip="Follow the newest"),
+        Binding("left", "sample(-1)", "Older sample", id="training.older", show=False, tooltip="Show an older sample"),
+        Binding("right", "sample(1)", "Newer sample", id="training.newer", show=False, tooltip="Show a newer sample"),
+        Binding("home", f"sample(-{_ALL})", "First sample", id="training.first", show=False, tooltip="Show the first"),
+        Binding("end", f"sample({_ALL})", "Last sample", id="training.last", show=False, tooltip="Follow the newest"),
         Binding("escape", "hide_notice", "Hide", id="training.hide", show=False, tooltip="Hide the warning"),
     ]
 
@@ -226,23 +232,10 @@ class TrainingScreen(Screen[None]):
             return
         self.post_message(GenerateFrom(LIVE if live else self._run))
 
-    def action_older_sample(self) -> None:
-        """Show the sample before the one on show."""
+    def action_sample(self, by: int) -> None:
+        """Show an older (negative) or newer sample; from the last one on, always the newest."""
         panel = self.query_one(SamplePanel)
-        panel.select(panel.index - 1)
-
-    def action_newer_sample(self) -> None:
-        """Show the sample after the one on show."""
-        panel = self.query_one(SamplePanel)
-        panel.select(panel.index + 1)
-
-    def action_first_sample(self) -> None:
-        """Show the first sample."""
-        self.query_one(SamplePanel).select(0)
-
-    def action_last_sample(self) -> None:
-        """Show the last sample, and each new one from now on."""
-        self.query_one(SamplePanel).select(sys.maxsize)
+        panel.select(panel.index + by)
 
     def action_hide_notice(self) -> None:
         """Hide the warning on show."""

@@ -13,8 +13,8 @@ from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.dialogs.pick_file import PickFileScreen
 from shakegpt.tui.themes import THEMES
 from shakegpt.tui.training import new_run
+from shakegpt.tui.training.form_field import FormField
 from shakegpt.tui.training.new_run import NewRunScreen
-from shakegpt.tui.widgets.form_field import FormField
 from tests.tui.training_app import TrainingApp
 
 OnProgress = Callable[[int, int], None]

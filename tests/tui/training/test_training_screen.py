@@ -15,11 +15,12 @@ from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.chart.chart_screen import ChartScreen
 from shakegpt.tui.training.metric_panel import MetricPanel, MetricValue
 from shakegpt.tui.training.notice import Notice, Welcome, notice_of
-from shakegpt.tui.training.run_details import run_details
+from shakegpt.tui.training.progress_line import ProgressLine
+from shakegpt.tui.training.run_details import RunDetails, run_details
 from shakegpt.tui.training.run_header import RunHeader
 from shakegpt.tui.training.sample_panel import SamplePanel
+from shakegpt.tui.training.sparkline import Sparkline
 from shakegpt.tui.widgets.diff_widget import DiffWidget, changed_span
-from shakegpt.tui.widgets.sparkline import Sparkline
 from tests.tui.training_app import TrainingApp
 
 Snapshots = Callable[[str], Snapshot]
@@ -55,19 +56,18 @@ async def test_the_board_shows_the_figures_of_the_run(snapshots: Snapshots) -> N
         screen = app.training_screen
         assert not screen.query_one(Welcome).display
         assert "TRAINING   macbeth  demo  nano  54.5 k weights" in text_of(screen.query_one(RunHeader))
-        assert text_of(screen.query_one("ProgressText", DiffWidget)).split() == [
-            "240",
-            "/",
-            "500",
-            "48",
-            "%",
-            "5s",
-            "left",
-        ]
+        progress = text_of(screen.query_one(ProgressLine))
+        assert progress.split() == [progress.split()[0], "240", "/", "500", "48", "%", "5s", "left"]
         values = [text_of(value).split() for value in screen.query(MetricValue)]
         assert values == [["1.812", "◆", "validation", "2.008"], ["6.120", "◆", "validation", "7.450"], ["1.73e-3"]]
-        values_shown = text_of(screen.query_one(".-values", DiffWidget)).splitlines()
-        assert values_shown[:5] == ["2.008 at 200", "step 200, best", "51,200 tokens/s", "0.495", "612 MB"]
+        details = text_of(screen.query_one(RunDetails)).splitlines()
+        assert [line[10:] for line in details[:5]] == [
+            "2.008 at 200",
+            "step 200, best",
+            "51,200 tokens/s",
+            "0.495",
+            "612 MB",
+        ]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shakegpt.tui.widgets.sparkline import round_bounds
+from shakegpt.tui.training.sparkline import round_bounds
 
 
 @pytest.mark.parametrize(

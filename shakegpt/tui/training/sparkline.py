@@ -37,8 +37,8 @@ class Sparkline(widgets.Sparkline, DiffWidget):
     data = reactive[Sequence[float] | None](None, repaint=False)
     """The finite values on show: at most one a column."""
 
-    def __init__(self, *, falls_steeply: bool = False, id: str | None = None) -> None:  # noqa: A002
-        super().__init__(id=id)
+    def __init__(self, *, falls_steeply: bool = False) -> None:
+        super().__init__()
         self._falls_steeply = falls_steeply
         self._bars: Sequence[float | None] = ()
         self._marks: Mapping[int, float] = {}
