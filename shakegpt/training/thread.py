@@ -127,7 +127,8 @@ class TrainingThread(threading.Thread):
 
     def await_end(self) -> int | None:
         """See ``TrainingSource``: a training that is still loading has nothing to lose."""
-        self.join(_LOADING_PATIENCE_SECONDS)
+        if self.is_alive():  # not where a signal arrives before the thread was started, which join() refuses
+            self.join(_LOADING_PATIENCE_SECONDS)
         if self._trainer is not None:
             self.join()
         return self.exit_code if self._snapshot.state == "failed" else None

@@ -14,13 +14,10 @@ from typing import Any
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "tui"))  # the terminal lives beside the app's tests
-
-from pseudo_terminal import Person
-
 from shakegpt.events import Step
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
+from tests.tui.pseudo_terminal import TerminalApp
 
 SETTLING_SECONDS = 8.0
 WATCHED_SECONDS = 20.0
@@ -34,21 +31,21 @@ def speed(run: Run) -> float:
     return statistics.median(rates[len(rates) // 3 :])
 
 
-def look(person: Person, seconds: float) -> int:
+def look(terminal: TerminalApp, seconds: float) -> int:
     """Read what the app sends for a while; return how many bytes."""
-    before, end = len(person.written), time.monotonic() + seconds
+    before, end = len(terminal.written), time.monotonic() + seconds
     while time.monotonic() < end:
-        person._read(0.05)
-    return len(person.written) - before
+        terminal._read(0.05)
+    return len(terminal.written) - before
 
 
-def key_to_paint(person: Person, key: str) -> float:
+def key_to_paint(terminal: TerminalApp, key: str) -> float:
     """Return the seconds from a key to the next bytes, after a moment of silence."""
-    while person._read(0.15):
+    while terminal._read(0.15):
         pass
     began = time.monotonic()
-    person.type(key)
-    person._read(5.0)
+    terminal.type(key)
+    terminal._read(5.0)
     return time.monotonic() - began
 
 
@@ -57,21 +54,21 @@ def test_training_in_the_app(benchmark: Any, tiny_shakespeare_path: Path, tmp_pa
     corpus = {"SHAKEGPT_CORPUS_PATH": str(tiny_shakespeare_path)}
 
     def measure() -> dict[str, float]:
-        person = Person(home=tmp_path / "app", **corpus)
-        person.see("Enter")
-        person.type("1")
-        person.see("New run")
-        person.type("n")
-        person.see("Start training")
-        person.type("\t\t\r")  # past the two lists, into the name
-        person.see("tokens/s")
-        look(person, SETTLING_SECONDS)
-        sent = look(person, WATCHED_SECONDS)
-        delays = [key_to_paint(person, KEYS[number % 2]) for number in range(PRESSES)]
-        person.type("x")
-        person.see("STOPPED")
-        person.type("\x11")
-        person.end()
+        terminal = TerminalApp(home=tmp_path / "app", **corpus)
+        terminal.wait_for_text("Enter")
+        terminal.type("1")
+        terminal.wait_for_text("New run")
+        terminal.type("n")
+        terminal.wait_for_text("Start training")
+        terminal.type("\t\t\r")  # past the two lists, into the name
+        terminal.wait_for_text("tokens/s")
+        look(terminal, SETTLING_SECONDS)
+        sent = look(terminal, WATCHED_SECONDS)
+        delays = [key_to_paint(terminal, KEYS[number % 2]) for number in range(PRESSES)]
+        terminal.type("x")
+        terminal.wait_for_text("STOPPED")
+        terminal.type("\x11")
+        terminal.wait_for_exit()
         command = [sys.executable, "-m", "shakegpt", "train"]
         environment = {**os.environ, **corpus, "SHAKEGPT_HOME": str(tmp_path / "headless")}
         headless = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

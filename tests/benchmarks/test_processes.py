@@ -16,12 +16,9 @@ from typing import Any
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "tui"))  # the terminal lives beside the app's tests
-
-from pseudo_terminal import Person
-
 from shakegpt.runs.run import Run
 from shakegpt.system.device import available_cores, choose_device_plan
+from tests.tui.pseudo_terminal import TerminalApp
 
 STARTS = 10
 PAIRS = 3
@@ -67,11 +64,11 @@ def test_first_character_after_torch(benchmark: Any, macbeth: Run) -> None:
 def test_first_paint(benchmark: Any, tmp_path: Path) -> None:
     def measure() -> float:
         start = time.perf_counter()
-        person = Person(home=tmp_path / "home")
-        person.see("Generation")  # the top line has the name of every screen
+        terminal = TerminalApp(home=tmp_path / "home")
+        terminal.wait_for_text("Generation")  # the top line has the name of every screen
         seconds = time.perf_counter() - start
-        person.signal(signal.SIGTERM)
-        person.end()
+        terminal.signal(signal.SIGTERM)
+        terminal.wait_for_exit()
         return seconds
 
     def median() -> float:

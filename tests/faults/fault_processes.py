@@ -1,14 +1,13 @@
-"""Fresh processes, from the side of the test that begins and ends them."""
+"""Fresh processes for a test to start and to wait for."""
 
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any
 
+from tests.processes import PATIENCE
+
 Start = Callable[..., ForkServerProcess]
-PATIENCE = 60
 
 
 @contextmanager
@@ -36,12 +35,3 @@ def end_all(processes: Sequence[ForkServerProcess]) -> list[int]:
         process.join(PATIENCE)
         assert process.exitcode is not None, "a process did not end"
     return [process.exitcode for process in processes if process.exitcode is not None]
-
-
-def wait_for(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
-    """Look until something is so, and fail where it does not become so."""
-    deadline = time.monotonic() + seconds
-    pause = threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that"
-        pause.wait(0.01)

@@ -13,14 +13,15 @@ from pathlib import Path
 
 import fault_work
 import pytest
-from fault_processes import Start, end_all, wait_for
+from fault_processes import Start, end_all
 
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
+from tests.processes import wait_for, wait_until_idle
 
 FOREVER = "1000000"
-DEADLINE = 5.0
-"""Seconds that a training may take to end when asked to."""
+DEADLINE = 30.0
+"""Seconds that a training may take to end when asked to: one or two, unless other work keeps the machine busy."""
 Begin = Callable[..., tuple[ForkServerProcess, Run]]
 
 
@@ -90,11 +91,6 @@ def end(process: ForkServerProcess) -> tuple[int, float]:
     return end_all([process])[0], time.monotonic() - began
 
 
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def is_saved(run: Run) -> bool:
     """Say whether the newest step is in a checkpoint that reads well."""
     last = run.last()
@@ -142,12 +138,8 @@ def test_no_thread_spins_on_a_terminal_that_is_gone(
     wait_for(lambda: run.snapshot().current_step > at + 20)  # the training goes on, and what shows it has gone
     run.request("pause")
     wait_for(lambda: not (run.path / "request").exists())
-    began, spent = time.monotonic(), cpu_seconds(process.pid)
-    wait_for(lambda: time.monotonic() - began > 1.0)
-    share = (cpu_seconds(process.pid) - spent) / (time.monotonic() - began)
-    print(f"{face}: {share:.1%} of a core while the training rests")
+    wait_until_idle(process.pid)
     assert process.is_alive()
-    assert share < 0.1
     run.request("stop")
     assert end(process)[0] == 0
     assert (run.status(), is_saved(run)) == ("stopped", True)

@@ -12,15 +12,23 @@ from fault_processes import Start, end_all
 
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
+from tests.processes import wait_for
 
-LONGEST_SECONDS = 0.6
-"""Longer than a process needs from its start to some dozens of steps and saves."""
+MOST_SAVES = 4
+"""Kills come before the first save of a process, or up to so many saves later."""
+LONGEST_SECONDS = 0.1
+"""Kills come up to so much later: in the middle of a start, of a step, or of the next save."""
+
+
+def read_acknowledged(path: Path) -> list[int]:
+    """Return the steps that the killed processes reported as saved."""
+    return [int(line) for line in path.read_text().split()] if path.exists() else []
 
 
 def check_store(home: str, acknowledged: Path) -> int:
     """Open everything there is as a user would, and return the newest step."""
     store = Store(Path(home))
-    told = [int(line) for line in acknowledged.read_text().split()] if acknowledged.exists() else []
+    told = read_acknowledged(acknowledged)
     for run in store.runs():
         assert store.summary(run).status in ("killed", "finished")
         for info in run.checkpoints():
@@ -38,7 +46,7 @@ def survive(start: Start, home: str, corpus: str, tmp_path: Path, kills: int) ->
     """Kill one run again and again, resuming it each time; in the end let it be, and compare it with one in peace."""
     moments = random.Random(4)
     acknowledged = tmp_path / "acknowledged"
-    often = ("--save-every", "3", "--eval-every", "7", "--steps", "2000")
+    often = ("--save-every", "3", "--eval-every", "7", "--steps", "20000")
     begin = ("train", "--preset", "tiny", "--corpus", corpus, *often, "--run")
     survived, steps = 0, 0
     for _ in range(kills):
@@ -47,6 +55,8 @@ def survive(start: Start, home: str, corpus: str, tmp_path: Path, kills: int) ->
             run.remove()
         arguments = ("train", "--resume", "macbeth") if run.checkpoints() else (*begin, "macbeth")
         process = start(fault_work.command, home, *arguments, output=os.devnull, acknowledge=str(acknowledged))
+        saves = len(read_acknowledged(acknowledged)) + moments.randint(0, MOST_SAVES)
+        wait_for(lambda saves=saves: len(read_acknowledged(acknowledged)) >= saves)
         threading.Event().wait(moments.uniform(0, LONGEST_SECONDS))
         os.kill(process.pid, signal.SIGKILL)
         assert end_all([process]) == [-signal.SIGKILL]

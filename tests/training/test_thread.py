@@ -139,6 +139,12 @@ def test_before_it_begins_the_run_is_loading(begin: Begin) -> None:
     assert thread.latest.current_step == 1
 
 
+def test_a_signal_before_the_thread_is_started_waits_for_nothing(begin: Begin) -> None:
+    thread, _ = begin(ScriptedTrainer(), start=False)
+    thread.stop()
+    assert thread.await_end() is None
+
+
 def test_pause_holds_before_the_next_step_and_resume_goes_on(begin: Begin) -> None:
     trainer = ScriptedTrainer()
     thread, watcher = begin(trainer)

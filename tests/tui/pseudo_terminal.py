@@ -1,4 +1,4 @@
-"""A real pseudo-terminal with a person at it: who types, looks at the screen, and may drop the link."""
+"""The app in a real pseudo-terminal: what a user types, what is on the screen, and a link that may drop."""
 
 import fcntl
 import os
@@ -15,8 +15,18 @@ from typing import Any
 
 import pyte
 
-PATIENCE = 60.0
+from tests.processes import PATIENCE
+
 _COLUMNS, _ROWS = 100, 30
+# The command, with a preset nano that trains until it is stopped: how fast the machine is does not matter then.
+_LONG_NANO = """
+import sys
+from shakegpt.cli import main
+from shakegpt.config import PRESETS
+PRESETS["nano"].training["steps"] = 1_000_000
+sys.argv[0] = "shakegpt"
+main()
+"""
 
 
 def _begin_session(*, nohup: bool) -> None:
@@ -25,19 +35,29 @@ def _begin_session(*, nohup: bool) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-class Person:
-    """Runs the ``shakegpt`` command in a terminal of its own session, as sshd would."""
+class TerminalApp:
+    """Runs the ``shakegpt`` command in a terminal of its own session, as sshd would.
 
-    def __init__(self, *arguments: str, home: Path, nohup: bool = False, **environment: str) -> None:
+    Args:
+        arguments: the command's.
+        home: its ``$SHAKEGPT_HOME``.
+        nohup: start it with SIGHUP ignored.
+        long_nano: let the preset ``nano`` train for ever.
+        environment: more variables.
+    """
+
+    def __init__(
+        self, *arguments: str, home: Path, nohup: bool = False, long_nano: bool = False, **environment: str
+    ) -> None:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
-        self._slave = slave  # held open, so that what the program leaves behind can be looked at
+        self._slave = slave  # kept open to read the settings that the program leaves behind
         self.settings_before = self.settings()
         self.written = b""
         self._screen = pyte.Screen(_COLUMNS, _ROWS)
         self._stream = pyte.ByteStream(self._screen)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "shakegpt", *arguments],
+            [sys.executable, *(["-c", _LONG_NANO] if long_nano else ["-m", "shakegpt"]), *arguments],
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -54,23 +74,23 @@ class Person:
         )
 
     def settings(self) -> list[Any]:
-        """Return how the terminal is set up."""
+        """Return the terminal's attributes."""
         return termios.tcgetattr(self._slave)
 
     @property
     def screen(self) -> str:
-        """What is on the screen."""
+        """The text on the screen."""
         return "\n".join(self._screen.display)
 
     def type(self, keys: str) -> None:
         """Press keys."""
         os.write(self._master, keys.encode())
 
-    def see(self, text: str) -> None:
-        """Look until ``text`` is on the screen."""
+    def wait_for_text(self, text: str) -> None:
+        """Wait until ``text`` is on the screen."""
         deadline = time.monotonic() + PATIENCE
         while text not in self.screen:
-            assert time.monotonic() < deadline, f"{text!r} never came to:\n{self.screen}"
+            assert time.monotonic() < deadline, f"{text!r} never appeared on:\n{self.screen}"
             assert self._read(1.0) or self.process.poll() is None, f"it ended before {text!r}:\n{self.screen}"
 
     def _read(self, seconds: float) -> bool:
@@ -83,7 +103,7 @@ class Person:
         return True
 
     def stall(self) -> None:
-        """Stop the flow, as a link that has died without a word."""
+        """Stop the flow, as a dead link does."""
         termios.tcflow(self._slave, termios.TCOOFF)
 
     def hang_up(self) -> None:
@@ -96,8 +116,8 @@ class Person:
         """Send the program a signal."""
         self.process.send_signal(number)
 
-    def end(self, *, reading: bool = True) -> int:
-        """Wait for the program's end, reading what it still writes; return its exit code."""
+    def wait_for_exit(self, *, reading: bool = True) -> int:
+        """Wait until the program has ended, reading what it still writes; return its exit code."""
         deadline = time.monotonic() + PATIENCE
         while self.process.poll() is None:
             assert time.monotonic() < deadline, f"it did not end:\n{self.screen}"
@@ -110,8 +130,8 @@ class Person:
         assert self.process.returncode is not None
         return self.process.returncode
 
-    def leave(self) -> None:
-        """Make sure that nothing is left running or open."""
+    def close(self) -> None:
+        """End the program and close the terminal, whatever is left of them."""
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
