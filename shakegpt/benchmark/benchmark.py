@@ -254,15 +254,15 @@ class Workloads:
             device=self._device,
         )
 
-    @torch_threads(1)
     def train(self) -> float:
         """Take one optimizer step as the trainer does; in characters."""
         inputs, targets = self._batch()
         scale = self._optimizer.loss_scale
-        loss = self._gradients.compute(
-            inputs, targets, step=self._step, accumulate=self.training.accumulate, scale=scale
-        )
-        self._optimizer.step(self.training.learning_rate, loss)
+        with torch_threads(1):
+            loss = self._gradients.compute(
+                inputs, targets, step=self._step, accumulate=self.training.accumulate, scale=scale
+            )
+            self._optimizer.step(self.training.learning_rate, loss)
         return inputs.numel()
 
     def multiply(self) -> float:
@@ -281,13 +281,12 @@ class Workloads:
         """Generate four context windows of one stream on one core; in characters."""
         return sum(1 for _ in Stream(self.language_model, "\n", self._settings))
 
-    @torch_threads(1)
-    @torch.inference_mode()
     def generate_uncached(self) -> float:
         """Draw one character on one core from the logits of the whole window, without a cache; in characters."""
         window = self._ids[None, : self.config.block_size]
-        logits = self.language_model.model(window)[:, -1]
-        torch.multinomial(logits.float().softmax(dim=-1), 1)
+        with torch_threads(1), torch.inference_mode():
+            logits = self.language_model.model(window)[:, -1]
+            torch.multinomial(logits.float().softmax(dim=-1), 1)
         return 1
 
     def generate_samples(self) -> float:

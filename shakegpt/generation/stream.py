@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from shakegpt.config import SamplingConfig
@@ -234,10 +233,8 @@ class Stream:
         self._held.append(Character(vocabulary.itos[index], index, distribution))
 
     def _next_logits(self) -> Logits:
-        if len(self._unread) == 1:
-            self._logits = self._decoder.read_one(self._unread[0]).astype(np.float64)
-        elif self._unread or self._logits is None:
-            self._logits = _logits(self._decoder.read(torch.tensor([self._unread])))[0]
+        if self._unread or self._logits is None:
+            self._logits = self._decoder.read(np.array([self._unread]))[0]
         self._unread = []
         return self._logits
 
@@ -310,7 +307,7 @@ def _generate_share(
     texts = [""] * len(samples)
     finished: dict[int, Completion] = {}
     for _ in range(settings.length):
-        logits = _logits(decoder.read(torch.from_numpy(ids)))  # (B, V)
+        logits = decoder.read(ids)  # (B, V)
         seen = np.zeros(logits.shape, bool)
         if settings.repetition_penalty != 1:
             context = context[:, -decoder.block_size :]
@@ -327,8 +324,3 @@ def _generate_share(
         if len(finished) == len(samples):
             break
     return [finished.get(row, Completion(texts[row], "length")) for row in range(len(samples))]
-
-
-def _logits(logits: torch.Tensor) -> Logits:
-    """Return a decoder's logits where the filters work: on the CPU, in fp64."""
-    return logits.cpu().numpy().astype(np.float64)

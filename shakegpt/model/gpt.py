@@ -13,6 +13,7 @@ from torch.nn import functional
 from shakegpt.config import ModelConfig
 from shakegpt.model.attention import attend
 from shakegpt.model.dropout import DropoutMasks, SequenceDropoutMasks
+from shakegpt.model.kv_cache import KVCache
 
 INITIAL_STD = 0.02
 
@@ -23,25 +24,39 @@ class CausalSelfAttention(nn.Module):
     Vaswani et al. 2017, "Attention Is All You Need" (arXiv:1706.03762), section 3.2.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, layer: int = 0) -> None:
         super().__init__()
+        self.layer = layer
         self.n_head = config.n_head
         self.dropout = config.dropout
         self.query_key_value = nn.Linear(config.d_model, 3 * config.d_model)  # Q, K and V in one multiplication
         self.projection = nn.Linear(config.d_model, config.d_model)
 
-    def forward(self, x: Tensor, masks: DropoutMasks | None = None) -> Tensor:
-        """Mix each character with those before it. (B, T, C) -> (B, T, C)."""
+    def forward(self, x: Tensor, masks: DropoutMasks | None = None, cache: KVCache | None = None) -> Tensor:
+        """Mix each token with those before it, those in the cache too. (B, T, C) -> (B, T, C).
+
+        With a cache, the last layer's result is (B, 1, C): only the last token's is needed.
+        """
         B, T, C = x.shape  # noqa: N806
         H, D = self.n_head, C // self.n_head  # noqa: N806
         projected = self.query_key_value(x)  # (B, T, 3·C)
-        if x.device.type == "cpu" and (masks is None or isinstance(masks, SequenceDropoutMasks)):
+        if cache is None and x.device.type == "cpu" and (masks is None or isinstance(masks, SequenceDropoutMasks)):
             mixed = attend(projected, H, masks, self.dropout)
         else:
             query, key, value = projected.view(B, T, 3, H, D).permute(2, 0, 3, 1, 4).unbind()  # (B, H, T, D) each
-            share = self.dropout if masks is not None else 0.0
-            mixed = functional.scaled_dot_product_attention(query, key, value, dropout_p=share, is_causal=True)
-            mixed = mixed.transpose(1, 2).reshape(B, T, C)
+            visible = None
+            if cache is not None:
+                key, value, visible = cache.update(self.layer, key, value)
+                query = query[:, :, -len(visible) :]
+            mixed = functional.scaled_dot_product_attention(
+                query,
+                key,
+                value,
+                attn_mask=visible,
+                dropout_p=0.0 if masks is None else self.dropout,
+                is_causal=cache is None,
+            )
+            mixed = mixed.transpose(1, 2).flatten(2)
         mixed = self.projection(mixed)
         return mixed if masks is None else masks.drop(mixed, self.dropout)
 
@@ -64,22 +79,23 @@ class MLP(nn.Module):
 class Block(nn.Module):
     """Attention, then the MLP; each reads the normalised stream and adds to it (pre-norm residuals)."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(config.d_model)
-        self.attention = CausalSelfAttention(config)
+        self.attention = CausalSelfAttention(config, layer)
         self.mlp_norm = nn.LayerNorm(config.d_model)
         self.mlp = MLP(config)
 
-    def forward(self, x: Tensor, masks: DropoutMasks | None = None) -> Tensor:
+    def forward(self, x: Tensor, masks: DropoutMasks | None = None, cache: KVCache | None = None) -> Tensor:
         """(B, T, C) -> (B, T, C).
 
         The stream and the norms stay in fp32; the linear layers may have weights in a shorter format.
         """
         dtype = self.mlp.expansion.weight.dtype
-        x = x + self.attention(self.attention_norm(x).to(dtype), masks)
-        mixed: Tensor = self.mlp(self.mlp_norm(x).to(dtype), masks)
-        return x + mixed
+        mixed = self.attention(self.attention_norm(x).to(dtype), masks, cache)
+        x = (x if cache is None else x[:, -mixed.shape[1] :]) + mixed
+        added: Tensor = x + self.mlp(self.mlp_norm(x).to(dtype), masks)
+        return added
 
 
 class GPT(nn.Module):
@@ -95,26 +111,28 @@ class GPT(nn.Module):
         self.config = config
         self.token_embedding = nn.Embedding(config.vocab_size, config.d_model)
         self.position_embedding = nn.Embedding(config.block_size, config.d_model)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
+        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
         self.final_norm = nn.LayerNorm(config.d_model)
         self._initialise(None if seed is None else torch.Generator().manual_seed(seed))
 
-    def forward(self, ids: Tensor, masks: DropoutMasks | None = None) -> Tensor:
-        """Return the logits of the character after each one.
+    def forward(self, ids: Tensor, cache: KVCache | None = None, masks: DropoutMasks | None = None) -> Tensor:
+        """Return the logits of the token after each one; with a cache, of the token after the last.
 
         Args:
-            ids: token ids, (B, T) int64 with T at most ``block_size``.
-            masks: where dropout comes from in training; ``None`` drops nothing.
+            ids: token ids, (B, T) int64. T, and what is in the cache, are at most ``block_size`` together.
+            cache: the tokens before these, to which these are added; without one, these are the first.
+            masks: the dropout masks of training; ``None`` drops nothing.
 
         Returns:
-            Logits, (B, T, V).
+            Logits, (B, T, V); with a cache, (B, 1, V).
         """
-        positions = torch.arange(ids.shape[1], device=ids.device)
+        T = ids.shape[1]  # noqa: N806
+        positions = torch.arange(T, device=ids.device) if cache is None else cache.advance(T)
         x = self.token_embedding(ids) + self.position_embedding(positions)  # (B, T, C)
         if masks is not None:
             x = masks.drop(x, self.config.dropout)
         for block in self.blocks:
-            x = block(x, masks)
+            x = block(x, masks, cache)
         return functional.linear(self.final_norm(x), self.token_embedding.weight)  # the tied head: (B, T, V)
 
     @staticmethod

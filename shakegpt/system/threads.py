@@ -7,9 +7,8 @@ the interpreter's lock. So training, evaluation and generation compute within ``
 
 import ctypes
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import pairwise
 from typing import TypeVar
 
@@ -57,20 +56,23 @@ class ThreadPool:
         return [range(start, end) for start, end in pairwise(borders)]
 
 
-@contextmanager
-def torch_threads(count: int) -> Iterator[None]:
+class torch_threads:  # noqa: N801 (it is used as a function; a class because it is entered for every character)
     """Have torch split the calling thread's operations over ``count`` threads, and afterwards over as many as before.
 
     With 1 the last bits of a result do not depend on what the process has set.
     """
-    before = torch.get_num_threads()
-    if before != count:
-        torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        if before != count:
-            torch.set_num_threads(before)
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __enter__(self) -> None:
+        self._before = torch.get_num_threads()
+        if self._before != self._count:
+            torch.set_num_threads(self._count)
+
+    def __exit__(self, *_: object) -> None:
+        if self._before != self._count:
+            torch.set_num_threads(self._before)
 
 
 def configure_process() -> bool:

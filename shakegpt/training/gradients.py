@@ -166,7 +166,7 @@ def summed_loss(model: GPT, inputs: Tensor, targets: Tensor, masks: DropoutMasks
         targets: the characters that follow, (B, T) int64.
         masks: the dropout masks.
     """
-    logits = model(inputs, masks)  # (B, T, V)
+    logits = model(inputs, masks=masks)  # (B, T, V)
     return functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="sum")
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from shakegpt.benchmark.benchmark import Workloads
 from shakegpt.config import Precision, SamplingConfig
@@ -46,12 +45,15 @@ def test_a_step_of_training(benchmark: Any, precision: Precision) -> None:
     benchmark(Workloads(choose_device_plan("cpu", precision), "seed").train)
 
 
+@pytest.mark.parametrize("forward", ["kernel", "plain"])
 @pytest.mark.parametrize("streams", [1, 16, 32])
-def test_one_character_further(benchmark: Any, workloads: Workloads, streams: int) -> None:
+def test_one_token(benchmark: Any, workloads: Workloads, streams: int, forward: str) -> None:
     decoder = Decoder(workloads.language_model.model, streams)
+    if forward == "plain":
+        decoder._kernel = None
     half = workloads.config.block_size // 2
-    decoder.read(torch.zeros((streams, half), dtype=torch.int64))
-    ids = torch.zeros((streams, 1), dtype=torch.int64)
+    decoder.read(np.zeros((streams, half), np.int64))
+    ids = np.zeros((streams, 1), np.int64)
     benchmark.pedantic(decoder.read, args=(ids,), rounds=half, warmup_rounds=0)
 
 

@@ -1,28 +1,40 @@
-"""Cached decoding says what the full forward says, within a window and past it."""
+"""Cached decoding gives what the full forward pass gives, within a window and past it."""
 
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from shakegpt.config import PRESETS, ModelConfig
-from shakegpt.generation.cpu_kernel_batch import MOST_STREAMS
-from shakegpt.generation.decoder import Decoder
+from shakegpt.generation.decoder import Decoder, record_forward
 from shakegpt.model.gpt import GPT
+from shakegpt.model.kv_cache import KVCache
 
 TOLERANCE = 1e-5
 
 
-def random_ids(length: int, *, rows: int = 1, vocab_size: int = 13, seed: int = 0) -> torch.Tensor:
-    return torch.randint(vocab_size, (rows, length), generator=torch.Generator().manual_seed(seed))
+def random_ids(length: int, *, rows: int = 1, vocab_size: int = 13, seed: int = 0) -> NDArray[np.int64]:
+    return np.random.default_rng(seed).integers(vocab_size, size=(rows, length))
 
 
 @torch.no_grad()
-def last_logits(model: GPT, ids: torch.Tensor) -> torch.Tensor:
-    return model(ids)[:, -1]
+def last_logits(model: GPT, ids: NDArray[np.int64]) -> NDArray[np.float64]:
+    return model(torch.from_numpy(ids))[:, -1].numpy().astype(np.float64)
 
 
-def assert_close(one: torch.Tensor, other: torch.Tensor) -> None:
+def assert_close(one: NDArray[np.floating], other: NDArray[np.floating], tolerance: float = TOLERANCE) -> None:
     assert one.shape == other.shape
-    assert (one - other).abs().max() <= TOLERANCE
+    assert np.abs(one - other).max() <= tolerance
+
+
+def without_kernel(model: GPT, rows: int = 1) -> Decoder:
+    decoder = Decoder(model, batch_size=rows)
+    decoder._kernel = None
+    return decoder
 
 
 @pytest.fixture
@@ -31,20 +43,38 @@ def model() -> GPT:
     return GPT(PRESETS["nano"].model_config(65), seed=1).eval()
 
 
-@pytest.mark.parametrize("rows", [1, 2, 16, MOST_STREAMS + 1])
-def test_one_by_one_equals_the_full_forward(model: GPT, rows: int) -> None:
-    """Alone, as a chorus, and as more than a chorus takes."""
+@pytest.mark.parametrize("rows", [1, 2, 8, 9, 32])
+def test_token_by_token_equals_the_full_forward(model: GPT, rows: int) -> None:
+    """The CPU kernel, with either layout of its activations."""
     ids = random_ids(64, rows=rows, vocab_size=65)
     decoder = Decoder(model, batch_size=rows)
+    assert decoder._kernel is not None
     for end in range(1, 65):
         assert_close(decoder.read(ids[:, end - 1 : end]), last_logits(model, ids[:, :end]))
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_the_kernel_equals_the_models_own_forward(tiny_model: GPT, rows: int) -> None:
+    """Two and a half windows, the first three tokens at once: both find what the other has stored."""
+    ids = random_ids(20, rows=rows)
+    decoder, plain = Decoder(tiny_model, batch_size=rows), without_kernel(tiny_model, rows)
+    for start, end in ((0, 3), *((place, place + 1) for place in range(3, 20))):
+        assert_close(decoder.read(ids[:, start:end]), plain.read(ids[:, start:end]))
+
+
+def test_what_was_returned_is_not_overwritten(model: GPT) -> None:
+    decoder = Decoder(model)
+    first = decoder.read(random_ids(1))
+    copy = first.copy()
+    decoder.read(random_ids(1, seed=1))
+    assert np.array_equal(first, copy)
 
 
 @pytest.mark.parametrize("cuts", [(1, 63), (63, 1), (20, 20, 24), (64,), (5, 1, 1, 7)])
 def test_in_pieces_equals_the_full_forward(model: GPT, cuts: tuple[int, ...]) -> None:
     ids = random_ids(sum(cuts), vocab_size=65)
     decoder = Decoder(model)
-    for piece in ids.split(cuts, dim=1):
+    for piece in np.split(ids, np.cumsum(cuts)[:-1], axis=1):
         logits = decoder.read(piece)
     assert_close(logits, last_logits(model, ids))
 
@@ -70,10 +100,11 @@ def test_past_the_window_the_last_half_is_read_again(block_size: int, rows: int)
     config = ModelConfig(vocab_size=13, n_layer=2, n_head=3, d_model=12, d_ff=20, block_size=block_size)
     model = GPT(config, seed=4).eval()
     ids = random_ids(5 * block_size + 3, rows=rows)
-    decoder, context = Decoder(model, batch_size=rows), 0
+    decoders, context = (Decoder(model, batch_size=rows), without_kernel(model, rows)), 0
     for end in range(1, ids.shape[1] + 1):
         context = context + 1 if context < block_size else max(1, block_size // 2)
-        assert_close(decoder.read(ids[:, end - 1 : end]), last_logits(model, ids[:, end - context : end]))
+        for decoder in decoders:
+            assert_close(decoder.read(ids[:, end - 1 : end]), last_logits(model, ids[:, end - context : end]))
 
 
 @pytest.mark.parametrize("piece", [3, 5, 8])
@@ -85,9 +116,95 @@ def test_pieces_that_do_not_fit_make_room_for_themselves(tiny_model: GPT, piece:
     assert_close(decoder.read(ids[:, 6:]), last_logits(tiny_model, ids[:, -max(piece, 4) :]))
 
 
-def test_reading_needs_no_gradient_and_leaves_the_model_trainable(tiny_model: GPT) -> None:
-    decoder = Decoder(tiny_model)
-    assert not decoder.read(random_ids(3)).requires_grad
-    loss = tiny_model(random_ids(8)).sum()  # shares nothing with the decoder that a backward pass would trip over
+def test_bf16_weights_are_decoded_without_the_kernel(tiny_model: GPT) -> None:
+    ids = random_ids(12, rows=2)
+    exact = Decoder(tiny_model, batch_size=2)
+    decoder = Decoder(deepcopy(tiny_model).to(torch.bfloat16), batch_size=2)
+    assert decoder._kernel is None
+    for place in range(12):
+        assert_close(decoder.read(ids[:, place : place + 1]), exact.read(ids[:, place : place + 1]), tolerance=0.3)
+
+
+def test_reading_leaves_the_model_trainable(tiny_model: GPT) -> None:
+    Decoder(tiny_model).read(random_ids(3))
+    loss = tiny_model(torch.from_numpy(random_ids(8))).sum()  # shares nothing that a backward pass would trip over
     loss.backward()
     assert tiny_model.token_embedding.weight.grad is not None
+
+
+# The CUDA graph
+
+
+class FakeGraph(TorchDispatchMode):
+    """What a CUDA graph does, on a CPU: records each operation with its memory, and repeats them there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations: list[tuple[Any, Any, Any, Any]] = []
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        self.operations.append((function, args, kwargs or {}, result))
+        return result
+
+    def replay(self) -> None:
+        for function, args, kwargs, result in self.operations:
+            again = function(*args, **kwargs)
+            for old, new in zip(*(x if isinstance(x, tuple | list) else [x] for x in (result, again)), strict=True):
+                if isinstance(old, torch.Tensor) and old.data_ptr() != new.data_ptr():
+                    old.copy_(new)
+
+
+class FakeStream:
+    def wait_stream(self, other: "FakeStream") -> None: ...
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.CUDAGraph", FakeGraph)
+    monkeypatch.setattr("torch.cuda.graph", lambda graph, **_: graph)
+    monkeypatch.setattr("torch.cuda.Stream", FakeStream)
+    monkeypatch.setattr("torch.cuda.current_stream", FakeStream)
+    monkeypatch.setattr("torch.cuda.stream", lambda stream: stream)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.usefixtures("fake_cuda")
+def test_a_recorded_forward_is_right_at_every_position(tiny_model: GPT, rows: int, dtype: torch.dtype) -> None:
+    """Two and a half windows: nothing that depends on the position is part of the recording."""
+    model = tiny_model.to(dtype)
+    ids = random_ids(20, rows=rows)
+    plain, graphed = without_kernel(model, rows), without_kernel(model, rows)
+    graphed._graph = record_forward(model, graphed._cache)
+    assert graphed._graph is not None
+    for start, end in ((0, 3), *((place, place + 1) for place in range(3, 20))):
+        assert_close(graphed.read(ids[:, start:end]), plain.read(ids[:, start:end]))
+
+
+@pytest.mark.usefixtures("fake_cuda")
+def test_what_cannot_be_recorded_is_not(tiny_model: GPT, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(graph: FakeGraph, **_: object) -> FakeGraph:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr("torch.cuda.graph", refuse)
+    cache = KVCache(tiny_model.config, 1, device=torch.device("cpu"), dtype=torch.float32)
+    assert record_forward(tiny_model, cache) is None
+
+
+def test_a_cpu_records_nothing(tiny_model: GPT, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shakegpt.generation.decoder.record_forward", None)  # not to be called
+    assert Decoder(tiny_model).read(random_ids(2)).shape == (1, 13)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_gpu_replays_it(tiny_config: ModelConfig, rows: int) -> None:
+    plain, graphed = (Decoder(GPT(tiny_config, seed=3).to(device), batch_size=rows) for device in ("cpu", "cuda"))
+    assert graphed._graph is not None
+    for piece in np.split(random_ids(20, rows=rows), 20, axis=1):
+        assert_close(graphed.read(piece), plain.read(piece), tolerance=1e-4)

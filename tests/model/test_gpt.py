@@ -10,6 +10,7 @@ from shakegpt.config import PRESETS, ModelConfig
 from shakegpt.data.corpus import Corpus
 from shakegpt.evaluation.loss import evaluate
 from shakegpt.model.gpt import GPT, CausalSelfAttention
+from shakegpt.model.kv_cache import KVCache
 
 
 def attend_in_plain_python(attention: CausalSelfAttention, x: torch.Tensor) -> list[list[float]]:
@@ -86,6 +87,19 @@ def test_a_shorter_sequence_has_the_same_logits(tiny_model: GPT) -> None:
         whole = tiny_model(ids)
         for length in range(1, 9):
             assert torch.allclose(tiny_model(ids[:, :length]), whole[:, :length], atol=1e-4)
+
+
+@pytest.mark.parametrize("cuts", [[1] * 8, [3, 1, 4], [8]])
+def test_with_a_cache_the_last_logits_are_those_of_the_whole(tiny_model: GPT, cuts: list[int]) -> None:
+    ids = torch.randint(13, (2, 8), generator=torch.Generator().manual_seed(2))
+    cache = KVCache(tiny_model.config, 2, device=ids.device, dtype=torch.float32)
+    end = 0
+    with torch.no_grad():
+        whole = tiny_model(ids)
+        for piece in ids.split(cuts, dim=1):
+            end += piece.shape[1]
+            assert torch.allclose(tiny_model(piece, cache), whole[:, end - 1 : end], atol=1e-5)
+    assert cache.position == 8
 
 
 def test_the_head_is_the_token_embedding(tiny_model: GPT) -> None:

@@ -57,7 +57,7 @@ def train_plainly(corpus: Corpus, shape: ModelConfig, config: TrainingConfig, st
     losses, began = [], time.perf_counter()
     for step in range(1, steps + 1):
         inputs, targets = batch(corpus.train, step, shape, config)
-        logits = model(inputs, SequenceDropoutMasks(config.seed, step, range(config.batch_size)))
+        logits = model(inputs, masks=SequenceDropoutMasks(config.seed, step, range(config.batch_size)))
         loss = functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
         adamw.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
