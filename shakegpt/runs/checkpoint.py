@@ -162,16 +162,6 @@ class Checkpoint:
         return SavedTrainingState(record, tensors)
 
 
-@dataclass(frozen=True)
-class Resume:
-    """A checkpoint to go on from, and what to say about it."""
-
-    checkpoint: Checkpoint
-    state: SavedTrainingState
-    reference: str
-    warnings: tuple[str, ...] = ()
-
-
 def build_model(config: ModelConfig, weights: Mapping[str, Tensor]) -> GPT:
     """Return a model that owns copies of these weights."""
     model = GPT(config)

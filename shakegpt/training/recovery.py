@@ -1,101 +1,125 @@
-"""What is done about losses that are not finite (skip the step, go back, in the end give up) and about full memory."""
+"""How training goes on after losses that are not finite (skip, go back, in the end give up) and after full memory."""
 
 import math
-from typing import Literal
+from collections.abc import Iterator
 
 import torch
 
 from shakegpt.errors import CheckpointError, ShakegptError
-from shakegpt.runs.checkpoint import Checkpoint, SavedTrainingState, TrainingMetadata, read_checkpoint
+from shakegpt.events import Event, Failed, Warning
+from shakegpt.runs.checkpoint import Checkpoint, SavedTrainingState, read_checkpoint
 from shakegpt.runs.run import Run
 from shakegpt.system.files import remove_folder
+from shakegpt.training.state import TrainingState
 
-NON_FINITE_PATIENCE = 5
-"""Steps in a row without a finite loss and gradient before the run goes back to a good checkpoint."""
-MOST_ROLLBACKS = 3
+MAX_NON_FINITE_STEPS = 5
+"""Steps in a row without a finite loss and gradient before the run goes back to a checkpoint."""
+MAX_ROLLBACKS = 3
 ROLLBACK_RATE = 0.5
-"""What going back does to the learning rate."""
-
-Remedy = Literal["skip", "go back", "give up"]
+"""What going back multiplies the learning rate by."""
 
 
 class Recovery:
-    """Counts what went wrong, and finds where to go back to.
+    """Changes a training's state so that training can go on, and says so.
 
     Args:
-        run: the run, held by this process.
+        run: the run, locked by this process.
+        state: its state.
     """
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._below = math.inf
-        self.streak = 0
-        """Steps in a row that were not finite."""
-        self.rollbacks = 0
-        self.rate_scale = 1.0
-        """What going back has left of the learning rate."""
+    def __init__(self, run: Run, state: TrainingState) -> None:
+        self._run, self._state = run, state
+        self._rolled_back_to = math.inf
+        """The step that the run last went back to, while no step since was finite."""
 
-    def remember(self, record: TrainingMetadata) -> None:
-        """Take over what a checkpoint's record says."""
-        self.streak, self.rollbacks = record.non_finite, record.rollbacks
-        self.rate_scale = record.learning_rate_scale
+    def step_taken(self) -> None:
+        """Forget the steps before this one that were not finite."""
+        self._state.non_finite_steps, self._rolled_back_to = 0, math.inf
 
-    def note_finite(self) -> None:
-        """A step was taken."""
-        self.streak, self._below = 0, math.inf
+    def step_skipped(self) -> Iterator[Event]:
+        """Count a step that was not finite; after too many in a row, go back to a checkpoint, or give up."""
+        state = self._state
+        state.non_finite_steps += 1
+        if state.non_finite_steps == 1:
+            message = f"Step {state.step} had a loss or gradient that is not finite; it was skipped."
+            yield Warning(step=state.step, kind="non-finite", message=message)
+        if state.non_finite_steps < MAX_NON_FINITE_STEPS:
+            return
+        if state.rollbacks < MAX_ROLLBACKS:
+            yield self._roll_back()
+        else:
+            yield Failed(
+                step=state.step,
+                message=f"The loss stayed not finite after going back {state.rollbacks} times; train with a "
+                "lower --learning-rate, or in fp32.",
+            )
 
-    def note_non_finite(self) -> Remedy:
-        """A step was not finite; return what to do about it."""
-        self.streak += 1
-        if self.streak < NON_FINITE_PATIENCE:
-            return "skip"
-        return "go back" if self.rollbacks < MOST_ROLLBACKS else "give up"
+    def _roll_back(self) -> Warning:
+        state, last_step = self._state, self._state.step
+        rollbacks, learning_rate_scale = state.rollbacks + 1, state.learning_rate_scale * ROLLBACK_RATE
+        good = self._find_good_checkpoint()
+        if good is None:
+            state.reset()
+        else:
+            state.restore(*good)
+        state.non_finite_steps, state.rollbacks, state.learning_rate_scale = 0, rollbacks, learning_rate_scale
+        return Warning(
+            step=state.step,
+            kind="rollback",
+            message=f"Steps up to {last_step} were not finite: the run went back to step {state.step} with the "
+            f"learning rate times {learning_rate_scale:g} ({rollbacks} of {MAX_ROLLBACKS} times).",
+        )
 
-    def go_back(self) -> tuple[Checkpoint, SavedTrainingState] | None:
-        """Return the newest good checkpoint, removing those after it, whose steps will be taken anew.
+    def _find_good_checkpoint(self) -> tuple[Checkpoint, SavedTrainingState] | None:
+        """Return the newest good checkpoint, removing those after it, whose steps will be taken again.
 
         Not good are those that cannot be read, those written amid non-finite steps, and one that was never evaluated
         and from which not a single step was finite the last time.
 
         Returns:
-            ``None`` where the run has no checkpoint at all, so that it has to begin anew.
+            ``None`` where the run has no checkpoint at all, so that it has to start over.
 
         Raises:
             CheckpointError: it has some, and none is good.
         """
-        self.streak = 0
-        self.rollbacks += 1
-        self.rate_scale *= ROLLBACK_RATE
         folders = self._run.checkpoint_folders()
         for step, path in reversed(folders):
             try:
                 checkpoint = read_checkpoint(path)
-                state = checkpoint.read_training_state()
+                saved = checkpoint.read_training_state()
             except CheckpointError:
                 continue
-            if state.metadata.non_finite or (step >= self._below and checkpoint.manifest.val_loss is None):
+            if saved.metadata.non_finite or (step >= self._rolled_back_to and checkpoint.manifest.val_loss is None):
                 continue
             for later, later_path in folders:
                 if later > step:
                     remove_folder(later_path)
-            self._below = step
-            return checkpoint, state
+            self._rolled_back_to = step
+            return checkpoint, saved
         if folders:
             raise CheckpointError(f"The run {self._run.name} has no good checkpoint to go back to.")
         return None
 
+    def split_batch(self, error: Exception, batch_size: int) -> Warning:
+        """Cut the batch into at least twice as many micro-batches after memory ran out; raise any other error again.
 
-def is_out_of_memory(error: Exception) -> bool:
-    """Say whether an error of torch means that memory ran out, on a GPU or on the CPU."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)
-
-
-def more_parts(batch_size: int, parts: int) -> int:
-    """Return the next number of parts, at least twice ``parts``, that a batch can be cut into.
-
-    Raises:
-        ShakegptError: its parts are single sequences already.
-    """
-    if parts >= batch_size:
-        raise ShakegptError("Memory does not suffice for one sequence at a time; choose a smaller preset.")
-    return next(count for count in range(2 * parts, batch_size + 1) if batch_size % count == 0)
+        Raises:
+            ShakegptError: the micro-batches are single sequences already.
+        """
+        if not (isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)):
+            raise error
+        state = self._state
+        if state.accumulate >= batch_size:
+            raise ShakegptError("Memory does not suffice for one sequence at a time; choose a smaller preset.")
+        state.model.zero_grad(set_to_none=True)
+        state.accumulate = next(
+            count for count in range(2 * state.accumulate, batch_size + 1) if batch_size % count == 0
+        )
+        if state.model.token_embedding.weight.is_cuda:
+            torch.cuda.empty_cache()
+        return Warning(
+            step=state.step,
+            kind="memory",
+            message=f"Memory ran out at step {state.step + 1}: the batch of {batch_size} now goes through in "
+            f"{state.accumulate} parts.",
+        )

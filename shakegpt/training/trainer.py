@@ -1,50 +1,49 @@
-"""The training loop: a recipe that is read from top to bottom, and yields what happens as events."""
+"""The training loop: a recipe to read from top to bottom, which yields what happens as events."""
 
 import threading
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import torch
 
-from shakegpt.config import ModelConfig, TrainingConfig
+from shakegpt.config import ModelConfig, SamplingConfig, TrainingConfig
 from shakegpt.data.corpus import Corpus, draw_batch
 from shakegpt.errors import ShakegptError, describe_failure
 from shakegpt.evaluation.loss import evaluate
-from shakegpt.events import Evaluation, Event, Failed, Finished, Outcome, Saved, Step, Warning, perplexity
-from shakegpt.model.gpt import GPT
+from shakegpt.events import Evaluation, Event, Failed, Finished, Sample, Saved, Started, Step, Warning, perplexity
+from shakegpt.generation.stream import Stream
 from shakegpt.model.language_model import LanguageModel
-from shakegpt.runs.checkpoint import Checkpoint, CheckpointData, Resume, SavedTrainingState, build_model
+from shakegpt.runs.checkpoint import CheckpointData, build_model
 from shakegpt.runs.run import Run
 from shakegpt.system.device import DevicePlan
-from shakegpt.system.seeds import derive_seed
 from shakegpt.system.threads import ThreadPool, torch_threads
 from shakegpt.training.compiling import Compiler
 from shakegpt.training.distributed import LostRankError, SharedGradients, is_distributed
 from shakegpt.training.gradients import Gradients
-from shakegpt.training.optimizer import Optimizer
-from shakegpt.training.pace import Pace
-from shakegpt.training.recovery import MOST_ROLLBACKS, Recovery, is_out_of_memory, more_parts
+from shakegpt.training.recovery import Recovery
 from shakegpt.training.saver import Saver
 from shakegpt.training.schedule import learning_rate_at
-from shakegpt.training.session import Session
-from shakegpt.training.standing import Standing
+from shakegpt.training.state import ResumePoint, TrainingState
 
-_LOG_EVERY_ON_GPU = 10  # fetching a loss makes the GPU wait for the CPU
+_REPORT_EVERY_ON_GPU = 10  # steps; fetching a loss makes the GPU wait for the CPU
+_MAX_FINAL_SAVES = 3
+_SAMPLE_SETTINGS = SamplingConfig(temperature=0.8, top_p=0.95)
 
 
 class Trainer:
     """Trains one run. Iterating trains; not advancing pauses; closing the iterator saves and stops.
 
     Args:
-        run: where it is recorded; held from the first event to the last.
+        run: where it is recorded; locked from the first event to the last.
         config: how to train.
-        corpus: what on.
+        corpus: the text to learn from.
         model_config: the shape of the model.
-        device_plan: where, and in which precision.
+        device_plan: where to train, and in which precision.
         preset: the name of the preset, for the record.
-        resume: what to go on from; ``None`` begins anew.
+        resume: the checkpoint to resume from; ``None`` begins with new weights.
 
     Raises:
         CorpusError: the text is too short for one window.
@@ -59,42 +58,33 @@ class Trainer:
         model_config: ModelConfig,
         device_plan: DevicePlan,
         preset: str,
-        resume: Resume | None = None,
+        resume: ResumePoint | None = None,
     ) -> None:
         corpus.check_length(model_config.block_size)
         self.run, self.config, self.corpus, self.device_plan = run, config, corpus, device_plan
-        self.step = self.tokens = 0
-        self._standing = Standing(device_plan.device)
-        self._recovery = Recovery(run)
-        self._model_config = model_config
-        self._resume = resume
-        self._stop = threading.Event()
-        self._save_wanted = False
-        self._accumulate = config.accumulate
+        self._model_config, self._preset, self._resume = model_config, preset, resume
+        self.state = TrainingState(config, model_config, device_plan)
+        if resume is not None:
+            own = resume.checkpoint.path == run.checkpoint_path(resume.saved.metadata.step)
+            self.state.restore(resume.checkpoint, resume.saved, is_saved=own)
+        self._pool = ThreadPool(device_plan.threads)
+        self._compiler = Compiler(device_plan.device, config.steps - self.state.step)
+        self._gradients = (SharedGradients if is_distributed() else Gradients)(
+            self.state.model,
+            precision=device_plan.precision,
+            seed=config.seed,
+            pool=self._pool,
+            compiler=self._compiler,
+        )
         self._train_ids = corpus.train.to(device_plan.device)
         self._validation_ids = corpus.validation.to(device_plan.device)
-        self._pace = Pace(config.batch_size * model_config.block_size)
-        self._evaluation_seconds = 0.0
-        self._pool = ThreadPool(device_plan.threads)
+        self._recovery = Recovery(run, self.state)
         self._saver = Saver(run, keep=config.keep, every_seconds=config.save_seconds)
-        taken = resume.state.metadata.step if resume else 0
-        self._compiler = Compiler(device_plan.device, config.steps - taken)
-        self._session = Session(
-            run=run.name,
-            config=config,
-            corpus=corpus,
-            model_config=model_config,
-            device_plan=device_plan,
-            preset=preset,
-            compiling=self._compiler.reason,
-            resumed_from=resume.reference if resume else None,
-        )
-        if resume is None:
-            self._begin()
-        else:
-            self._restore(resume.checkpoint, resume.state)
+        self._evaluation_seconds = 0.0
+        self._stop = threading.Event()
+        self._save_requested = False
 
-    # Commands: the few things that training listens to, from any thread
+    # Commands, from any thread
 
     def stop(self) -> None:
         """Finish the step, save and end."""
@@ -102,17 +92,17 @@ class Trainer:
 
     def save(self) -> None:
         """Save after the current step."""
-        self._save_wanted = True
+        self._save_requested = True
 
     def copy_model(self) -> LanguageModel:
-        """Return a copy of the live weights, ready to generate. Only between steps: from the iterating thread."""
-        weights = {name: weight.detach().cpu() for name, weight in self.model.state_dict().items()}
+        """Return a copy of the weights in training. Only between steps: from the iterating thread."""
+        weights = {name: weight.detach().cpu() for name, weight in self.state.model.state_dict().items()}
         return LanguageModel(
             model=build_model(self._model_config, weights),
             vocabulary=self.corpus.vocabulary,
             name=f"{self.run.name} (live)",
-            step=self.step,
-            val_loss=self._standing.val_loss,
+            step=self.state.step,
+            val_loss=self.state.val_loss,
         )
 
     # The loop
@@ -124,37 +114,40 @@ class Trainer:
             event: Event | None = None
             try:
                 while True:
-                    with self._pace, torch_threads(1):
+                    with self.state.clock, torch_threads(1):
                         event = next(events, None)
                     if event is None:
                         return
                     yield from self.run.log.record(event)
-            except GeneratorExit:  # closed from outside: save, record, and go
+            except GeneratorExit:  # the iterator was closed: save, and record the end
                 self._stop.set()
                 events.close()
-                last_words = () if isinstance(event, Finished | Failed) else self._finish()
-                for event in last_words:
+                final_events = () if isinstance(event, Finished | Failed) else self._finish()
+                for event in final_events:
                     deque(self.run.log.record(event), maxlen=0)
                 raise
-            except Exception as error:  # whoever iterates tells of it; the log must not end without a word
-                deque(self.run.log.record(Failed(step=self.step, message=describe_failure(error))), maxlen=0)
+            except Exception as error:  # shown by the caller; the log says it as well
+                failed = Failed(step=self.state.step, message=describe_failure(error))
+                deque(self.run.log.record(failed), maxlen=0)
                 raise
 
     def _train(self) -> Generator[Event, None, None]:
-        yield self._session.started(self.step)
+        state = self.state
+        yield self._started()
         if self._resume is None:
-            yield self._session.sample(self.model, self.step)
+            yield self._sample()
         else:
-            yield from (self._warning("resume", text) for text in self._resume.warnings)
-            if not self._is_saved():  # a fork keeps a copy of what it began from
+            yield from (Warning(step=state.step, kind="resume", message=text) for text in self._resume.warnings)
+            if not state.is_saved:  # a fork keeps a copy of what it began from
                 yield from self._save()
         while not self._stop.is_set():
             if not self._evaluation_due():  # it is where a run was cut between a step and its evaluation
-                if self.step >= self.config.steps:
+                if state.step >= self.config.steps:
                     break
-                yield from self._take_step()
-                if self._failed:
-                    return
+                for event in self._take_step():
+                    yield event
+                    if isinstance(event, Failed):
+                        return
             if self._evaluation_due():
                 if self._saver.due(within=self._evaluation_seconds):  # a long pass must not stretch the interval
                     yield from self._save()
@@ -165,10 +158,10 @@ class Trainer:
 
     def _take_step(self) -> Iterator[Event]:
         """One optimizer step: batch -> loss -> gradients -> finite? -> clip -> AdamW."""
-        self._standing.leave(self.step)
-        began = time.perf_counter()
-        step = self.step + 1
-        rate = self._recovery.rate_scale * learning_rate_at(step, self.config)
+        state, optimizer, began = self.state, self.state.optimizer, time.perf_counter()
+        state.begin_step()
+        step = state.step + 1
+        learning_rate = state.learning_rate_scale * learning_rate_at(step, self.config)
         inputs, targets = draw_batch(
             self._train_ids,
             step,
@@ -179,70 +172,89 @@ class Trainer:
         )  # (B, T) each
         try:
             loss = self._gradients.compute(
-                inputs, targets, step=step, accumulate=self._accumulate, scale=self._optimizer.loss_scale
+                inputs, targets, step=step, accumulate=state.accumulate, scale=optimizer.loss_scale
             )
         except LostRankError as error:
             yield from self._save()
-            self._failed = True
-            told = f"step {self.step} is saved; go on with --resume {self.run.name}" if self._is_saved() else "unsaved"
-            yield Failed(step=self.step, message=f"{error} The run ended: {told}.")
+            outcome = (
+                f"step {state.step} is saved; go on with --resume {self.run.name}" if state.is_saved else "unsaved"
+            )
+            yield Failed(step=state.step, message=f"{error} The run ended: {outcome}.")
             return
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            yield self._split_further(error)
+            yield self._recovery.split_batch(error, self.config.batch_size)
             return
-        grad_norm = self._optimizer.step(rate, loss)
-        self._standing.note_step(loss, self._optimizer.finite)
-        self.step = step
-        self.tokens += inputs.numel()
-        shown = self._shows(step)
-        taken = shown and not self._optimizer.skipped  # here, and nowhere before, a GPU is waited for
-        self._pace.note_step(time.perf_counter() - began)
+        grad_norm = optimizer.step(learning_rate, loss)
+        state.end_step(loss, tokens=inputs.numel())
+        reported = self._is_reported(step)
+        taken = reported and not optimizer.skipped  # here, and nowhere before, a GPU is waited for
+        state.clock.add_step(time.perf_counter() - began)
         if failure := self._compiler.take_failure():
-            yield self._warning("compile", failure)
+            yield Warning(step=step, kind="compile", message=failure)
         if taken:
-            self._recovery.note_finite()
-            yield self._step_event(loss.item(), grad_norm.item(), rate)
-        elif shown and not self._optimizer.overflowed:
-            yield from self._recover()
+            self._recovery.step_taken()
+            nats = loss.item()
+            yield Step(
+                step=step,
+                loss=nats,
+                perplexity=perplexity(nats),
+                learning_rate=learning_rate,
+                grad_norm=grad_norm.item(),
+                tokens_per_second=state.clock.tokens_per_second,
+                seconds=state.clock.seconds,
+                tokens=state.tokens,
+            )
+        elif reported and not optimizer.overflowed:
+            yield from self._recovery.step_skipped()
 
-    def _shows(self, step: int) -> bool:
-        return self.device_plan.device.type == "cpu" or step % _LOG_EVERY_ON_GPU == 0 or step == self.config.steps
+    def _is_reported(self, step: int) -> bool:
+        on_cpu = self.device_plan.device.type == "cpu"
+        return on_cpu or step % _REPORT_EVERY_ON_GPU == 0 or step == self.config.steps
 
     def _evaluation_due(self) -> bool:
-        at_interval = self.step % self.config.eval_every == 0 or self.step == self.config.steps
-        return self.step > 0 and self._standing.val_loss is None and at_interval and not self._stop.is_set()
+        state, config = self.state, self.config
+        at_interval = state.step % config.eval_every == 0 or state.step == config.steps
+        return state.step > 0 and state.val_loss is None and at_interval and not self._stop.is_set()
 
     def _evaluate(self) -> Iterator[Event]:
-        began = time.monotonic()
-        loss = evaluate(self.model, self._validation_ids, pool=self._pool, stop=self._stop.is_set)
+        state, began = self.state, time.monotonic()
+        loss = evaluate(state.model, self._validation_ids, pool=self._pool, stop=self._stop.is_set)
         if loss is None:  # stopped meanwhile: the resumed run evaluates first thing
             return
         self._evaluation_seconds = time.monotonic() - began
-        self._standing.val_loss = loss.nats
-        self._save_wanted |= self._standing.is_best
+        state.set_val_loss(loss.nats)
+        self._save_requested |= state.is_best
         yield Evaluation(
-            step=self.step,
-            train_loss=self._standing.train_loss,
+            step=state.step,
+            train_loss=state.train_loss,
             val_loss=loss.nats,
             perplexity=loss.perplexity,
             bits_per_character=loss.bits_per_character,
-            best=self._standing.is_best,
-            seconds=self._pace.seconds,
-            tokens=self.tokens,
+            best=state.is_best,
+            seconds=state.clock.seconds,
+            tokens=state.tokens,
         )
         if self.config.sample_length:
-            yield self._session.sample(self.model, self.step)
+            yield self._sample()
 
-    def _is_saved(self) -> bool:
-        return self._saver.newest == (self.step, self._standing.known_val_loss)
+    def _sample(self) -> Sample:
+        """Return what the model writes now, from the run's fixed prompt and seed."""
+        config, vocabulary = self.config, self.corpus.vocabulary
+        known = set(config.sample_prompt) <= set(vocabulary.characters)
+        prompt = config.sample_prompt if known else ""
+        settings = replace(_SAMPLE_SETTINGS, seed=config.seed, length=config.sample_length)
+        language_model = LanguageModel(model=self.state.model, vocabulary=vocabulary, name=self.run.name)
+        text = "".join(character.text for character in Stream(language_model, prompt, settings))
+        return Sample(step=self.state.step, prompt=prompt, text=text)
 
     def _save_due(self) -> bool:
-        if self._recovery.streak:
+        if self.state.non_finite_steps:
             return False
-        return self._save_wanted or self.step % self.config.save_every == 0 or self._saver.due()
+        return self._save_requested or self.state.step % self.config.save_every == 0 or self._saver.due()
 
     def _save(self) -> Iterator[Event]:
         """Save, or say why that failed; the saver tries again when its back-off has passed."""
+        state = self.state
         if not self._saver.ready():
             return
         try:
@@ -250,143 +262,53 @@ class Trainer:
                 CheckpointData(
                     config=self._model_config,
                     vocabulary=self.corpus.vocabulary,
-                    weights=self.model.state_dict(),
-                    step=self.step,
-                    val_loss=self._standing.known_val_loss,
-                    seconds=self._pace.seconds,
-                    training_state=self._state(),
+                    weights=state.model.state_dict(),
+                    step=state.step,
+                    val_loss=state.finite_val_loss,
+                    seconds=state.clock.seconds,
+                    training_state=state.save(self.corpus, self._preset),
                 )
             )
         except ShakegptError as error:
-            yield self._warning("save", str(error))
+            yield Warning(step=state.step, kind="save", message=str(error))
             return
-        self._save_wanted = False
-        yield Saved(step=info.step, path=str(info.path), best=self._standing.is_best, val_loss=info.val_loss)
+        state.is_saved, self._save_requested = True, False
+        yield Saved(step=info.step, path=str(info.path), best=state.is_best, val_loss=info.val_loss)
 
     def _finish(self) -> Iterator[Event]:
         """Save what is not saved yet, as long as that takes unless asked to stop, and say how the run ended."""
-        evaluated = self._standing.val_loss is not None
-        outcome: Outcome = "finished" if self.step >= self.config.steps and evaluated else "stopped"
-        while not self._is_saved():
-            self._saver.wait(self._stop)
+        state = self.state
+        complete = state.step >= self.config.steps and state.val_loss is not None
+        while not state.is_saved:
+            self._saver.wait_until_ready(self._stop)
             yield from self._save()
-            if self._saver.attempts >= 3 and self._stop.is_set():
-                yield Failed(step=self.step, message=f"The run ended unsaved. {self._saver.trouble}")
+            if self._saver.failures >= _MAX_FINAL_SAVES and self._stop.is_set():
+                yield Failed(step=state.step, message=f"The run ended unsaved. {self._saver.last_error}")
                 return
-        self._standing.leave(self.step)
+        state.begin_step()  # the best loss of all, these weights' too
         yield Finished(
-            step=self.step,
-            outcome=outcome,
-            best_val_loss=self._standing.best_val_loss,
-            best_step=self._standing.best_step,
-            seconds=self._pace.seconds,
+            step=state.step,
+            outcome="finished" if complete else "stopped",
+            best_val_loss=state.best_val_loss,
+            best_step=state.best_step,
+            seconds=state.clock.seconds,
         )
 
-    # Trouble
-
-    def _recover(self) -> Iterator[Event]:
-        """Tell of a step that was not taken; after too many in a row, go back to a good checkpoint."""
-        remedy = self._recovery.note_non_finite()
-        if self._recovery.streak == 1:
-            yield self._warning(
-                "non-finite", f"Step {self.step} had a loss or gradient that is not finite; it was skipped."
-            )
-        if remedy == "go back":
-            yield self._go_back()
-        elif remedy == "give up":
-            self._failed = True
-            yield Failed(
-                step=self.step,
-                message=f"The loss stayed not finite after going back {self._recovery.rollbacks} times; train with a "
-                "lower --learning-rate, or in fp32.",
-            )
-
-    def _go_back(self) -> Event:
-        came_from, recovery = self.step, self._recovery
-        good = recovery.go_back()
-        if good is None:
-            self._begin()
-        else:
-            self._restore(*good)
-        self._recovery = recovery
-        return self._warning(
-            "rollback",
-            f"Steps up to {came_from} were not finite: the run went back to step {self.step} with the learning rate "
-            f"times {recovery.rate_scale:g} ({recovery.rollbacks} of {MOST_ROLLBACKS} times).",
-        )
-
-    def _split_further(self, error: Exception) -> Event:
-        """Put less through the model at once after running out of memory; any other error is not ours to handle."""
-        if not is_out_of_memory(error):
-            raise error
-        self.model.zero_grad(set_to_none=True)
-        self._accumulate = more_parts(self.config.batch_size, self._accumulate)
-        if self.device_plan.device.type == "cuda":
-            torch.cuda.empty_cache()
-        return self._warning(
-            "memory",
-            f"Memory ran out at step {self.step + 1}: the batch of {self.config.batch_size} now goes through in "
-            f"{self._accumulate} parts.",
-        )
-
-    # State
-
-    def _begin(self) -> None:
-        self._adopt(GPT(self._model_config, seed=derive_seed(self.config.seed, "weights")))
-        self.step = self.tokens = 0
-        self._standing = Standing(self.device_plan.device)
-        self._recovery = Recovery(self.run)
-        self._failed = False
-
-    def _adopt(self, model: GPT) -> None:
-        self.model = model.to(self.device_plan.device)
-        gradients = SharedGradients if is_distributed() else Gradients
-        self._gradients = gradients(
-            self.model,
-            precision=self.device_plan.precision,
-            seed=self.config.seed,
-            pool=self._pool,
-            compiler=self._compiler,
-        )
-        self._optimizer = Optimizer(self.model, self.config, precision=self.device_plan.precision)
-
-    def _restore(self, checkpoint: Checkpoint, state: SavedTrainingState) -> None:
-        record = state.metadata
-        self._begin()
-        self._adopt(checkpoint.model())
-        self._optimizer.load_state_dict(state.tensors)
-        self.step, self.tokens = record.step, record.tokens
-        self._standing.restore(record, checkpoint.manifest.val_loss)
-        self._recovery.remember(record)
-        if (record.training.batch_size, record.training.accumulate) == (self.config.batch_size, self.config.accumulate):
-            self._accumulate = record.accumulate
-        self._pace.seconds = max(self._pace.seconds, checkpoint.manifest.seconds)
-        if checkpoint.path == self.run.checkpoint_path(record.step):
-            self._saver.newest = (record.step, self._standing.val_loss)
-
-    def _state(self) -> SavedTrainingState:
-        record = self._session.record(
-            step=self.step,
-            tokens=self.tokens,
-            accumulate=self._accumulate,
-            standing=self._standing,
-            recovery=self._recovery,
-        )
-        return SavedTrainingState(record, self._optimizer.state_dict())
-
-    # Words
-
-    def _warning(self, kind: str, message: str) -> Event:
-        return Warning(step=self.step, kind=kind, message=message)  # type: ignore[arg-type]
-
-    def _step_event(self, loss: float, grad_norm: float, rate: float) -> Event:
-        return Step(
-            step=self.step,
-            loss=loss,
-            perplexity=perplexity(loss),
-            learning_rate=rate,
-            grad_norm=grad_norm,
-            tokens_per_second=self._pace.tokens_per_second,
-            seconds=self._pace.seconds,
-            tokens=self.tokens,
+    def _started(self) -> Started:
+        plan, config, resume = self.device_plan, self.config, self._resume
+        return Started(
+            step=self.state.step,
+            run=self.run.name,
+            steps=config.steps,
+            parameters=self._model_config.parameters,
+            vocab_size=self._model_config.vocab_size,
+            corpus=self.corpus.name,
+            device=plan.name,
+            precision=plan.precision,
+            reason="; ".join(filter(None, (plan.reason, self._compiler.reason))),
+            threads=plan.threads,
+            batch_size=config.batch_size,
+            block_size=self._model_config.block_size,
+            preset=self._preset,
+            resumed_from=resume.reference if resume else None,
         )

@@ -33,6 +33,7 @@ from shakegpt.runs.store import Store
 from shakegpt.system.json_records import _adapter
 from shakegpt.training import gradients, optimizer, trainer
 from shakegpt.training.saver import Saver
+from shakegpt.training.state import TrainingState
 
 for kind in (ModelMetadata, TrainingMetadata, Manifest, RunMetadata):  # once in the server, not in every process
     _adapter(kind)
@@ -190,7 +191,7 @@ def stop_after(step: int) -> None:
 
     def stopping(self: Any) -> Iterator[Any]:
         yield from take_step(self)
-        if self.step == step:
+        if self.state.step == step:
             os.kill(os.getpid(), signal.SIGTERM)
             self._stop.wait()
 
@@ -204,7 +205,7 @@ def hold_at(wish: tuple[int, str]) -> None:
 
     def holding(self: Any) -> Iterator[Any]:
         yield from take_step(self)
-        if self.step == step:
+        if self.state.step == step:
             Path(path).read_bytes()
 
     trainer.Trainer._take_step = holding
@@ -214,41 +215,38 @@ def leave_out(piece: str) -> None:
     """Forget one piece of the state that a checkpoint keeps when it is restored."""
     from dataclasses import replace
 
-    restore = trainer.Trainer._restore
+    restore = TrainingState.restore
 
-    def forgetful(self: Any, checkpoint: Any, state: Any) -> None:
+    def forgetful(self: Any, checkpoint: Any, saved: Any, **options: Any) -> None:
         fresh = {
             "weights": lambda name, tensor: _initial(self, name),
-            "scaler.scale": lambda name, tensor: tensor.new_tensor(optimizer._FIRST_SCALE),
+            "scaler.scale": lambda name, tensor: tensor.new_tensor(optimizer._INITIAL_SCALE),
         }
         forget = fresh.get(piece, lambda name, tensor: tensor * 0)
         if piece == "weights":
             weights = {name: forget(name, tensor) for name, tensor in checkpoint.weights.items()}
             checkpoint = replace(checkpoint, weights=weights)
         elif "." in piece:
-            assert any(name.startswith(piece) for name in state.tensors), piece
+            assert any(name.startswith(piece) for name in saved.tensors), piece
             tensors = {
                 name: forget(name, tensor) if name.startswith(piece) else tensor
-                for name, tensor in state.tensors.items()
+                for name, tensor in saved.tensors.items()
             }
-            state = replace(state, tensors=tensors)
+            saved = replace(saved, tensors=tensors)
         elif piece == "val_loss":
             checkpoint = replace(checkpoint, manifest=replace(checkpoint.manifest, val_loss=None))
         elif piece == "best":
-            state = replace(state, metadata=replace(state.metadata, best_step=None, best_val_loss=None))
+            saved = replace(saved, metadata=replace(saved.metadata, best_step=None, best_val_loss=None))
         else:
-            initial = {"learning_rate_scale": 1.0, "accumulate": self.config.accumulate}.get(piece, 0)
-            state = replace(state, metadata=replace(state.metadata, **{piece: initial}))
-        restore(self, checkpoint, state)
+            initial = {"learning_rate_scale": 1.0, "accumulate": self._config.accumulate}.get(piece, 0)
+            saved = replace(saved, metadata=replace(saved.metadata, **{piece: initial}))
+        restore(self, checkpoint, saved, **options)
 
-    trainer.Trainer._restore = forgetful
+    TrainingState.restore = forgetful
 
 
 def _initial(self: Any, name: str) -> Any:
-    from shakegpt.model.gpt import GPT
-    from shakegpt.system.seeds import derive_seed
-
-    return GPT(self._model_config, seed=derive_seed(self.config.seed, "weights")).state_dict()[name]
+    return self._initial_model(self.model.config).state_dict()[name]
 
 
 def trouble(_: object) -> None:
@@ -261,7 +259,7 @@ def trouble(_: object) -> None:
 
     def note(self: Any) -> Iterator[Any]:
         nonlocal rate_scale
-        rate_scale = self._recovery.rate_scale
+        rate_scale = self.state.learning_rate_scale
         return take_step(self)
 
     def troubled(self: Any, *arguments: Any, step: int, accumulate: int, **options: Any) -> Any:
@@ -281,7 +279,7 @@ def scale_grows_after(steps: int) -> None:
 
 def first_scale(scale: float) -> None:
     """Begin with this fp16 loss scale."""
-    optimizer._FIRST_SCALE = scale
+    optimizer._INITIAL_SCALE = scale
 
 
 def acknowledge(path: str) -> None:

@@ -59,7 +59,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> Spoil:
                 return loss
             if gradient_of is None:
                 return loss * value
-            gradient_of.model.token_embedding.weight.grad[0, 0] = value
+            gradient_of.state.model.token_embedding.weight.grad[0, 0] = value
             return loss
 
         monkeypatch.setattr(Gradients, "compute", spoiled)
@@ -83,7 +83,7 @@ def test_a_step_that_is_not_finite_is_skipped_and_told(prepare: Prepare, spoil: 
     events = []
     for event in trainer:
         events.append(event)
-        before[trainer.step] = _weights(trainer)
+        before[trainer.state.step] = _weights(trainer)
     assert before[3] == before[2] != before[4]
     assert [warning.step for warning in told(events, "non-finite")] == [3, 6]
     assert not told(events, "rollback")
@@ -92,12 +92,12 @@ def test_a_step_that_is_not_finite_is_skipped_and_told(prepare: Prepare, spoil: 
 
 
 def _weights(trainer: Trainer) -> bytes:
-    return b"".join(weight.detach().numpy().tobytes() for weight in trainer.model.state_dict().values())
+    return b"".join(weight.detach().numpy().tobytes() for weight in trainer.state.model.state_dict().values())
 
 
 def test_after_five_in_a_row_the_run_goes_back_and_lowers_the_learning_rate(prepare: Prepare, spoil: Spoil) -> None:
     trainer = prepare(steps=20)
-    spoil(lambda step: 10 <= step <= 14 and trainer._recovery.rate_scale == 1.0)
+    spoil(lambda step: 10 <= step <= 14 and trainer.state.learning_rate_scale == 1.0)
     events = list(trainer)
     (warning,) = told(events, "rollback")
     assert "went back to step 8" in warning.message
@@ -124,7 +124,7 @@ def test_it_goes_back_three_times_and_then_stops(prepare: Prepare, spoil: Spoil)
 
 def test_a_run_without_a_checkpoint_begins_anew(prepare: Prepare, spoil: Spoil) -> None:
     trainer = prepare(steps=8, save_every=100, eval_every=100)
-    spoil(lambda step: step >= 2 and trainer._recovery.rate_scale == 1.0)
+    spoil(lambda step: step >= 2 and trainer.state.learning_rate_scale == 1.0)
     events = list(trainer)
     assert "went back to step 0" in told(events, "rollback")[0].message
     assert isinstance(events[-1], Finished)
@@ -132,7 +132,7 @@ def test_a_run_without_a_checkpoint_begins_anew(prepare: Prepare, spoil: Spoil) 
 
 def test_a_second_time_it_goes_back_beyond_a_checkpoint_that_led_nowhere(prepare: Prepare, spoil: Spoil) -> None:
     trainer = prepare(steps=20, eval_every=3, save_every=4, keep=9)
-    spoil(lambda step: step > 8 and trainer._recovery.rate_scale > 0.25)
+    spoil(lambda step: step > 8 and trainer.state.learning_rate_scale > 0.25)
     events = list(trainer)
     assert [warning.message.split("step ")[1].split()[0] for warning in told(events, "rollback")] == ["8", "6"]
     assert isinstance(events[-1], Finished)
@@ -163,7 +163,7 @@ def test_a_validation_loss_that_is_not_a_number_is_no_best(prepare: Prepare, mon
 
     def spoiled(model: Any, *arguments: Any, **options: Any) -> Any:
         loss = evaluate(model, *arguments, **options)
-        return type(loss)(nats=math.nan, characters=loss.characters) if trainer.step == 10 else loss
+        return type(loss)(nats=math.nan, characters=loss.characters) if trainer.state.step == 10 else loss
 
     monkeypatch.setattr(module, "evaluate", spoiled)
     trainer = prepare(steps=12, eval_every=5, save_every=5)
@@ -229,7 +229,7 @@ def test_training_goes_on_while_nothing_can_be_saved(
     shown = {}
     for event in trainer:
         events.append(event)
-        shown[trainer.step] = replay(events).warning
+        shown[trainer.state.step] = replay(events).warning
         if isinstance(event, Step):
             clock[0] += 1.0
             broken = 10 <= event.step < 20
@@ -253,7 +253,7 @@ def test_a_log_that_cannot_be_written_is_told_once_and_caught_up_with(
     write = os.write
 
     def torn(descriptor: int, data: bytes) -> int:
-        full = 4 <= trainer.step <= 6 and descriptor == trainer.run.log._descriptor
+        full = 4 <= trainer.state.step <= 6 and descriptor == trainer.run.log._descriptor
         return write(descriptor, data[: len(data) // 2] if full else data)
 
     monkeypatch.setattr(log.os, "write", torn)
@@ -273,7 +273,7 @@ def test_a_run_that_cannot_be_saved_at_its_stop_says_so(prepare: Prepare, monkey
     events = []
     for event in trainer:
         events.append(event)
-        if trainer.step == 5:
+        if trainer.state.step == 5:
             trainer.stop()
     assert isinstance(events[-1], Failed)
     assert "ended unsaved" in events[-1].message
@@ -313,7 +313,7 @@ def test_a_difference_that_breaks_exactness_is_said_in_one_warning(
 ) -> None:
     trainer = prepare(steps=100)
     for _ in trainer:
-        if trainer.step == 5:
+        if trainer.state.step == 5:
             trainer.stop()
     monkeypatch.setattr("shakegpt.system.device.available_cores", lambda: trainer.device_plan.threads + 3)
     monkeypatch.setattr("shakegpt.version.__version__", "99")

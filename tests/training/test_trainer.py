@@ -87,7 +87,7 @@ def test_the_beginning_says_what_is_trained(make_trainer: MakeTrainer, demo: Cor
     started = next(iter(trainer))
     assert isinstance(started, Started)
     assert (started.run, started.steps, started.batch_size, started.block_size) == (trainer.run.name, 4, 4, 64)
-    assert started.parameters == sum(parameter.numel() for parameter in trainer.model.parameters())
+    assert started.parameters == sum(parameter.numel() for parameter in trainer.state.model.parameters())
     assert (started.vocab_size, started.corpus, started.preset) == (len(demo.vocabulary), "demo", "nano")
     assert (started.precision, started.reason, started.threads, started.resumed_from) == ("fp32", "tests", 1, None)
 
@@ -110,7 +110,7 @@ def test_an_evaluation_is_the_full_pass_of_these_weights(make_trainer: MakeTrain
     seen = []
     for event in trainer:
         if isinstance(event, Evaluation):
-            loss = evaluate(trainer.model, demo.validation)
+            loss = evaluate(trainer.state.model, demo.validation)
             assert event.val_loss == pytest.approx(loss.nats, rel=1e-9)
             assert event.perplexity == pytest.approx(math.exp(event.val_loss))
             assert event.bits_per_character == pytest.approx(event.val_loss / math.log(2))
@@ -198,7 +198,7 @@ def test_dropout_acts_in_training_and_not_in_evaluation(make_trainer: MakeTraine
     assert plain != dropped
     trainer = make_trainer(dropout=0.5)
     list(trainer)
-    assert evaluate(trainer.model, demo.validation) == evaluate(trainer.model, demo.validation)
+    assert evaluate(trainer.state.model, demo.validation) == evaluate(trainer.state.model, demo.validation)
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
@@ -262,7 +262,7 @@ def test_a_step_that_is_not_shown_fetches_no_number(
     device_plan = DevicePlan(**{**CPU.__dict__, "precision": precision})
     trainer = make_trainer(device_plan=device_plan, dropout=0.1, accumulate=2)
     for shown in (False, True):
-        monkeypatch.setattr(trainer, "_shows", lambda step, shown=shown: shown)
+        monkeypatch.setattr(trainer, "_is_reported", lambda step, shown=shown: shown)
         with Reads() as reads:
             assert kinds(list(trainer._take_step())) == ["step"] * shown
         assert (reads.count > 0) == shown
@@ -345,7 +345,7 @@ def test_not_advancing_pauses_and_stops_the_clock(make_trainer: MakeTrainer, mon
 def test_closing_saves_and_stops(make_trainer: MakeTrainer, steps: int) -> None:
     trainer = make_trainer(steps=100, eval_every=100, save_every=100)
     events = iter(trainer)
-    while trainer.step < steps or steps == 0:
+    while trainer.state.step < steps or steps == 0:
         next(events)
         if steps == 0:
             break
@@ -391,10 +391,10 @@ def test_the_live_model_is_a_copy_that_training_leaves_alone(make_trainer: MakeT
     before = {name: weight.clone() for name, weight in language_model.model.state_dict().items()}
     assert language_model.step == 1
     assert "live" in language_model.name
-    assert all(torch.equal(before[name], weight) for name, weight in trainer.model.state_dict().items())
+    assert all(torch.equal(before[name], weight) for name, weight in trainer.state.model.state_dict().items())
     list(events)
     assert all(torch.equal(before[name], weight) for name, weight in language_model.model.state_dict().items())
-    assert not all(torch.equal(before[name], weight) for name, weight in trainer.model.state_dict().items())
+    assert not all(torch.equal(before[name], weight) for name, weight in trainer.state.model.state_dict().items())
 
 
 def test_a_text_too_short_for_a_window_is_refused(make_trainer: MakeTrainer, demo: Corpus) -> None:

@@ -1,0 +1,227 @@
+"""Everything that changes while a run trains: what a checkpoint records of it, and what a resumed run goes on from."""
+
+import math
+import time
+from collections import deque
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from shakegpt.config import ModelConfig, TrainingConfig
+from shakegpt.data.corpus import Corpus
+from shakegpt.model.gpt import GPT
+from shakegpt.runs.checkpoint import Checkpoint, SavedTrainingState, TrainingMetadata
+from shakegpt.runs.manifest import SCHEMA
+from shakegpt.system.device import DevicePlan
+from shakegpt.system.seeds import derive_seed
+from shakegpt.training.optimizer import Optimizer
+from shakegpt.version import versions
+
+_STEPS_TIMED = 10
+
+
+@dataclass(frozen=True)
+class ResumePoint:
+    """A checkpoint to resume from, and what the user should know about doing so."""
+
+    checkpoint: Checkpoint
+    saved: SavedTrainingState
+    reference: str
+    """What names the checkpoint, such as ``macbeth@500``."""
+    warnings: tuple[str, ...] = ()
+
+
+class TrainingClock:
+    """The time spent inside ``with``, which is training but not pauses, and the speed of the newest steps.
+
+    Args:
+        tokens_per_step: characters that one optimizer step learns from.
+    """
+
+    def __init__(self, tokens_per_step: int) -> None:
+        self._tokens_per_step = tokens_per_step
+        self._step_seconds: deque[float] = deque(maxlen=_STEPS_TIMED)
+        self._earlier_seconds = 0.0
+        self._entered: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Time spent training so far, over all sessions of the run."""
+        return self._earlier_seconds + (0.0 if self._entered is None else time.monotonic() - self._entered)
+
+    def restore(self, seconds: float) -> None:
+        """Start from the time that a checkpoint records; going back to an earlier one gives no time back."""
+        self._earlier_seconds += max(0.0, seconds - self.seconds)
+
+    def add_step(self, seconds: float) -> None:
+        """Count how long a step took."""
+        self._step_seconds.append(seconds)
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Characters a second over the newest steps; 0 before the first."""
+        total = sum(self._step_seconds)
+        return self._tokens_per_step * len(self._step_seconds) / total if total > 0 else 0.0
+
+    def __enter__(self) -> None:
+        self._entered = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self._earlier_seconds, self._entered = self.seconds, None
+
+
+class TrainingState:
+    """A run after ``step`` optimizer steps: its model, its optimizer and its counters. New, it has taken none.
+
+    Losses are nats per character. The training losses are added up on the model's device, and fetched only when asked
+    for.
+
+    Args:
+        config: how to train.
+        model_config: the shape of the model.
+        device_plan: where to train, and in which precision.
+    """
+
+    def __init__(self, config: TrainingConfig, model_config: ModelConfig, device_plan: DevicePlan) -> None:
+        self._config, self._device_plan = config, device_plan
+        self.model = self._initial_model(model_config).to(device_plan.device)
+        self.clock = TrainingClock(config.batch_size * model_config.block_size)
+        self.accumulate = config.accumulate
+        """Micro-batches now: more than the configuration asks for after memory ran out."""
+        self._clear()
+
+    def _initial_model(self, model_config: ModelConfig) -> GPT:
+        return GPT(model_config, seed=derive_seed(self._config.seed, "weights"))
+
+    def _clear(self) -> None:
+        self.optimizer = Optimizer(self.model, self._config, precision=self._device_plan.precision)
+        self.step = self.tokens = 0
+        self.val_loss: float | None = None
+        """Validation loss of the weights as they are now; ``None`` until they are evaluated."""
+        self.best_val_loss: float | None = None
+        """The lowest validation loss of earlier weights."""
+        self.best_step: int | None = None
+        self.non_finite_steps = self.rollbacks = 0
+        """Steps in a row that were not finite; times that the run went back to a checkpoint for that."""
+        self.learning_rate_scale = 1.0
+        """What going back has left of the learning rate."""
+        self.is_saved = False
+        """Whether the run has a checkpoint of this very state."""
+        self._reset_losses()
+
+    def _reset_losses(self, total: float = 0.0, count: int = 0) -> None:
+        device = self._device_plan.device
+        dtype = torch.float32 if device.type == "mps" else torch.float64  # an Apple GPU has no more
+        self._losses = torch.tensor([total, float(count)], dtype=dtype).to(device)
+
+    # To disk and back
+
+    def save(self, corpus: Corpus, preset: str) -> SavedTrainingState:
+        """Return what a checkpoint records beside the weights. Waits for a GPU.
+
+        Args:
+            corpus: the text that the run learns from.
+            preset: the name of the run's preset.
+        """
+        loss_sum, loss_count = self._losses.tolist()
+        metadata = TrainingMetadata(
+            schema=SCHEMA,
+            step=self.step,
+            tokens=self.tokens,
+            training=self._config,
+            preset=preset,
+            corpus=corpus.name,
+            corpus_sha256=corpus.sha256,
+            precision=self._device_plan.precision,
+            device=self._device_plan.device.type,
+            threads=self._device_plan.threads,
+            versions=versions(),
+            best_step=self.best_step,
+            best_val_loss=self.best_val_loss,
+            train_loss_sum=loss_sum,
+            train_loss_count=round(loss_count),
+            accumulate=self.accumulate,
+            non_finite=self.non_finite_steps,
+            rollbacks=self.rollbacks,
+            learning_rate_scale=self.learning_rate_scale,
+        )
+        return SavedTrainingState(metadata, self.optimizer.state_dict())
+
+    def restore(self, checkpoint: Checkpoint, saved: SavedTrainingState, *, is_saved: bool = True) -> None:
+        """Become the state that a checkpoint recorded.
+
+        Args:
+            checkpoint: its weights, validation loss and time.
+            saved: what it records beside them.
+            is_saved: whether the checkpoint is one of the run's own.
+        """
+        metadata = saved.metadata
+        self.model.load_state_dict(dict(checkpoint.weights))
+        self.optimizer.load_state_dict(saved.tensors)
+        self.step, self.tokens = metadata.step, metadata.tokens
+        self.val_loss = checkpoint.manifest.val_loss
+        self.best_step, self.best_val_loss = metadata.best_step, metadata.best_val_loss
+        self.non_finite_steps, self.rollbacks = metadata.non_finite, metadata.rollbacks
+        self.learning_rate_scale = metadata.learning_rate_scale
+        then, now = metadata.training, self._config
+        if (then.batch_size, then.accumulate) == (now.batch_size, now.accumulate):
+            self.accumulate = metadata.accumulate
+        self.clock.restore(checkpoint.manifest.seconds)
+        self.is_saved = is_saved
+        self._reset_losses(metadata.train_loss_sum, metadata.train_loss_count)
+
+    def reset(self) -> None:
+        """Go back to before the first step. The clock runs on, and the micro-batches stay as small as they are."""
+        self.model.load_state_dict(self._initial_model(self.model.config).state_dict())
+        self._clear()
+
+    # Step by step
+
+    def begin_step(self) -> None:
+        """Fold the evaluation of these weights, if there was one, into the best so far, and sum training losses anew.
+
+        Only when the next step begins: what a checkpoint records is the same whether its step was evaluated or is
+        still to be, so a run that is cut between the two loses nothing.
+        """
+        self.is_saved = False
+        if self.val_loss is None:
+            return
+        if self.is_best:
+            self.best_val_loss, self.best_step = self.val_loss, self.step
+        self._reset_losses()
+        self.val_loss = None
+
+    def end_step(self, loss: Tensor, tokens: int) -> None:
+        """Count a step.
+
+        Args:
+            loss: a scalar on the device, which counts where the optimizer found it finite. Nothing waits for it.
+            tokens: characters that the step learned from.
+        """
+        loss = loss.to(self._losses.dtype)
+        self._losses += torch.where(self.optimizer.finite, torch.stack([loss, torch.ones_like(loss)]), 0.0)
+        self.step += 1
+        self.tokens += tokens
+
+    def set_val_loss(self, val_loss: float) -> None:
+        """Note the validation loss of these weights, which may not be finite."""
+        self.val_loss = val_loss
+        self.is_saved &= not math.isfinite(val_loss)
+
+    @property
+    def train_loss(self) -> float:
+        """The mean of the training losses since the last evaluation; NaN where there were none. Waits for a GPU."""
+        total, count = self._losses.tolist()
+        return total / count if count else math.nan
+
+    @property
+    def finite_val_loss(self) -> float | None:
+        """The validation loss of these weights, where it is known and finite."""
+        return self.val_loss if self.val_loss is not None and math.isfinite(self.val_loss) else None
+
+    @property
+    def is_best(self) -> bool:
+        """Whether these weights were evaluated, and none before them did better."""
+        loss = self.finite_val_loss
+        return loss is not None and (self.best_val_loss is None or loss < self.best_val_loss)
