@@ -19,7 +19,7 @@ from shakegpt.data.corpus import Corpus, draw_batch
 from shakegpt.evaluation.loss import evaluate
 from shakegpt.model.dropout import SequenceDropoutMasks
 from shakegpt.model.gpt import GPT
-from shakegpt.system.threads import ThreadPool
+from shakegpt.system.threads import ThreadPool, torch_threads
 from shakegpt.training.gradients import Gradients
 from shakegpt.training.optimizer import Optimizer
 from shakegpt.training.schedule import learning_rate_at
@@ -100,8 +100,9 @@ def test_a_hundred_steps_follow_the_plain_loop(demo: Corpus, precision: Precisio
     """In fp32 up to rounding; in bf16 within a hundredth of a nat or two, with dropout on."""
     shape = PRESETS["nano"].model_config(len(demo.vocabulary), dropout=0.1)
     config = PRESETS["nano"].training_config(steps=100, batch_size=8)
-    plain = train_plainly(demo, shape, config, 100)
-    quick = train_quickly(demo, shape, config, 100, precision, threads)
+    with torch_threads(1):
+        plain = train_plainly(demo, shape, config, 100)
+        quick = train_quickly(demo, shape, config, 100, precision, threads)
     assert plain.losses[-1] < plain.losses[0] - 1
     assert greatest_gap(plain.losses, quick.losses) < bound
     assert abs(plain.validation - quick.validation) < bound
