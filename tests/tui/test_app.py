@@ -1,4 +1,4 @@
-"""The shell around the three screens: keys that work everywhere, the one training, leaving, and what is remembered."""
+"""The app around the three screens: keys that work everywhere, the training, quitting, and the preferences."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,7 +37,7 @@ def app_in(training: Any = None, **options: Any) -> FakeModelApp:
     return FakeModelApp(training=training, **options)
 
 
-# Where one is
+# Screens
 
 
 async def test_it_opens_on_the_generation_screen_with_no_field_focused() -> None:
@@ -71,7 +71,7 @@ async def test_while_typing_digits_are_text() -> None:
         assert app.current_mode == "training"
 
 
-async def test_help_names_the_keys_of_the_screen_at_hand() -> None:
+async def test_help_names_the_keys_of_the_current_screen() -> None:
     app = app_in()
     async with app.run_test(size=(80, 60)) as pilot:
         await pilot.press("3", "question_mark")
@@ -85,7 +85,7 @@ async def test_help_names_the_keys_of_the_screen_at_hand() -> None:
 
 
 @pytest.mark.parametrize("key", ["1", "2", "3"])
-async def test_the_palette_knows_every_action_of_the_screen(key: str) -> None:
+async def test_the_palette_has_every_action_of_the_screen(key: str) -> None:
     app = app_in()
     async with app.run_test() as pilot:
         await pilot.press(key)
@@ -118,7 +118,7 @@ async def test_every_binding_has_an_id_and_a_tooltip_and_works_over_ssh(key: str
 
 
 @pytest.mark.parametrize("size", [(60, 20), (79, 24), (80, 23)])
-async def test_a_small_terminal_is_told_so_and_works(size: tuple[int, int]) -> None:
+async def test_a_small_terminal_is_reported_and_works(size: tuple[int, int]) -> None:
     app = app_in()
     async with app.run_test(size=size) as pilot:
         for key, mode in (("1", "training"), ("3", "checkpoints"), ("2", "generation")):
@@ -128,7 +128,7 @@ async def test_a_small_terminal_is_told_so_and_works(size: tuple[int, int]) -> N
             assert "is small" in run_line(app)
 
 
-# The one training
+# Training
 
 
 async def test_a_snapshot_reaches_the_bar_on_every_screen(fake_training: Fake, snapshots: Snapshots) -> None:
@@ -183,7 +183,7 @@ async def test_only_one_run_trains_at_a_time() -> None:
         thread.join(30)
 
 
-async def test_what_is_asked_for_is_launched_on_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_is_trained_on_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[TrainingRequest] = []
 
     def build_trainer(store: Any, request: TrainingRequest) -> list[Event]:
@@ -207,7 +207,7 @@ async def test_what_is_asked_for_is_launched_on_a_thread(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("state", "words"), [("finished", "finished at step 500"), ("stopped", "stopped at step 240"), ("failed", "memory")]
 )
-async def test_the_end_of_a_training_is_told_wherever_one_is(
+async def test_the_end_of_a_training_is_notified_on_every_screen(
     fake_training: Fake, snapshots: Snapshots, state: str, words: str
 ) -> None:
     training = fake_training("training")
@@ -218,7 +218,7 @@ async def test_the_end_of_a_training_is_told_wherever_one_is(
         await until(pilot, lambda: any(words in str(n.message) for n in app._notifications))
 
 
-async def test_trouble_is_told_once(fake_training: Fake, snapshots: Snapshots) -> None:
+async def test_a_warning_is_notified_once(fake_training: Fake, snapshots: Snapshots) -> None:
     training = fake_training("training")
     app = app_in(training, mode="generation")
     async with app.run_test() as pilot:
@@ -230,7 +230,7 @@ async def test_trouble_is_told_once(fake_training: Fake, snapshots: Snapshots) -
         assert len(list(app._notifications)) == 1
 
 
-# Leaving
+# Quitting
 
 
 async def test_without_a_training_quitting_quits() -> None:
@@ -247,7 +247,7 @@ async def asked_to_quit(pilot: Pilot[Any]) -> None:
     await until(pilot, lambda: isinstance(pilot.app.screen, QuitScreen))
 
 
-async def test_quitting_while_training_asks_and_can_be_taken_back(fake_training: Fake) -> None:
+async def test_quitting_while_training_asks_and_can_be_cancelled(fake_training: Fake) -> None:
     training = fake_training("training")
     app = app_in(training)
     async with app.run_test() as pilot:
@@ -259,7 +259,7 @@ async def test_quitting_while_training_asks_and_can_be_taken_back(fake_training:
 
 
 @pytest.mark.parametrize("keys", [("k",), ("enter",)])
-async def test_training_may_go_on_without_the_screen(fake_training: Fake, keys: tuple[str, ...]) -> None:
+async def test_training_can_go_on_without_the_screen(fake_training: Fake, keys: tuple[str, ...]) -> None:
     training = fake_training("training")
     app = app_in(training)
     async with app.run_test() as pilot:
@@ -270,7 +270,7 @@ async def test_training_may_go_on_without_the_screen(fake_training: Fake, keys: 
 
 
 @pytest.mark.parametrize("keys", [("s",), ("down", "enter")])
-async def test_save_and_stop_leaves_once_it_is_saved(
+async def test_save_and_stop_quits_once_it_is_saved(
     fake_training: Fake, snapshots: Snapshots, keys: tuple[str, ...]
 ) -> None:
     training = fake_training("training")
@@ -285,10 +285,10 @@ async def test_save_and_stop_leaves_once_it_is_saved(
     assert app.return_value is None
 
 
-# What is remembered
+# Preferences and terminals
 
 
-async def test_the_theme_and_settings_come_back_another_day() -> None:
+async def test_the_theme_and_settings_are_remembered() -> None:
     first = app_in()
     async with first.run_test() as pilot:
         await pilot.pause()
@@ -302,14 +302,14 @@ async def test_the_theme_and_settings_come_back_another_day() -> None:
     assert second.context.preferences.sampling.temperature == 0.4
 
 
-async def test_a_theme_that_is_gone_is_no_trouble(home: Any) -> None:
+async def test_an_unknown_theme_is_ignored(home: Any) -> None:
     from shakegpt.tui.preferences import Preferences, save_preferences
 
-    save_preferences(Preferences(theme="of another day"))
+    save_preferences(Preferences(theme="of another version"))
     assert app_in().theme == "shakegpt"
 
 
-async def test_sixteen_colours_call_for_the_terminals_own(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_with_sixteen_colours_the_terminals_own_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     from rich.console import Console
 
     monkeypatch.setattr(Console, "color_system", property(lambda self: "standard"))

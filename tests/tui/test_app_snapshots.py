@@ -147,10 +147,10 @@ def test_no_run_yet(snap_compare: Compare, home: Path, monkeypatch: pytest.Monke
     assert snap_compare(runs_app(home), terminal_size=SMALL, run_before=after())
 
 
-def test_the_question_on_leaving(snap_compare: Compare, home: Path, fake_training: Callable[[str], Any]) -> None:
-    async def leave(pilot: Pilot[Any]) -> None:
+def test_the_question_on_quitting(snap_compare: Compare, home: Path, fake_training: Callable[[str], Any]) -> None:
+    async def quit_app(pilot: Pilot[Any]) -> None:
         await after("ctrl+q")(pilot)
         await until(pilot, lambda: isinstance(pilot.app.screen, QuitScreen))
 
     app = runs_app(home, training=fake_training("training"))
-    assert snap_compare(app, terminal_size=SMALL, run_before=leave)
+    assert snap_compare(app, terminal_size=SMALL, run_before=quit_app)

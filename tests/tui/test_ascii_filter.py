@@ -7,7 +7,7 @@ from shakegpt.tui.ascii_filter import AsciiFilter, supports_utf8, to_ascii
 
 
 @pytest.mark.parametrize(
-    ("environment", "coerced", "speaks"),
+    ("environment", "coerced", "utf8"),
     [
         ({"LANG": "en_GB.UTF-8"}, False, True),
         ({"LANG": "C.utf8"}, False, True),
@@ -22,8 +22,8 @@ from shakegpt.tui.ascii_filter import AsciiFilter, supports_utf8, to_ascii
         ({"TERM": "dumb"}, False, False),
     ],
 )
-def test_the_locale_says_what_the_terminal_shows(environment: dict[str, str], coerced: bool, speaks: bool) -> None:
-    assert supports_utf8(environment, coerced=coerced) is speaks
+def test_the_locale_tells_whether_utf8_is_shown(environment: dict[str, str], coerced: bool, utf8: bool) -> None:
+    assert supports_utf8(environment, coerced=coerced) is utf8
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_the_locale_says_what_the_terminal_shows(environment: dict[str, str], co
         ("☃", "?"),
     ],
 )
-def test_every_mark_has_a_plain_one_of_its_width(text: str, shown: str) -> None:
+def test_every_character_has_an_ascii_one_of_its_width(text: str, shown: str) -> None:
     assert to_ascii(text) == shown
     assert cell_len(shown) == cell_len(text)
 

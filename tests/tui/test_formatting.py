@@ -20,7 +20,7 @@ from shakegpt.tui import formatting
         (-math.inf, "-∞"),
     ],
 )
-def test_a_decimal_keeps_its_width_and_names_what_is_no_number(value: float | None, text: str) -> None:
+def test_a_decimal_keeps_its_width_and_names_what_is_not_finite(value: float | None, text: str) -> None:
     assert formatting.decimal(value) == text
 
 
@@ -50,14 +50,14 @@ def test_a_duration_in_its_two_largest_units(seconds: float | None, text: str) -
 
 
 @pytest.mark.parametrize(
-    ("octets", "text"), [(12, "12 B"), (4_096, "4 kB"), (612e6, "612 MB"), (3.1e9, "3.1 GB"), (128e9, "128 GB")]
+    ("byte_count", "text"), [(12, "12 B"), (4_096, "4 kB"), (612e6, "612 MB"), (3.1e9, "3.1 GB"), (128e9, "128 GB")]
 )
-def test_a_size(octets: float, text: str) -> None:
-    assert formatting.size(octets) == text
+def test_a_size(byte_count: float, text: str) -> None:
+    assert formatting.size(byte_count) == text
 
 
 @pytest.mark.parametrize(("value", "text"), [(999, "999"), (54_464, "54.5 k"), (1_630_000, "1.63 M"), (2e9, "2 G")])
-def test_a_magnitude(value: float, text: str) -> None:
+def test_a_compact_number(value: float, text: str) -> None:
     assert formatting.compact(value) == text
 
 

@@ -1,4 +1,4 @@
-"""The app in a real terminal, with a real training: what no pilot can see."""
+"""The app in a real terminal, with a real training."""
 
 import os
 import signal
@@ -51,13 +51,13 @@ def at_training(open_app: OpenApp, home: Path) -> Callable[..., tuple[TerminalAp
     return train
 
 
-def test_train_pause_go_on_speak_and_quit(at_training: Callable[..., tuple[TerminalApp, Run]]) -> None:
+def test_train_pause_resume_generate_and_quit(at_training: Callable[..., tuple[TerminalApp, Run]]) -> None:
     terminal, run = at_training()
     terminal.type("p")
     terminal.wait_for_text("PAUSED")
     terminal.type("p")
     terminal.wait_for_text("TRAINING")
-    terminal.type("g")  # speak from the live weights
+    terminal.type("g")  # generate with the live weights
     terminal.wait_for_text("(live)")
     terminal.wait_for_text("400 characters")
     terminal.type("\x11")
@@ -109,7 +109,7 @@ def test_on_hangup_save_saves_and_ends(at_training: Callable[..., tuple[Terminal
     assert run.last() is not None
 
 
-def test_under_nohup_only_the_screen_goes(at_training: Callable[..., tuple[TerminalApp, Run]]) -> None:
+def test_under_nohup_only_the_app_ends(at_training: Callable[..., tuple[TerminalApp, Run]]) -> None:
     terminal, run = at_training("--on-hangup", "save", nohup=True)
     terminal.type("p")
     terminal.wait_for_text("PAUSED")
@@ -121,7 +121,7 @@ def test_under_nohup_only_the_screen_goes(at_training: Callable[..., tuple[Termi
     assert run.status() == "stopped"
 
 
-def test_a_stalled_terminal_holds_up_neither_training_nor_its_end(
+def test_a_stalled_terminal_delays_neither_training_nor_its_end(
     at_training: Callable[..., tuple[TerminalApp, Run]],
 ) -> None:
     terminal, run = at_training()

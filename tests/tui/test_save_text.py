@@ -24,7 +24,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert paths[0].read_text(encoding="utf-8") == "take 0\n"
 
 
-def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "texts").write_text("in the way")
     with pytest.raises(ShakegptError, match=r"could not be saved in .*texts"):
         save_text("Ay me!", "ROMEO", tmp_path / "texts")

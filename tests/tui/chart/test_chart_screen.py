@@ -150,7 +150,7 @@ async def test_the_view_follows_the_cursor(run: Snapshot) -> None:
         assert "▲ step 1 " in chart.query_one(CursorValues).text
 
 
-async def test_several_runs_are_laid_over_each_other(run: Snapshot, events: Callable[..., list[Any]]) -> None:
+async def test_several_runs_share_one_chart(run: Snapshot, events: Callable[..., list[Any]]) -> None:
     other = replay(events(upto=100, run="[b]lear[/b]"))
     chart = ChartScreen([NamedRun("macbeth", run), NamedRun("[b]lear[/b]", other)])
     async with ChartApp(chart).run_test(size=(120, 40)) as pilot:

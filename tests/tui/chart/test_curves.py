@@ -11,7 +11,7 @@ CURVE = Curve([Point(1, 0.5, 64, 4.0), Point(2, 1.0, 128, math.nan), Point(3, 1.
 
 
 @pytest.mark.parametrize(("axis", "xs"), [("step", [1, 3]), ("time", [0.5, 1.5]), ("tokens", [64, 192])])
-def test_a_line_against_each_axis_leaves_out_what_is_no_number(axis: Axis, xs: list[float]) -> None:
+def test_a_line_against_each_axis_leaves_out_what_is_not_finite(axis: Axis, xs: list[float]) -> None:
     assert line_of(CURVE, axis, attrgetter("loss")) == Line(xs, [4.0, 2.0])
 
 
@@ -26,7 +26,7 @@ def test_smoothing_leaves_a_constant_alone_from_the_first_value_on(smoothing: Sm
     assert smooth(line, smoothing).ys == pytest.approx(line.ys)
 
 
-def test_heavy_smoothing_takes_more_noise_away_than_light() -> None:
+def test_heavy_smoothing_removes_more_noise_than_light() -> None:
     line = Line([float(x) for x in range(1000)], [2.0 + (-1) ** x for x in range(1000)])
 
     def noise(smoothing: Smoothing) -> float:
@@ -36,21 +36,21 @@ def test_heavy_smoothing_takes_more_noise_away_than_light() -> None:
     assert noise("heavy") < noise("light") < noise("off")
 
 
-def test_what_lies_between_runs_on_beyond_the_edges() -> None:
+def test_a_part_of_a_line_has_a_point_beyond_each_edge() -> None:
     line = Line([0.0, 1.0, 2.0, 3.0, 4.0], [0.0] * 5)
     assert line.between(1.5, 2.5).xs == [1.0, 2.0, 3.0]
 
 
 @pytest.mark.parametrize(("x", "index"), [(-5.0, 0), (0.4, 0), (0.6, 1), (99.0, 2)])
-def test_the_nearest_value(x: float, index: int) -> None:
+def test_the_nearest_point(x: float, index: int) -> None:
     assert Line([0.0, 1.0, 2.0], [0.0] * 3).nearest(x) == index
 
 
-def test_nothing_is_near_in_an_empty_line() -> None:
+def test_an_empty_line_has_no_nearest_point() -> None:
     assert Line([], []).nearest(1.0) is None
 
 
-def test_the_logarithm_leaves_out_what_has_none() -> None:
+def test_the_logarithm_leaves_out_what_is_not_positive() -> None:
     assert logarithm(Line([1.0, 2.0, 3.0], [100.0, 0.0, -1.0])) == Line([1.0], [2.0])
 
 

@@ -358,7 +358,7 @@ async def test_a_run_in_training_is_neither_renamed_nor_deleted_nor_resumed(stor
             assert app.requests == []
 
 
-async def test_a_run_that_begins_to_train_meanwhile_is_not_deleted(store: Store) -> None:
+async def test_a_run_that_starts_to_train_meanwhile_is_not_deleted(store: Store) -> None:
     app = RunsApp(store)
     async with app.run_test() as pilot:
         await ready(pilot)
@@ -382,7 +382,7 @@ async def test_copy_the_path(store: Store) -> None:
         assert path in app.said
 
 
-async def test_filter_as_one_types(store: Store) -> None:
+async def test_filter_while_typing(store: Store) -> None:
     app = RunsApp(store)
     async with app.run_test() as pilot:
         await ready(pilot)
@@ -487,7 +487,7 @@ async def test_an_empty_store_says_how_to_start_a_run(home: Path, monkeypatch: p
         assert app.screen is app.runs
 
 
-async def test_a_store_that_cannot_be_read_is_a_sentence(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_store_that_cannot_be_read_is_reported(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(store: Store) -> None:
         raise ShakegptError("The store cannot be read: Permission denied.")
 

@@ -69,7 +69,7 @@ async def test_enter_in_a_field_starts_the_preset_as_it_is() -> None:
         assert app.answers == [TrainingRequest(corpus="tiny-shakespeare")]
 
 
-async def test_what_is_typed_and_chosen_is_asked_for() -> None:
+async def test_the_request_has_what_was_typed_and_chosen() -> None:
     app = FormApp({"preset": "nano", "corpus": DEMO})
     async with app.run_test() as pilot:
         await type_into(pilot, "steps", "120")
@@ -95,7 +95,7 @@ async def test_a_field_shows_its_error_while_one_types() -> None:
         assert not field(app, "steps").has_class("-error")
 
 
-async def test_a_mistake_keeps_the_form_and_takes_the_focus() -> None:
+async def test_an_error_leaves_the_form_open_and_focuses_its_field() -> None:
     app = FormApp()
     async with app.run_test() as pilot:
         await type_into(pilot, "batch_size", "0")
@@ -176,7 +176,7 @@ async def test_the_download_moves_its_bar(monkeypatch: pytest.MonkeyPatch) -> No
         assert app.answers == [TrainingRequest(corpus="tiny-shakespeare")]
 
 
-async def test_a_text_that_cannot_be_had_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_text_that_cannot_be_fetched_is_an_error_in_the_form(monkeypatch: pytest.MonkeyPatch) -> None:
     def find(name: str, *, on_progress: OnProgress | None = None) -> CatalogEntry:
         raise CorpusError("Tiny Shakespeare could not be fetched [/b]; train on the demo.")
 
@@ -191,7 +191,7 @@ async def test_a_text_that_cannot_be_had_is_a_sentence(monkeypatch: pytest.Monke
         assert app.answers == []
 
 
-async def test_escape_trains_nothing() -> None:
+async def test_escape_starts_no_run() -> None:
     app = FormApp()
     async with app.run_test() as pilot:
         await pilot.press("escape")
@@ -199,7 +199,7 @@ async def test_escape_trains_nothing() -> None:
         assert app.answers == [None]
 
 
-async def test_the_training_screen_starts_what_the_form_asks_and_remembers_it() -> None:
+async def test_the_training_screen_starts_the_requested_run_and_remembers_the_form() -> None:
     app = TrainingApp()
     async with app.run_test() as pilot:
         await pilot.press("n")

@@ -46,7 +46,7 @@ def test_everything_that_is_typed_is_in_the_request(tmp_path: Path) -> None:
         ("run", "../up", "A run cannot be called '../up'"),
     ],
 )
-def test_a_field_says_what_is_wrong_with_it(name: str, text: str, sentence: str) -> None:
+def test_an_invalid_field_has_an_error(name: str, text: str, sentence: str) -> None:
     assert field_error(form(**{name: text}), name).startswith(sentence)
 
 

@@ -39,7 +39,7 @@ async def settle(pilot: Pilot[Any]) -> None:
     await pilot.pause()
 
 
-async def test_an_empty_stage_invites(snapshots: Snapshots) -> None:
+async def test_without_a_run_the_screen_says_how_to_start_one(snapshots: Snapshots) -> None:
     app = TrainingApp()
     async with app.run_test() as pilot:
         assert app.training_screen.query_one(Welcome).display
@@ -49,7 +49,7 @@ async def test_an_empty_stage_invites(snapshots: Snapshots) -> None:
         assert app.requests == [TrainingRequest(preset="nano", corpus="demo")]
 
 
-async def test_the_board_shows_the_figures_of_the_run(snapshots: Snapshots) -> None:
+async def test_the_screen_shows_the_figures_of_the_run(snapshots: Snapshots) -> None:
     app = TrainingApp(snapshots("training"))
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
@@ -123,7 +123,7 @@ async def test_the_badge_says_paused_once_it_is(snapshots: Snapshots, fake_train
         assert text_of(app.screen.query_one(RunHeader)).split()[0] == "PAUSED"
 
 
-async def test_a_run_that_takes_no_commands_offers_none(fake_training: Callable[[str], Any]) -> None:
+async def test_a_read_only_run_has_no_command_keys(fake_training: Callable[[str], Any]) -> None:
     training = fake_training("training")
     training.read_only = True
     app = TrainingApp(training=training, training_note="Watching macbeth, trained by process 4711.")
@@ -211,7 +211,7 @@ async def test_keys_step_through_the_samples(events: Callable[..., list[Any]]) -
         assert panel.index == 3
 
 
-async def test_an_older_sample_stays_while_new_ones_come_and_the_newest_is_followed(
+async def test_an_older_sample_stays_on_show_and_the_newest_is_followed(
     events: Callable[..., list[Any]],
 ) -> None:
     app = TrainingApp(replay(events(upto=200)))
@@ -226,7 +226,7 @@ async def test_an_older_sample_stays_while_new_ones_come_and_the_newest_is_follo
         assert (panel.index, panel.caption) == (3, "4 of 6 · step 200 · validation 2.008")
 
 
-async def test_what_the_model_writes_is_data(snapshots: Snapshots) -> None:
+async def test_control_characters_and_markup_of_a_sample_are_escaped(snapshots: Snapshots) -> None:
     hostile = Sample(step=240, prompt="\n", text="[red]ROMEO[/b] \x1b[31m\n[@click=app.quit]x[/]")
     app = TrainingApp(advance(snapshots("training"), hostile))
     async with app.run_test() as pilot:
@@ -261,7 +261,7 @@ async def test_a_sample_longer_than_its_panel_scrolls(snapshots: Snapshots) -> N
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-async def test_numbers_that_are_none_neither_crash_nor_reach_the_sparkline(snapshots: Snapshots, value: float) -> None:
+async def test_values_that_are_not_finite_do_not_reach_the_sparkline(snapshots: Snapshots, value: float) -> None:
     snapshot = snapshots("training")
     assert snapshot.step is not None
     wild = replace(snapshot.step, step=241, loss=value, perplexity=value, grad_norm=value, learning_rate=value)
@@ -276,7 +276,7 @@ async def test_numbers_that_are_none_neither_crash_nor_reach_the_sparkline(snaps
             assert len(sparkline.data) <= 2 * sparkline.size.width
 
 
-async def test_a_run_of_nothing_but_nan(events: Callable[..., list[Any]]) -> None:
+async def test_a_run_whose_losses_are_all_nan(events: Callable[..., list[Any]]) -> None:
     broken = [replace(event, loss=math.nan) if isinstance(event, Step) else event for event in events(upto=40)]
     app = TrainingApp(replay(broken))
     async with app.run_test() as pilot:
@@ -311,7 +311,7 @@ async def test_a_warning_has_keys_that_help_and_can_be_hidden(snapshots: Snapsho
         "[/b] is no markup \x1b[2J",
     ],
 )
-async def test_a_failure_before_the_first_step_is_a_state_of_the_screen(sentence: str) -> None:
+async def test_a_failure_before_the_first_step_is_shown(sentence: str) -> None:
     app = TrainingApp(replay([Failed(step=0, message=sentence)]))
     async with app.run_test() as pilot:
         await pilot.pause()

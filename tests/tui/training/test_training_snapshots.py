@@ -1,4 +1,4 @@
-"""How the training screen, its chart and its form look, in fixed runs: no clock, no training."""
+"""Pictures of the training screen, its chart and its form, with fixed runs: no clock, no training."""
 
 from collections.abc import Callable
 from typing import Any
