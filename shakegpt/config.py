@@ -79,11 +79,37 @@ class ModelConfig:
             raise ValueError(f"d_model ({self.d_model}) must be a multiple of the number of heads ({self.n_head}).")
 
     @property
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each weight of this model, by its name in the GPT's ``state_dict``; the tied head is not one.
+
+        A model need not be built for it, which would take memory, or torch's compiler where it has none.
+        """
+        C, F = self.d_model, self.d_ff  # noqa: N806
+        norm: dict[str, tuple[int, ...]] = {"weight": (C,), "bias": (C,)}
+
+        def linear(inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
+            return {"weight": (outputs, inputs), "bias": (outputs,)}
+
+        block = {
+            "attention_norm": norm,
+            "attention.query_key_value": linear(C, 3 * C),
+            "attention.projection": linear(C, C),
+            "mlp_norm": norm,
+            "mlp.expansion": linear(C, F),
+            "mlp.projection": linear(F, C),
+        }
+        layers: dict[str, dict[str, tuple[int, ...]]] = {
+            "token_embedding": {"weight": (self.vocab_size, C)},
+            "position_embedding": {"weight": (self.block_size, C)},
+            **{f"blocks.{number}.{name}": layer for number in range(self.n_layer) for name, layer in block.items()},
+            "final_norm": norm,
+        }
+        return {f"{name}.{weight}": shape for name, layer in layers.items() for weight, shape in layer.items()}
+
+    @property
     def parameters(self) -> int:
         """The number of weights of this model; the tied head counts once."""
-        d, f = self.d_model, self.d_ff
-        block = (2 * d) + (3 * d * d + 3 * d) + (d * d + d) + (2 * d) + (d * f + f) + (f * d + d)
-        return (self.vocab_size + self.block_size) * d + self.n_layer * block + 2 * d
+        return sum(math.prod(shape) for shape in self.weight_shapes.values())
 
 
 @dataclass(frozen=True, kw_only=True)

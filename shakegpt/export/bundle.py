@@ -6,7 +6,6 @@ from pathlib import Path
 
 from shakegpt.config import ModelConfig
 from shakegpt.errors import ShakegptError, UsageError
-from shakegpt.model.gpt import GPT
 from shakegpt.system.files import new_folder, write_synced
 
 # Readable by everyone, unlike the store: an export is made to be passed on.
@@ -26,7 +25,7 @@ def weight_names(
         prefix: its name for the list of blocks.
     """
     names = {}
-    for name in GPT.weight_shapes(config):
+    for name in config.weight_shapes:
         module, kind = name.rsplit(".", 1)  # kind: weight or bias
         if module.startswith("blocks."):
             _, layer, module = module.split(".", 2)

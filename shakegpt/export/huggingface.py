@@ -23,7 +23,6 @@ from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.errors import CheckpointError
 from shakegpt.events import Finished
 from shakegpt.export.bundle import weight_names
-from shakegpt.model.gpt import GPT
 from shakegpt.runs.checkpoint import Checkpoint, CheckpointData, read_checkpoint, write_checkpoint
 from shakegpt.runs.run import Run, RunMetadata, utc_timestamp
 from shakegpt.runs.store import Store
@@ -297,7 +296,7 @@ def _parse_weights(data: bytes, config: ModelConfig) -> dict[str, Tensor]:
     }
     head = found.pop(_HEAD, None)
     weights = {}
-    shapes = GPT.weight_shapes(config)
+    shapes = config.weight_shapes
     for ours, theirs in _weight_names(config).items():
         tensor = found.pop(theirs, None)
         shape = shapes[ours][::-1] if ours.startswith("blocks.") else shapes[ours]

@@ -135,27 +135,6 @@ class GPT(nn.Module):
             x = block(x, masks, cache)
         return functional.linear(self.final_norm(x), self.token_embedding.weight)  # the tied head: (B, T, V)
 
-    @staticmethod
-    def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-        """Return the shape of each weight of such a model, by its name in ``state_dict``.
-
-        Spelled out, since asking a model built on torch's meta device imports its compiler: two seconds.
-        """
-        C, F = config.d_model, config.d_ff  # noqa: N806
-        shapes: dict[str, tuple[int, ...]] = {
-            "token_embedding.weight": (config.vocab_size, C),
-            "position_embedding.weight": (config.block_size, C),
-        }
-        for layer in range(config.n_layer):
-            block = f"blocks.{layer}"
-            shapes |= _norm_shapes(f"{block}.attention_norm", C)
-            shapes |= _linear_shapes(f"{block}.attention.query_key_value", C, 3 * C)
-            shapes |= _linear_shapes(f"{block}.attention.projection", C, C)
-            shapes |= _norm_shapes(f"{block}.mlp_norm", C)
-            shapes |= _linear_shapes(f"{block}.mlp.expansion", C, F)
-            shapes |= _linear_shapes(f"{block}.mlp.projection", F, C)
-        return shapes | _norm_shapes("final_norm", C)
-
     @torch.no_grad()
     def _initialise(self, generator: torch.Generator | None) -> None:
         """GPT-2's start: N(0, 0.02), zero biases, and residual projections smaller by 1/sqrt(2 · n_layer).
@@ -170,11 +149,3 @@ class GPT(nn.Module):
             if name.endswith("projection.weight"):
                 std /= math.sqrt(2 * self.config.n_layer)
             nn.init.normal_(parameter, std=std, generator=generator)
-
-
-def _norm_shapes(name: str, width: int) -> dict[str, tuple[int, ...]]:
-    return {f"{name}.weight": (width,), f"{name}.bias": (width,)}
-
-
-def _linear_shapes(name: str, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
-    return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}

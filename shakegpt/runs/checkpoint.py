@@ -247,7 +247,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         raise _damaged(path, "its configuration asks for an absurd amount of memory to generate")
     # The cheap comparisons come first: a model of these shapes is only made, without memory, where the sizes agree.
     sizes_agree = record.model.parameters == manifest.parameters and record.model.parameters * 4 <= len(data)
-    if not sizes_agree or shapes != GPT.weight_shapes(record.model):
+    if not sizes_agree or shapes != record.model.weight_shapes:
         raise _damaged(path, "its weights do not have the shapes that its configuration asks for")
     weights = _load_finite(data, path)
     return Checkpoint(path=folder, manifest=manifest, config=record.model, vocabulary=vocabulary, weights=weights)
@@ -266,7 +266,7 @@ def _training_shapes(config: ModelConfig, *, scaled: bool) -> dict[str, tuple[in
     return dict.fromkeys(single, ()) | {
         f"optimizer.{moment}.{name}": shape
         for moment in ("exp_avg", "exp_avg_sq")
-        for name, shape in GPT.weight_shapes(config).items()
+        for name, shape in config.weight_shapes.items()
     }
 
 
