@@ -1,4 +1,4 @@
-"""What every test stands on: a home of its own, the two texts, small models, and a run that was trained once."""
+"""Fixtures of all tests: a home of their own, the two corpora, small models, and a run that was trained once."""
 
 import os
 import shutil
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,12 +27,12 @@ from shakegpt.runs.store import Store
 from shakegpt.system.paths import config_file
 from shakegpt.training.setup import TrainingRequest, build_trainer
 
-# Two cores that others share say nothing about an example's speed; equal runs try equal examples.
+# No deadline, as other tests share the cores; and every run tries the same examples.
 settings.register_profile("suite", deadline=None, derandomize=True, database=None, max_examples=60)
 settings.load_profile("suite")
 
-# Under nohup a hang-up is ignored, and behind a script's "&" Ctrl-C is, here and in every process begun here; the tests
-# of both need what a login has.
+# SIGHUP is ignored under nohup, and SIGINT in the background of a script, here and in every process started here; the
+# tests of both need the defaults.
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -57,14 +58,14 @@ WriteConfig = Callable[[str | bytes], Path]
 
 @pytest.fixture(autouse=True)
 def private_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A store, a cache and preferences of the test's own; returns the store's home. No name leads to the network."""
+    """A store, a cache and preferences of the test's own; returns the store's home. No download reaches the network."""
     for name in [name for name in os.environ if name.startswith("SHAKEGPT_")]:
         monkeypatch.delenv(name)
     home = tmp_path / "home"
     monkeypatch.setenv("SHAKEGPT_HOME", str(home))
     for folder in ("cache", "config", "data"):
         monkeypatch.setenv(f"XDG_{folder.upper()}_HOME", str(tmp_path / folder))
-    for name in ("http_proxy", "https_proxy"):  # where nobody listens: a download that slips through is refused
+    for name in ("http_proxy", "https_proxy"):  # nothing listens there: a download is refused
         monkeypatch.setenv(name, "http://127.0.0.1:9")
         monkeypatch.setenv(name.upper(), "http://127.0.0.1:9")
     for name in ("no_proxy", "NO_PROXY"):
@@ -106,7 +107,7 @@ def demo() -> Corpus:
 
 @pytest.fixture(scope="session")
 def tiny_shakespeare_path() -> Path:
-    """Where the real text is on this machine; a test that wants it is skipped where it is not."""
+    """The file of the real text; a test that needs it is skipped where it is not on this machine."""
     found = next(corpus for corpus in known_corpora() if corpus.name == TINY_SHAKESPEARE)
     if not found.on_disk:
         pytest.skip("Tiny Shakespeare is not on this machine: name its folder in SHAKEGPT_CORPUS_PATH to run this test")
@@ -116,10 +117,7 @@ def tiny_shakespeare_path() -> Path:
 @pytest.fixture(scope="session")
 def tiny_shakespeare(tiny_shakespeare_path: Path) -> Corpus:
     """The real text."""
-    text = tiny_shakespeare_path.read_bytes()
-    from shakegpt.system.files import sha256
-
-    return Corpus(name=TINY_SHAKESPEARE, text=text.decode(), sha256=sha256(text))
+    return replace(Corpus.load(str(tiny_shakespeare_path)), name=TINY_SHAKESPEARE)
 
 
 @pytest.fixture
@@ -133,13 +131,13 @@ def corpus_of() -> Callable[..., Corpus]:
 
 @pytest.fixture
 def tiny_config() -> ModelConfig:
-    """A model of two blocks that computes in a blink."""
+    """The shape of a model of two blocks that takes no time."""
     return ModelConfig(vocab_size=13, n_layer=2, n_head=3, d_model=12, d_ff=20, block_size=8, dropout=0.0)
 
 
 @pytest.fixture
 def tiny_model(tiny_config: ModelConfig) -> GPT:
-    """An untrained tiny model whose weights are large enough for its opinions to differ."""
+    """An untrained tiny model with weights so large that its probabilities differ."""
     model = GPT(tiny_config, seed=3)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -148,8 +146,8 @@ def tiny_model(tiny_config: ModelConfig) -> GPT:
 
 
 @pytest.fixture
-def tiny_speaker(tiny_model: GPT) -> LanguageModel:
-    """The tiny model with thirteen characters to say."""
+def tiny_language_model(tiny_model: GPT) -> LanguageModel:
+    """The tiny model with a vocabulary of thirteen characters."""
     return LanguageModel(model=tiny_model, vocabulary=Vocabulary("\n abcdefghij:"), name="tiny", step=0)
 
 
@@ -158,7 +156,7 @@ def tiny_speaker(tiny_model: GPT) -> LanguageModel:
 
 @pytest.fixture(scope="session")
 def trained_home(tmp_path_factory: pytest.TempPathFactory, demo: Corpus) -> Path:
-    """A store with one finished run, ``macbeth``: nano, thirty steps on the demo text. Not to be written to."""
+    """A store with one finished run, ``macbeth``: nano, thirty steps on the demo text. Read-only."""
     home = tmp_path_factory.mktemp("trained") / "home"
     request = TrainingRequest(preset="nano", corpus="demo", run_name="macbeth", changes=NANO_CHANGES)
     for _ in build_trainer(Store(home), request):
@@ -168,7 +166,7 @@ def trained_home(tmp_path_factory: pytest.TempPathFactory, demo: Corpus) -> Path
 
 @pytest.fixture
 def store(private_surroundings: Path, trained_home: Path) -> Store:
-    """A copy of the trained store, in the test's own home: the test may do to it what it likes."""
+    """A copy of the trained store in the test's own home, which the test may change."""
     shutil.copytree(trained_home, private_surroundings)
     return Store(private_surroundings)
 
@@ -203,7 +201,7 @@ def train_nano(private_surroundings: Path) -> TrainNano:
 
 
 def command_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return what a command's process is to see: the test's own surroundings, and one thread of computing."""
+    """Return the environment of a command: the test's own, and one thread of computing."""
     return {**os.environ, "OMP_NUM_THREADS": "1", **(more or {})}
 
 
@@ -234,7 +232,7 @@ def run_cli() -> RunCli:
 
 @pytest.fixture
 def invoke() -> Callable[..., Result]:
-    """``invoke("runs", "list")``: a command inside this process, for what needs none of its own."""
+    """``invoke("runs", "list")``: a command inside this process, for tests that need none of its own."""
 
     def run(*arguments: str, stdin: str | bytes | None = None, env: Mapping[str, str] | None = None) -> Result:
         from shakegpt.cli.app import app

@@ -1,8 +1,7 @@
-"""The wheel, the sdist and an editable install, each tried in an environment of its own away from the checkout.
+"""The wheel, the sdist and an editable install, each in an environment of its own away from the checkout.
 
-Such an environment borrows the libraries (torch and the rest) of the one that runs the tests, by a ``.pth`` file: what
-is tried is what shakegpt itself brings along, not another download of torch. That its metadata asks for what is here is
-tried by ``pip check``.
+Such an environment uses the libraries (torch and the rest) of the one that runs the tests, through a ``.pth`` file, so
+that nothing is downloaded. ``pip check`` tests that the package's requirements are met by these.
 """
 
 import email
@@ -75,7 +74,7 @@ def run(command: list[str], **options: object) -> str:
 
 
 def shipped() -> set[str]:
-    """Return what of the checkout belongs into a wheel, by its name there."""
+    """Return the files of the checkout that belong in a wheel, by their names there."""
     program = [path for path in (ROOT / "shakegpt").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     assets = [
         path for name in ("corpus", "pretrained") for path in (ROOT / "assets" / name).rglob("*") if path.is_file()
@@ -104,7 +103,7 @@ def test_the_wheel_has_every_file_and_no_other(built: Built) -> None:
     }
 
 
-def test_the_sdist_has_what_building_and_testing_take_and_no_leavings(built: Built) -> None:
+def test_the_sdist_has_what_building_and_testing_need_and_nothing_else(built: Built) -> None:
     with tarfile.open(built.sdist) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
     assert {
@@ -118,8 +117,8 @@ def test_the_sdist_has_what_building_and_testing_take_and_no_leavings(built: Bui
     assert {name for name in names if name.startswith("shakegpt/")} >= {
         name for name in shipped() if not name.startswith("shakegpt/assets/")
     }
-    leavings = {".git", ".venv", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", "dist"}
-    assert [name for name in names if leavings & set(name.split("/"))] == []
+    unwanted = {".git", ".venv", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", "dist"}
+    assert [name for name in names if unwanted & set(name.split("/"))] == []
     assert [name for name in names if name.endswith((".pyc", ".orig", ".log"))] == []
 
 
@@ -158,15 +157,15 @@ def test_it_is_the_installed_one_that_runs(installed: Path, tmp_path: Path, requ
     assert place.is_relative_to(ROOT if editable else installed.parent)
 
 
-def test_its_version_is_told_by_module_and_script(installed: Path, tmp_path: Path) -> None:
+def test_module_and_script_print_the_version(installed: Path, tmp_path: Path) -> None:
     assert command(installed, "python", "-m", "shakegpt", "--version", cwd=tmp_path) == f"shakegpt {__version__}\n"
     assert command(installed, "shakegpt", "--version", cwd=tmp_path) == f"shakegpt {__version__}\n"
 
 
 def test_the_doctor_finds_everything(installed: Path, tmp_path: Path) -> None:
-    facts = json.loads(command(installed, "shakegpt", "doctor", "--json", cwd=tmp_path))
-    assert facts["versions"]["shakegpt"] == __version__
-    assert facts["corpora"]["demo"] == "built in"
+    report = json.loads(command(installed, "shakegpt", "doctor", "--json", cwd=tmp_path))
+    assert report["versions"]["shakegpt"] == __version__
+    assert report["corpora"]["demo"] == "built in"
 
 
 def test_it_generates(installed: Path, tmp_path: Path, trained_home: Path) -> None:
@@ -178,15 +177,14 @@ def test_it_generates(installed: Path, tmp_path: Path, trained_home: Path) -> No
 def test_it_generates_on_first_run(installed: Path, tmp_path: Path) -> None:
     if not (ROOT / "assets" / "pretrained").is_dir():
         pytest.skip("this checkout has no pretrained model to ship")
-    said = json.loads(
+    result = json.loads(
         command(installed, "shakegpt", "generate", "--prompt", "ROMEO:", "--length", "20", "--json", cwd=tmp_path)
     )
-    assert (said["checkpoint"], said["characters"]) == ("pretrained", 20)
+    assert (result["checkpoint"], result["characters"]) == ("pretrained", 20)
 
 
-def test_its_requirements_are_met_by_what_is_here(installed: Path, tmp_path: Path) -> None:
-    if installed.parent.parent.name[:5] != "wheel":
-        pytest.skip("the wheel's metadata is that of the other two")
+@pytest.mark.parametrize("installed", ["wheel"], indirect=True)  # the other two have the same metadata
+def test_its_requirements_are_met(installed: Path, tmp_path: Path) -> None:
     python = str(installed / "python")
     done = subprocess.run(
         [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "check"],

@@ -167,8 +167,8 @@ def test_an_unknown_character_of_the_prompt_is_named() -> None:
         Stream(thinks([0.0] * 5), "abz", PLAIN)
 
 
-def test_a_long_prompt_and_a_long_text_go_on_past_the_window(tiny_speaker: LanguageModel) -> None:
-    text = generated(Stream(tiny_speaker, "abcdefghij" * 9, replace(PLAIN, length=100)))
+def test_a_long_prompt_and_a_long_text_go_on_past_the_window(tiny_language_model: LanguageModel) -> None:
+    text = generated(Stream(tiny_language_model, "abcdefghij" * 9, replace(PLAIN, length=100)))
     assert len(text) == 100
 
 
@@ -301,8 +301,8 @@ def test_a_character_chosen_by_hand_is_read_like_one_drawn() -> None:
     assert stream.count == 2
 
 
-def test_a_character_chosen_by_hand_changes_what_comes_next(tiny_speaker: LanguageModel) -> None:
-    by_hand, prompted = Stream(tiny_speaker, "a", PLAIN), Stream(tiny_speaker, "ab", PLAIN)
+def test_a_character_chosen_by_hand_changes_what_comes_next(tiny_language_model: LanguageModel) -> None:
+    by_hand, prompted = Stream(tiny_language_model, "a", PLAIN), Stream(tiny_language_model, "ab", PLAIN)
     before = by_hand.peek().model_probabilities
     by_hand.step("b")
     assert by_hand.peek().model_probabilities == pytest.approx(prompted.peek().model_probabilities, abs=1e-5)
@@ -380,14 +380,14 @@ def test_after_a_stop_text_a_stream_is_extended_to_the_next_one() -> None:
     ids=["plain", "greedy", "cut", "penalised", "stopped"],
 )
 def test_samples_do_not_depend_on_how_many_are_asked_for(
-    tiny_speaker: LanguageModel, changes: dict[str, object]
+    tiny_language_model: LanguageModel, changes: dict[str, object]
 ) -> None:
     """Through the real decoder, past its window: one stream, a few samples, and more."""
     settings = replace(PLAIN, **{"temperature": 3.0, **changes}, seed=5, length=30)
-    streams = [Stream(tiny_speaker, "abc:", settings, sample=sample) for sample in range(5)]
+    streams = [Stream(tiny_language_model, "abc:", settings, sample=sample) for sample in range(5)]
     alone = [(generated(stream), stream.finish) for stream in streams]
     for count in (1, 3, 5):
-        together = generate_samples(tiny_speaker, "abc:", settings, count)
+        together = generate_samples(tiny_language_model, "abc:", settings, count)
         assert [(sample.text, sample.finish) for sample in together] == alone[:count]
 
 
