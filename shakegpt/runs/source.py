@@ -1,11 +1,13 @@
-"""A training as a screen sees it, whether a thread of this process or another process does the work."""
+"""A run in training as a screen sees it, whether a thread of this process or another process does the work."""
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from shakegpt.events import Event
-from shakegpt.runs.snapshot import Snapshot
+from shakegpt.runs.snapshot import ENDED, Snapshot
 
 if TYPE_CHECKING:
     from shakegpt.model.language_model import LanguageModel
@@ -56,7 +58,10 @@ class TrainingSource(Protocol):
         """Finish the step, save, and end."""
 
     def copy_model(self) -> "Future[LanguageModel] | None":
-        """Return a copy of the weights in training; ``None`` where they are another process's."""
+        """Return a copy of the weights after the current step; ``None`` where they are another process's.
+
+        The future fails with ``ShakegptError`` where the training ends before that.
+        """
 
     def close(self) -> None:
         """Stop following the run. The training goes on."""
@@ -70,3 +75,43 @@ class TrainingSource(Protocol):
         Returns:
             The exit code that a failure asks for; ``None`` where there was none.
         """
+
+
+class SourceThread(threading.Thread):
+    """A thread that publishes a run's snapshots: what all sources have in common.
+
+    Args:
+        name: the thread's.
+        daemon: whether the process may end before the thread does.
+    """
+
+    def __init__(self, name: str, *, daemon: bool) -> None:
+        super().__init__(name=name, daemon=daemon)
+        self._snapshot = Snapshot()
+        self._subscribers: list[Subscriber] = []
+
+    @property
+    def latest(self) -> Snapshot:
+        """See ``TrainingSource``."""
+        return self._snapshot
+
+    @property
+    def alive(self) -> bool:
+        """See ``TrainingSource``."""
+        return self._snapshot.state not in ENDED
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """See ``TrainingSource``."""
+        self._subscribers.append(subscriber)
+
+        def unsubscribe() -> None:
+            with suppress(ValueError):
+                self._subscribers.remove(subscriber)
+
+        return unsubscribe
+
+    def _publish(self, snapshot: Snapshot, event: Event | None) -> None:
+        self._snapshot = snapshot
+        for subscriber in tuple(self._subscribers):
+            with suppress(Exception):  # a screen that fails must not end a training
+                subscriber(event, snapshot)

@@ -1,125 +1,84 @@
-"""A training off the thread that shows it: events come up, a few commands go down."""
+"""A training on a thread of its own: events come out, a few commands go in."""
 
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING
 
 from shakegpt.errors import ShakegptError, describe_failure
-from shakegpt.events import Event, Failed
-from shakegpt.runs.run import Run
-from shakegpt.runs.snapshot import ENDED, Snapshot, State, advance
-from shakegpt.runs.source import Subscriber
+from shakegpt.events import Failed
+from shakegpt.runs.snapshot import ENDED, State, advance
+from shakegpt.runs.source import SourceThread
 
 if TYPE_CHECKING:
     from shakegpt.model.language_model import LanguageModel
+    from shakegpt.training.trainer import Trainer
 
 _REQUEST_POLL_SECONDS = 0.5
-_LOADING_PATIENCE_SECONDS = 3.0
+_LOADING_SECONDS = 3.0
 
 
-class EventSource(Protocol):
-    """What a ``TrainingThread`` drives: a ``Trainer``, or in tests anything that yields events."""
-
-    def __iter__(self) -> Generator[Event, None, None]: ...
-    def stop(self) -> None: ...  # noqa: D102
-    def save(self) -> None: ...  # noqa: D102
-    def copy_model(self) -> "LanguageModel": ...  # noqa: D102
-
-
-class TrainingThread(threading.Thread):
-    """Drives a trainer on a thread of its own, and keeps the run's newest snapshot.
+class TrainingThread(SourceThread):
+    """Trains a run on a thread, and publishes its snapshots; a ``TrainingSource``.
 
     The thread is no daemon: a process that ends waits for the run to be saved.
 
     Args:
-        prepare: makes the trainer; called on the thread, so that importing torch and reading a corpus hold nobody up.
+        prepare: makes the trainer; called on the thread, since it imports torch and reads a corpus.
     """
-
-    def __init__(self, prepare: Callable[[], Iterable[Event]]) -> None:
-        super().__init__(name="shakegpt-training", daemon=False)
-        self._prepare = prepare
-        self._trainer: EventSource | None = None
-        self._snapshot = Snapshot()
-        self._subscribers: list[Subscriber] = []
-        self._commands = threading.Condition()
-        self._paused = self._stopping = self._saving = False
-        self._model_requests: deque[Future[LanguageModel]] = deque()
-        self.exit_code = 1
-        """What a process that did nothing else should end with where the run failed: 2 where the request was wrong."""
 
     owned = True
     read_only = False
 
-    @property
-    def latest(self) -> Snapshot:
-        """The run so far; safe to read from any thread."""
-        return self._snapshot
+    def __init__(self, prepare: "Callable[[], Trainer]") -> None:
+        super().__init__("shakegpt-training", daemon=False)
+        self._prepare = prepare
+        self._trainer: Trainer | None = None
+        self._commands = threading.Condition()
+        self._pause_requested = self._stop_requested = self._save_requested = False
+        self._model_requests: deque[Future[LanguageModel]] = deque()
+        self.exit_code = 1
+        """What the process should end with where the run failed: 2 where the request made no sense."""
 
-    @property
-    def alive(self) -> bool:
-        """Whether the training has not ended."""
-        return self._snapshot.state not in ENDED
-
-    @property
-    def trained_run(self) -> Run | None:
-        """The run being trained, once it is known."""
-        return getattr(self._trainer, "run", None)
-
-    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
-        """Have a function called after each event; returns what ends that."""
-        self._subscribers.append(subscriber)
-
-        def unsubscribe() -> None:
-            with suppress(ValueError):
-                self._subscribers.remove(subscriber)
-
-        return unsubscribe
-
-    # Commands, from any thread; each returns at once
+    # Commands, from any thread
 
     def pause(self) -> None:
-        """Pause before the next step."""
+        """See ``TrainingSource``."""
         with self._commands:
-            self._paused = True
+            self._pause_requested = True
             self._commands.notify()
 
     def resume(self) -> None:
-        """Go on after a pause."""
+        """See ``TrainingSource``."""
         with self._commands:
-            self._paused = False
+            self._pause_requested = False
             self._commands.notify()
 
     def save(self) -> None:
-        """Save after the current step."""
+        """See ``TrainingSource``."""
         with self._commands:
-            self._saving = True
+            self._save_requested = True
             self._commands.notify()
 
     def stop(self) -> None:
-        """Finish the step, save, and end."""
+        """See ``TrainingSource``."""
         with self._commands:
-            self._stopping = True
+            self._stop_requested = True
             if self._trainer is not None:
                 self._trainer.stop()
             self._commands.notify()
 
     def copy_model(self) -> "Future[LanguageModel]":
-        """Return the live weights as they will be after the current step, ready to speak.
-
-        The future fails with ``ShakegptError`` where the training ends before that.
-        """
+        """See ``TrainingSource``."""
         future: Future[LanguageModel] = Future()
         with self._commands:
-            if self.alive:
-                self._model_requests.append(future)
-            else:
-                future.set_exception(ShakegptError("The training has ended; speak from its last checkpoint."))
+            self._model_requests.append(future)
             self._commands.notify()
+        if not self.alive:
+            self._reject_model_requests()
         return future
 
     def close(self) -> None:
@@ -128,7 +87,7 @@ class TrainingThread(threading.Thread):
     def await_end(self) -> int | None:
         """See ``TrainingSource``: a training that is still loading has nothing to lose."""
         if self.is_alive():  # not where a signal arrives before the thread was started, which join() refuses
-            self.join(_LOADING_PATIENCE_SECONDS)
+            self.join(_LOADING_SECONDS)
         if self._trainer is not None:
             self.join()
         return self.exit_code if self._snapshot.state == "failed" else None
@@ -138,12 +97,12 @@ class TrainingThread(threading.Thread):
     def run(self) -> None:
         """Train to the end. Whatever goes wrong becomes the run's last event."""
         try:
-            self._trainer = cast(EventSource, self._prepare())
-            if self._stopping:
+            self._trainer = self._prepare()
+            if self._stop_requested:
                 self._trainer.stop()
             for event in self._trainer:
-                self._show(advance(self._snapshot, event), event)
-                self._obey()
+                self._publish(advance(self._snapshot, event), event)
+                self._run_commands(self._trainer)
         except ShakegptError as error:
             self.exit_code = error.exit_code
             self._fail(str(error))
@@ -153,62 +112,49 @@ class TrainingThread(threading.Thread):
             self._fail(describe_failure(error))
         finally:
             if self.alive:
-                self._fail("The training ended without a word.")
-            self._refuse_models()
+                self._fail("The training ended without saying how.")
+            self._reject_model_requests()
 
-    def _obey(self) -> None:
-        """Carry out what was asked for since the last event, staying here while paused."""
+    def _run_commands(self, trainer: "Trainer") -> None:
+        """Carry out the commands that came since the last event; while paused, stay here."""
         while True:
-            self._take_requests()
+            self._read_request(trainer)
             with self._commands:
-                self._hand_out_models()
-                if self._saving and self._trainer is not None:
-                    self._saving = False
-                    self._trainer.save()
-                    if self._paused:  # a save happens inside a step's turn; let one go by
+                self._answer_model_requests(trainer)
+                if self._save_requested:
+                    self._save_requested = False
+                    trainer.save()
+                    if self._pause_requested:  # the trainer saves at the end of a step, so let it take one
                         return
-                if self._stopping or not self._paused:
+                if self._stop_requested or not self._pause_requested:
                     break
                 self._set_state("paused")
                 self._commands.wait(timeout=_REQUEST_POLL_SECONDS)
         if self._snapshot.state == "paused":
             self._set_state("training")
 
-    def _take_requests(self) -> None:
-        """Obey another process: ``shakegpt stop`` and ``shakegpt watch`` leave their wishes in the run's folder."""
-        match self.trained_run.take_request() if self.trained_run is not None else None:
-            case "pause":
-                self.pause()
-            case "resume":
-                self.resume()
-            case "save":
-                self.save()
-            case "stop":
-                self.stop()
+    def _read_request(self, trainer: "Trainer") -> None:
+        """Obey another process: ``shakegpt stop`` and ``shakegpt watch`` write requests into the run's folder."""
+        if (request := trainer.run.take_request()) is not None:
+            {"pause": self.pause, "resume": self.resume, "save": self.save, "stop": self.stop}[request]()
 
-    def _hand_out_models(self) -> None:
-        while self._model_requests and self._trainer is not None:
+    def _answer_model_requests(self, trainer: "Trainer") -> None:
+        while self._model_requests:
             future = self._model_requests.popleft()
             if future.set_running_or_notify_cancel():
-                future.set_result(self._trainer.copy_model())
+                future.set_result(trainer.copy_model())
 
-    def _refuse_models(self) -> None:
+    def _reject_model_requests(self) -> None:
         with self._commands:
             while self._model_requests:
                 future = self._model_requests.popleft()
                 if future.set_running_or_notify_cancel():
-                    future.set_exception(ShakegptError("The training ended; speak from its last checkpoint."))
+                    future.set_exception(ShakegptError("The training has ended; generate from its last checkpoint."))
 
     def _fail(self, message: str) -> None:
         failed = Failed(step=self._snapshot.current_step, message=message)
-        self._show(advance(self._snapshot, failed), failed)
+        self._publish(advance(self._snapshot, failed), failed)
 
     def _set_state(self, state: State) -> None:
         if self._snapshot.state != state and self._snapshot.state not in ENDED:
-            self._show(replace(self._snapshot, state=state), None)
-
-    def _show(self, snapshot: Snapshot, event: Event | None) -> None:
-        self._snapshot = snapshot
-        for subscriber in tuple(self._subscribers):
-            with suppress(Exception):  # a broken screen must not end a training
-                subscriber(event, snapshot)
+            self._publish(replace(self._snapshot, state=state), None)

@@ -1,6 +1,7 @@
-"""A run of another process, followed through its log. Each look is taken by hand, so nothing waits for a clock."""
+"""A run of another process, followed through its log. Tests poll by hand, so nothing waits for a clock."""
 
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def path(tmp_path: Path) -> Path:
 # The tail of a log
 
 
-def test_each_look_brings_what_is_new(path: Path) -> None:
+def test_each_read_returns_what_is_new(path: Path) -> None:
     tail = LogTail(path)
     assert tail.read() == (False, [])  # there is no log yet
     one, two, three = steps(3)
@@ -50,7 +51,7 @@ def test_each_look_brings_what_is_new(path: Path) -> None:
     assert tail.read() == (False, [three])
 
 
-def test_a_line_is_read_when_it_is_complete(path: Path) -> None:
+def test_a_line_is_read_once_it_is_complete(path: Path) -> None:
     tail, (one, two) = LogTail(path), steps(2)
     path.write_bytes(line(one) + line(two)[:20])
     assert tail.read() == (False, [one])
@@ -58,7 +59,7 @@ def test_a_line_is_read_when_it_is_complete(path: Path) -> None:
     assert tail.read() == (False, [two])
 
 
-def test_a_log_that_was_cut_back_is_read_anew(path: Path) -> None:
+def test_a_log_that_was_cut_back_is_read_from_the_start(path: Path) -> None:
     tail, (one, two, three) = LogTail(path), steps(3)
     path.write_bytes(line(one) + line(two))
     tail.read()
@@ -79,8 +80,22 @@ def test_a_long_log_is_read_in_pieces(path: Path) -> None:
     assert read == every
 
 
+def test_torn_and_unknown_lines_are_skipped(path: Path) -> None:
+    one, two = steps(2)
+    unknown = b'{"event": "st\n[1, 2]\n{"event": "of another day", "step": 9}\n\xff\xfe\n'
+    path.write_bytes(line(one) + unknown + line(two))
+    assert LogTail(path).read() == (False, [one, two])
+
+
+def test_a_line_longer_than_any_event_is_skipped(path: Path) -> None:
+    path.write_bytes(b"x" * 2**20 + b"\n" + line(STEP))
+    tail = LogTail(path)
+    assert tail.read() == (False, [])
+    assert tail.read() == (False, [STEP])
+
+
 @pytest.mark.parametrize("kind", ["folder", "link", "binary"])
-def test_what_is_no_log_brings_nothing(path: Path, kind: str) -> None:
+def test_what_is_no_log_has_no_events(path: Path, kind: str) -> None:
     if kind == "folder":
         path.mkdir()
     elif kind == "link":
@@ -100,66 +115,111 @@ def followed(macbeth: Run) -> Run:
     return macbeth
 
 
-def test_the_story_is_told_as_it_grows(followed: Run) -> None:
+def append(run: Run, *events: Event) -> None:
+    for event in events:
+        run.log.append(event)
+
+
+def test_a_poll_publishes_what_is_new(followed: Run) -> None:
     follower = Follower(followed)
-    told: list[tuple[Event | None, Snapshot]] = []
-    unsubscribe = follower.subscribe(lambda event, snapshot: told.append((event, snapshot)))
+    published: list[tuple[Event | None, Snapshot]] = []
+    unsubscribe = follower.subscribe(lambda event, snapshot: published.append((event, snapshot)))
     assert follower.poll() is False
-    for event in (STARTED, STEP):
-        followed.log.append(event)
+    assert follower.latest.state == "loading"
+    append(followed, STARTED, STEP)
     assert follower.poll() is True
-    assert [event for event, _ in told] == [STEP]  # of several, the newest
+    assert [event for event, _ in published] == [STEP]  # of several, the newest
     assert (follower.latest.state, follower.latest.current_step, follower.latest.steps) == ("training", 1, 9)
     unsubscribe()
-    followed.log.append(replace(STEP, step=2))
+    append(followed, replace(STEP, step=2))
     assert follower.poll() is True
-    assert len(told) == 1
-    assert follower.latest.current_step == 2
+    assert len(published) == 1
+    assert [point.step for point in follower.latest.train.points()] == [1, 2]
 
 
-def test_a_process_that_is_gone_without_a_word_is_noticed(followed: Run) -> None:
+def test_a_log_that_was_cut_back_gives_a_shorter_curve(followed: Run) -> None:
     follower = Follower(followed)
-    for event in (STARTED, STEP):
-        followed.log.append(event)
+    append(followed, STARTED, *steps(9))
+    follower.poll()
+    lines = followed.metrics_path.read_bytes().splitlines(keepends=True)
+    followed.metrics_path.write_bytes(b"".join(lines[:4]))
+    assert follower.poll() is True
+    assert (follower.latest.current_step, len(follower.latest.train)) == (3, 3)
+
+
+def test_a_process_that_ended_without_a_last_event_is_noticed(followed: Run) -> None:
+    follower = Follower(followed)
+    append(followed, STARTED, STEP)
     with followed.lock():
         follower.poll()
         follower.check_alive()
-        assert follower.latest.state == "training"
+        assert (follower.latest.state, follower.alive) == ("training", True)
     follower.check_alive()
     assert (follower.latest.state, follower.latest.message) == ("failed", PROCESS_GONE)
+    assert (follower.latest.current_step, follower.alive) == (1, False)
 
 
-def test_a_last_word_between_two_looks_is_heard(followed: Run) -> None:
+def test_a_last_event_between_two_polls_counts(followed: Run) -> None:
     follower = Follower(followed)
-    followed.log.append(STARTED)
+    append(followed, STARTED)
     follower.poll()
-    followed.log.append(FINISHED)  # and its process ends
+    append(followed, FINISHED)  # and its process ends
     follower.check_alive()
     assert follower.latest.state == "finished"
     follower.check_alive()
     assert follower.latest.state == "finished"
 
 
-def test_a_run_that_is_taken_up_again_is_training_again(followed: Run) -> None:
+def test_a_run_that_is_resumed_is_training_again(followed: Run) -> None:
     follower = Follower(followed)
-    for event in (STARTED, STEP, FINISHED):
-        followed.log.append(event)
+    append(followed, STARTED, STEP, FINISHED)
     follower.poll()
     assert follower.latest.state == "finished"
-    followed.log.append(replace(STARTED, step=1))
+    append(followed, replace(STARTED, step=1))
     follower.poll()
     assert follower.latest.state == "training"
 
 
-def test_a_run_that_nobody_trains_takes_no_commands(followed: Run) -> None:
+def test_a_pause_shows_once_the_run_has_taken_the_request_and_until_its_next_step(followed: Run) -> None:
+    follower = Follower(followed)
+    append(followed, STARTED, STEP)
+    follower.poll()
+    with followed.lock():
+        follower.pause()
+        follower.poll()
+        assert follower.latest.state == "training"  # requested, and not yet taken
+        append(followed, replace(STEP, step=2))
+        assert followed.take_request() == "pause"
+        follower.poll()
+        assert follower.latest.state == "paused"
+        assert not follower.poll()
+        append(followed, replace(STEP, step=3))  # another process has resumed it
+        follower.poll()
+        assert follower.latest.state == "training"
+
+
+@pytest.mark.parametrize("command", ["pause", "resume", "save", "stop"])
+def test_a_command_is_a_request_in_the_runs_folder(followed: Run, command: str) -> None:
+    follower = Follower(followed)
     with pytest.raises(ShakegptError, match="is not training"):
-        Follower(followed).pause()
+        getattr(follower, command)()
+    with followed.lock():
+        getattr(follower, command)()
+        assert followed.take_request() == command
 
 
-def test_the_thread_follows_until_it_is_told_to_look_away(macbeth: Run) -> None:
-    follower = Follower(macbeth, interval=0.01)
-    follower.start()
+def test_the_thread_publishes_until_it_is_closed(followed: Run) -> None:
+    follower, finished = Follower(followed, interval=0.01), threading.Event()
+
+    def on_change(_: Event | None, snapshot: Snapshot) -> None:
+        if snapshot.state == "finished":
+            finished.set()
+
+    follower.subscribe(on_change)
+    with followed.lock():
+        follower.start()
+        append(followed, STARTED, STEP, FINISHED)
+        assert finished.wait(60)
     follower.close()
     follower.join(60)
-    assert not follower._thread.is_alive()
-    assert follower.latest.state in ("finished", "loading")
+    assert not follower.is_alive()

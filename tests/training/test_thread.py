@@ -1,4 +1,4 @@
-"""A training on a thread of its own: what it shows, and what it listens to. Nothing here waits for a clock."""
+"""A training on a thread of its own: what it publishes, and its commands. Nothing here waits for a clock."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -31,17 +31,24 @@ def step(number: int) -> Step:
     )  # fmt: skip
 
 
-class ScriptedTrainer:
-    """A trainer that takes a step whenever the test lets it, and writes down what it is told."""
+class NoRequests:
+    """A run that no other process asks for anything."""
 
-    run: Run | None = None
+    def take_request(self) -> None:
+        return None
+
+
+class ScriptedTrainer:
+    """A trainer that takes a step whenever the test lets it, and writes down the commands it gets."""
+
+    run: Run | NoRequests = NoRequests()
 
     def __init__(self, steps: int = 10**6, *, freely: bool = False, error: Exception | None = None) -> None:
         self._steps, self._freely, self._error = steps, freely, error
         self._turns = threading.Semaphore(0)
         self._stopped = threading.Event()
         self.step = 0
-        self.told: list[str] = []
+        self.commands: list[str] = []
 
     def let(self, turns: int = 1) -> None:
         self._turns.release(turns)
@@ -58,34 +65,34 @@ class ScriptedTrainer:
         yield Finished(step=self.step, outcome="stopped", best_val_loss=None, best_step=None, seconds=1.0)
 
     def stop(self) -> None:
-        self.told.append("stop")
+        self.commands.append("stop")
         self._stopped.set()
         self.let(99)
 
     def save(self) -> None:
-        self.told.append("save")
+        self.commands.append("save")
 
     def copy_model(self) -> LanguageModel:
         return cast(LanguageModel, f"as of step {self.step}")
 
 
 class Watcher:
-    """Hears all that a thread tells, and waits until it tells a certain thing."""
+    """Records all that a thread publishes, and waits for a certain thing."""
 
     def __init__(self, thread: TrainingThread) -> None:
-        self.heard: list[tuple[Event | None, Snapshot]] = []
+        self.published: list[tuple[Event | None, Snapshot]] = []
         self._changed = threading.Condition()
-        self.unsubscribe = thread.subscribe(self._hear)
+        self.unsubscribe = thread.subscribe(self._on_change)
 
-    def _hear(self, event: Event | None, snapshot: Snapshot) -> None:
+    def _on_change(self, event: Event | None, snapshot: Snapshot) -> None:
         with self._changed:
-            self.heard.append((event, snapshot))
+            self.published.append((event, snapshot))
             self._changed.notify_all()
 
-    def wait_for(self, sign: Callable[[Event | None, Snapshot], bool]) -> Snapshot:
+    def wait_for(self, condition: Callable[[Event | None, Snapshot], bool]) -> Snapshot:
         with self._changed:
-            assert self._changed.wait_for(lambda: any(sign(*one) for one in self.heard), PATIENCE)
-            return next(snapshot for event, snapshot in self.heard if sign(event, snapshot))
+            assert self._changed.wait_for(lambda: any(condition(*one) for one in self.published), PATIENCE)
+            return next(snapshot for event, snapshot in self.published if condition(event, snapshot))
 
     def wait_for_step(self, number: int) -> Snapshot:
         return self.wait_for(lambda event, _: isinstance(event, Step) and event.step >= number)
@@ -115,11 +122,11 @@ def begin() -> Iterator[Callable[..., tuple[TrainingThread, Watcher]]]:
 Begin = Callable[..., tuple[TrainingThread, Watcher]]
 
 
-def test_the_latest_snapshot_adds_up_what_was_told(begin: Begin) -> None:
+def test_the_latest_snapshot_adds_up_all_events(begin: Begin) -> None:
     thread, watcher = begin(ScriptedTrainer(3, freely=True))
     thread.join(PATIENCE)
-    assert [event.event for event, _ in watcher.heard if event] == ["started", "step", "step", "step", "finished"]
-    assert thread.latest is watcher.heard[-1][1]
+    assert [event.event for event, _ in watcher.published if event] == ["started", "step", "step", "step", "finished"]
+    assert thread.latest is watcher.published[-1][1]
     assert len(thread.latest.train) == 3
     assert (thread.latest.state, thread.alive) == ("stopped", False)
     assert not thread.daemon  # a process that ends waits for the run to be saved
@@ -133,7 +140,7 @@ def test_before_it_begins_the_run_is_loading(begin: Begin) -> None:
         return ScriptedTrainer(1, freely=True)
 
     thread, _ = begin(prepare)
-    assert (thread.latest.state, thread.alive, thread.trained_run) == ("loading", True, None)
+    assert (thread.latest.state, thread.alive) == ("loading", True)
     gate.set()
     thread.join(PATIENCE)
     assert thread.latest.current_step == 1
@@ -164,16 +171,16 @@ def test_stop_ends_a_paused_run_too(begin: Begin) -> None:
     thread.stop()
     thread.join(PATIENCE)
     assert thread.latest.state == "stopped"
-    assert trainer.told == ["stop"]
+    assert trainer.commands == ["stop"]
 
 
-def test_stop_before_the_trainer_is_ready_is_not_forgotten(begin: Begin) -> None:
+def test_a_stop_before_the_trainer_is_ready_counts(begin: Begin) -> None:
     trainer = ScriptedTrainer()
     thread, _ = begin(trainer, start=False)
     thread.stop()
     thread.start()
     thread.join(PATIENCE)
-    assert (trainer.told, trainer.step) == (["stop"], 0)
+    assert (trainer.commands, trainer.step) == (["stop"], 0)
 
 
 def test_save_is_passed_on_once(begin: Begin) -> None:
@@ -182,7 +189,7 @@ def test_save_is_passed_on_once(begin: Begin) -> None:
     thread.save()
     trainer.let(3)
     watcher.wait_for_step(3)
-    assert trainer.told == ["save"]
+    assert trainer.commands == ["save"]
 
 
 def test_save_in_a_pause_lets_one_step_go_by(begin: Begin) -> None:
@@ -196,7 +203,7 @@ def test_save_in_a_pause_lets_one_step_go_by(begin: Begin) -> None:
     watcher.wait_for_step(1)
     thread.stop()
     thread.join(PATIENCE)
-    assert trainer.told == ["save", "stop"]
+    assert trainer.commands == ["save", "stop"]
 
 
 def test_the_live_model_comes_between_steps(begin: Begin) -> None:
@@ -211,13 +218,13 @@ def test_the_live_model_comes_between_steps(begin: Begin) -> None:
 
 
 def test_a_model_asked_for_too_late_is_refused(begin: Begin) -> None:
-    class Mute(ScriptedTrainer):
+    class Silent(ScriptedTrainer):
         """Ends before its first event."""
 
         def __iter__(self) -> Iterator[Event]:
             return iter(())
 
-    thread, _ = begin(Mute(), start=False)
+    thread, _ = begin(Silent(), start=False)
     waiting, given_up = thread.copy_model(), thread.copy_model()
     given_up.cancel()
     thread.start()
@@ -226,11 +233,11 @@ def test_a_model_asked_for_too_late_is_refused(begin: Begin) -> None:
         waiting.result(0)
     with pytest.raises(ShakegptError, match="last checkpoint"):
         thread.copy_model().result(0)
-    assert (thread.latest.state, thread.latest.message) == ("failed", "The training ended without a word.")
+    assert (thread.latest.state, thread.latest.message) == ("failed", "The training ended without saying how.")
 
 
 @pytest.mark.parametrize(
-    ("error", "told", "code"),
+    ("error", "message", "code"),
     [
         (ShakegptError("Memory does not suffice."), "Memory does not suffice.", 1),
         (UsageError("There is no preset 'x'."), "There is no preset 'x'.", 2),
@@ -238,15 +245,15 @@ def test_a_model_asked_for_too_late_is_refused(begin: Begin) -> None:
     ],
 )
 @pytest.mark.parametrize("when", ["preparing", "training"])
-def test_what_goes_wrong_is_the_last_event(begin: Begin, error: Exception, told: str, code: int, when: str) -> None:
+def test_what_goes_wrong_is_the_last_event(begin: Begin, error: Exception, message: str, code: int, when: str) -> None:
     def fail() -> ScriptedTrainer:
         raise error
 
     thread, watcher = begin(fail if when == "preparing" else ScriptedTrainer(error=error, freely=True))
     thread.join(PATIENCE)
-    last = watcher.heard[-1][0]
+    last = watcher.published[-1][0]
     assert isinstance(last, Failed)
-    assert last.message == thread.latest.message == told
+    assert last.message == thread.latest.message == message
     assert (thread.latest.state, thread.exit_code, thread.alive) == ("failed", code, False)
 
 
@@ -263,12 +270,12 @@ def test_a_subscriber_that_breaks_ends_nothing(begin: Begin) -> None:
     thread.start()
     thread.join(PATIENCE)
     assert thread.latest.state == "stopped"
-    assert watcher.heard == []
-    assert len(others.heard) == 5
+    assert watcher.published == []
+    assert len(others.published) == 5
 
 
 @pytest.mark.parametrize("what", ["pause", "stop", "save"])
-def test_another_process_is_obeyed(begin: Begin, macbeth: Run, what: str) -> None:
+def test_requests_of_another_process_are_carried_out(begin: Begin, macbeth: Run, what: str) -> None:
     trainer = ScriptedTrainer()
     trainer.run = macbeth
     with macbeth.lock():
@@ -283,7 +290,7 @@ def test_another_process_is_obeyed(begin: Begin, macbeth: Run, what: str) -> Non
         watcher.wait_for_step(1 if what == "stop" else 3)
         thread.stop()
         thread.join(PATIENCE)
-    assert ("save" in trainer.told) == (what == "save")
+    assert ("save" in trainer.commands) == (what == "save")
 
 
 def test_a_real_training_runs_stops_and_is_saved(begin: Begin, private_surroundings: Path) -> None:
@@ -301,7 +308,5 @@ def test_a_real_training_runs_stops_and_is_saved(begin: Begin, private_surroundi
     assert last is not None
     assert last.step == thread.latest.current_step
     assert (thread.latest.state, run.status()) == ("stopped", "stopped")
-    assert thread.trained_run is not None
-    assert thread.trained_run.name == "lear"
-    told = {type(event) for event, _ in watcher.heard}
-    assert {Started, Sample, Step, Saved, Finished} <= told
+    kinds = {type(event) for event, _ in watcher.published}
+    assert {Started, Sample, Step, Saved, Finished} <= kinds

@@ -9,7 +9,8 @@ from fake_model_app import FakeModelApp, until
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from shakegpt.events import Event, Failed, Step
+from shakegpt.errors import ShakegptError
+from shakegpt.events import Event, Step
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.training.thread import TrainingThread
@@ -186,9 +187,9 @@ async def test_only_one_run_trains_at_a_time() -> None:
 async def test_a_request_is_trained_on_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[TrainingRequest] = []
 
-    def build_trainer(store: Any, request: TrainingRequest) -> list[Event]:
+    def build_trainer(store: Any, request: TrainingRequest) -> None:
         asked.append(request)
-        return [Failed(step=0, message="There is no text.")]
+        raise ShakegptError("There is no text.")
 
     monkeypatch.setattr(app_module, "build_trainer", build_trainer)
     app = app_in()
