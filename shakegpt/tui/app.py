@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, ClassVar, Literal, Protocol, get_args, runtime_checkable
+from typing import Any, ClassVar, Protocol, get_args, runtime_checkable
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -24,7 +24,7 @@ from shakegpt.training.setup import build_trainer
 from shakegpt.training.thread import TrainingThread
 from shakegpt.tui.ascii_filter import AsciiFilter, supports_utf8
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
-from shakegpt.tui.context import AppContext
+from shakegpt.tui.context import AppContext, Mode
 from shakegpt.tui.dialogs.help import help_for
 from shakegpt.tui.dialogs.questions import QuitChoice, QuitScreen
 from shakegpt.tui.driver import driver_class
@@ -33,8 +33,6 @@ from shakegpt.tui.messages import GenerateFrom, StartTraining, TrainingChanged
 from shakegpt.tui.preferences import load_preferences
 from shakegpt.tui.themes import THEMES
 from shakegpt.tui.widgets.top_bar import TopBar
-
-Mode = Literal["training", "generation", "checkpoints"]
 
 HEADLESS = "headless"
 """The app's result where its user wants the training to go on without it."""

@@ -1,11 +1,14 @@
 """What the app and its screens share, handed to each screen when it is made."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from shakegpt.runs.source import TrainingSource
 from shakegpt.runs.store import Store
 from shakegpt.tui.preferences import Preferences, save_preferences
+
+Mode = Literal["training", "generation", "checkpoints"]
+"""The three screens, in the order of their keys."""
 
 
 @dataclass(kw_only=True)

@@ -144,7 +144,7 @@ class RunTable(DataTable[Text]):
         lines: list[list[Text]] = []
         for row in self._shown_rows:
             cells = self._cells(row)
-            lines.append([_cut(cells[column.key], width, right=column.right) for column, width in columns])
+            lines.append([_cut(cells.get(column.key, Text()), width, right=column.right) for column, width in columns])
         keys = [row.key for row in self._shown_rows]
         if (headings, keys) == (self._headings, self._row_keys):
             self._update_cells(lines)
@@ -204,9 +204,6 @@ class RunTable(DataTable[Text]):
             "step": Text(f"{info.step}"),
             "loss": Text(formatting.decimal(info.val_loss)),
             "perplexity": Text(_perplexity(info.val_loss)),
-            "corpus": Text(""),
-            "preset": Text(""),
-            "parameters": Text(""),
             "age": Text(age(info.created), style=dim),
             "size": Text(formatting.size(info.bytes), style=dim),
         }

@@ -59,15 +59,18 @@ class MetricPanel(Vertical, can_focus=True):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "enter", "zoom", "Zoom", id="training.panel.zoom", key_display="⏎", tooltip="Open this panel's full chart"
+            "enter",
+            "zoom",
+            "Zoom",
+            id="training.panel.zoom",
+            key_display="⏎",
+            tooltip="Open the full chart",
         ),
     ]
 
     @dataclass
     class Zoomed(Message):
-        """The user wants the full chart of a quantity."""
-
-        quantity: Quantity
+        """The user wants the full chart of a panel."""
 
     def __init__(self, quantity: Quantity) -> None:
         super().__init__(id=quantity.key)
@@ -101,7 +104,7 @@ class MetricPanel(Vertical, can_focus=True):
 
     def action_zoom(self) -> None:
         """Ask for the full chart."""
-        self.post_message(self.Zoomed(self.quantity))
+        self.post_message(self.Zoomed())
 
     def _validation_marks(self, snapshot: Snapshot) -> dict[int, float]:
         """Return the newest finite evaluation of each column."""

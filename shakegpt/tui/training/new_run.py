@@ -34,12 +34,12 @@ from shakegpt.tui.training.run_form import (
 
 _TYPICAL_VOCAB_SIZE = 65
 """The vocabulary of Tiny Shakespeare, to estimate how large a model will be."""
-_CORPORA = {TINY_SHAKESPEARE: "Tiny Shakespeare", DEMO: "the built-in demo", FILE: "a file of yours"}
-_CORPUS_HINTS = {
-    TINY_SHAKESPEARE: "1.1 M characters, fetched once",
-    DEMO: "small, and no network needed",
-    FILE: "any plain text, UTF-8",
+_CORPORA = {
+    TINY_SHAKESPEARE: ("Tiny Shakespeare", "1.1 M characters, fetched once"),
+    DEMO: ("the built-in demo", "small, and no network needed"),
+    FILE: ("a file of yours", "any plain text, UTF-8"),
 }
+"""Their labels and hints."""
 _LABELS = {
     "steps": "Steps",
     "batch_size": "Batch size",
@@ -102,17 +102,22 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
     def compose(self) -> ComposeResult:
         """Lay the fields out in two columns that fit 80×24."""
         values = self._values
+        corpora = [(label, name) for name, (label, _) in _CORPORA.items()]
         with VerticalScroll(id="form", can_focus=False) as form:
             form.border_title, form.border_subtitle = "New run", "tab next field · enter start · esc back"
             with Grid():
-                yield FormField("preset", "Preset", _select(list(PRESETS), values["preset"]))
-                yield FormField("corpus", "Text", _select(_CORPORA, values["corpus"]))
+                yield FormField("preset", "Preset", _select(zip(PRESETS, PRESETS, strict=True), values["preset"]))
+                yield FormField(
+                    "corpus",
+                    "Text",
+                    _select(corpora, values["corpus"]),
+                )
                 yield FormField("run", "Name", _input(values["run"]), "chosen for you if left empty")
                 yield FormField("file", "File", _input(values["file"]), "ctrl+o chooses from the disk")
                 for name in NUMBERS:
                     yield FormField(name, _LABELS[name], _input(values[name]))
                 for name, choices in CHOICES.items():
-                    yield FormField(name, _LABELS[name], _select(choices, values[name]))
+                    yield FormField(name, _LABELS[name], _select(zip(choices, choices, strict=True), values[name]))
             yield Static(id="error", markup=False)
             with Horizontal(id="download"):
                 yield Static("Fetching the text", markup=False)
@@ -217,7 +222,7 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
         model = PRESETS[values["preset"]].model_config(_TYPICAL_VOCAB_SIZE)
         weights = formatting.compact(model.parameters)
         self._field("preset").set_hint(f"{model.n_layer} blocks × {model.d_model}, {weights} weights")
-        self._field("corpus").set_hint(_CORPUS_HINTS[values["corpus"]])
+        self._field("corpus").set_hint(_CORPORA[values["corpus"]][1])
         file = self._field("file")
         file.set_class(values["corpus"] != FILE, "-unused")
         file.disabled = values["corpus"] != FILE
@@ -234,7 +239,5 @@ def _input(value: str) -> Input:
     return Input(value, compact=True, select_on_focus=False)
 
 
-def _select(choices: Iterable[str] | Mapping[str, str], value: str) -> Select[str]:
-    named = choices.items() if isinstance(choices, Mapping) else ((choice, choice) for choice in choices)
-    options = [(str(label), name) for name, label in named]
+def _select(options: Iterable[tuple[str, str]], value: str) -> Select[str]:
     return Select(options, value=value, allow_blank=False, compact=True)

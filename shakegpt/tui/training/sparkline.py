@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from rich.style import Style
-from textual import widgets
-from textual.reactive import reactive
 
 from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
@@ -14,28 +12,23 @@ _BARS = "▁▂▃▄▅▆▇█"
 MARK = "◆"
 
 
-class Sparkline(widgets.Sparkline, DiffWidget):
+class Sparkline(DiffWidget):
     """Bars from the left, one a column, with single values marked among them.
-
-    Unlike Textual's sparkline it repaints only the cells that changed, and shows gaps and marks.
 
     Args:
         falls_steeply: the first values are far above the later ones; the scale then leaves them out.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"sparkline--mark"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"sparkline--top", "sparkline--bottom", "sparkline--mark"}
     DEFAULT_CSS = """
     Sparkline {
         height: 1fr;
         min-height: 1;
-        & > .sparkline--max-color { color: $primary; }
-        & > .sparkline--min-color { color: $primary 55%; }
+        & > .sparkline--top { color: $primary; }
+        & > .sparkline--bottom { color: $primary 55%; }
         & > .sparkline--mark { color: $secondary; text-style: bold; }
     }
     """
-
-    data = reactive[Sequence[float] | None](None, repaint=False)
-    """The finite values on show: at most one a column."""
 
     def __init__(self, *, falls_steeply: bool = False) -> None:
         super().__init__()
@@ -46,12 +39,12 @@ class Sparkline(widgets.Sparkline, DiffWidget):
     def show(self, bars: Sequence[float | None], marks: Mapping[int, float]) -> None:
         """Show the values of the columns, ``None`` for a gap, and the marks in some of them."""
         self._bars, self._marks = bars, marks
-        self.data = [value for value in bars if value is not None]
         self.redraw()
 
     def draw(self, width: int, height: int) -> list[Row]:
         """Return the bars, top row first."""
-        low, high = round_bounds([*(self.data or ()), *self._marks.values()], robust=self._falls_steeply)
+        values = [value for value in self._bars if value is not None]
+        low, high = round_bounds([*values, *self._marks.values()], robust=self._falls_steeply)
 
         def eighths(value: float) -> int:
             return max(1, min(8 * height, round(8 * height * (value - low) / (high - low))))
@@ -69,10 +62,10 @@ class Sparkline(widgets.Sparkline, DiffWidget):
     def _shades(self, height: int) -> list[Style]:
         """Return the style of each row, top first: the higher, the brighter."""
         _, base = self.background_colors
-        top = self.get_component_styles("sparkline--max-color").color
-        bottom = self.get_component_styles("sparkline--min-color").color
+        top = self.get_component_styles("sparkline--top").color
+        bottom = self.get_component_styles("sparkline--bottom").color
         if top.ansi is not None or bottom.ansi is not None:  # the terminal's own colours cannot be blended
-            return [self.get_component_rich_style("sparkline--max-color")] * height
+            return [self.get_component_rich_style("sparkline--top")] * height
         shares = [row / max(1, height - 1) for row in range(height)]
         return [self.rich_style + Style.from_color((base + top.blend(bottom, share)).rich_color) for share in shares]
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import ClassVar
 
-from textual import on, work
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -17,7 +17,7 @@ from shakegpt.runs.source import TrainingSource
 from shakegpt.system.memory import GpuUsage, gpu_usage, process_memory
 from shakegpt.system.text import escape_control_characters
 from shakegpt.training.setup import TrainingRequest
-from shakegpt.tui.chart.curves import LOSS, QUANTITIES, Quantity
+from shakegpt.tui.chart.curves import LOSS, QUANTITIES
 from shakegpt.tui.context import AppContext
 from shakegpt.tui.messages import LIVE, GenerateFrom, StartTraining
 from shakegpt.tui.training.metric_panel import MetricPanel
@@ -219,8 +219,16 @@ class TrainingScreen(Screen[None]):
 
     def action_zoom(self) -> None:
         """Open the chart of the focused panel, or of the loss."""
-        panel = self.focused
-        self._open_chart(panel.quantity if isinstance(panel, MetricPanel) else LOSS)
+        from shakegpt.tui.chart.chart_screen import ChartScreen, NamedRun
+
+        if self.snapshot is not None:
+            quantity = self.focused.quantity if isinstance(self.focused, MetricPanel) else LOSS
+            runs = [NamedRun(self._run or "this run", self.snapshot)]
+            self.app.push_screen(ChartScreen(runs, quantity=quantity, live=True))
+
+    def on_metric_panel_zoomed(self) -> None:
+        """Open the chart of the focused panel."""
+        self.action_zoom()
 
     def action_generate(self) -> None:
         """Generate with the weights in training; where they are not in this process, with the best checkpoint."""
@@ -242,18 +250,6 @@ class TrainingScreen(Screen[None]):
         if self.snapshot is not None:
             self._hidden_warning = self.snapshot.warning
             self._paint()
-
-    @on(MetricPanel.Zoomed)
-    def _zoom_panel(self, message: MetricPanel.Zoomed) -> None:
-        message.stop()
-        self._open_chart(message.quantity)
-
-    def _open_chart(self, quantity: Quantity) -> None:
-        from shakegpt.tui.chart.chart_screen import ChartScreen, NamedRun
-
-        if self.snapshot is not None:
-            name = self._run or "this run"
-            self.app.push_screen(ChartScreen([NamedRun(name, self.snapshot)], quantity=quantity, live=True))
 
     @property
     def _run(self) -> str | None:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from textual import events
 from textual.app import ComposeResult
@@ -13,13 +13,13 @@ from textual.widgets import Static
 
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.system.text import escape_line
+from shakegpt.tui.context import Mode
 from shakegpt.tui.formatting import count, decimal
 
 MINIMUM_SIZE = (80, 24)
 """The smallest terminal that shows everything."""
 _NAME_WIDTH = 24
 _SECONDS_PER_PAINT = 1.0  # each paint of the run costs a slow link a hundred bytes
-_SCREENS = (("training", "1", "Training"), ("generation", "2", "Generation"), ("checkpoints", "3", "Checkpoints"))
 _COLOURS = {
     "training": "$success",
     "paused": "$warning",
@@ -96,11 +96,11 @@ class TopBar(Horizontal):
     def _show_screens(self) -> None:
         narrow = self.app.size.width < MINIMUM_SIZE[0]
         line = Content("") if narrow else Content.styled(" shakegpt ", "bold $primary")
-        for mode, key, name in _SCREENS:
+        for key, mode in enumerate(get_args(Mode), 1):
             here = self.app.current_mode == mode
             style = "bold $background on $primary" if here else "$foreground 70%"
             click = "" if here else f" @click=app.switch_mode('{mode}')"
-            line += Content.from_markup(f"[{style}{click}] {key} {name} [/]")
+            line += Content.from_markup(f"[{style}{click}] {key} {mode.title()} [/]")
         self.query_one("#screens", Static).update(line)
 
 
