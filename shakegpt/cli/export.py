@@ -11,7 +11,7 @@ from shakegpt.system.text import escape_line
 
 if TYPE_CHECKING:
     from shakegpt.export.huggingface import Origin
-    from shakegpt.runs.run import CheckpointInfo
+    from shakegpt.runs.manifest import CheckpointInfo
     from shakegpt.runs.store import Store
 
 

@@ -1,4 +1,4 @@
-"""The store: runs, checkpoints, event logs, snapshots, and the lock that one writer holds.
+"""The store: runs, checkpoints, event logs, snapshots, and the lock of the one process that writes a run.
 
-In: events and the state of a training. Out: files that are whole or absent, and what they say.
+In: the events and the state of a training. Out: files that are whole or absent, snapshots, verified checkpoints.
 """

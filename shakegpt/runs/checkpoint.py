@@ -1,7 +1,7 @@
 """One checkpoint on disk: written so that it is whole or absent, and verified before a number of it is used.
 
-A checkpoint is data from strangers. Reading one runs no code; its files are bounded, hashed and checked against the
-shapes that its own ModelConfig asks for before a tensor is made.
+A checkpoint is untrusted. Its files are bounded, hashed, and compared with the shapes that its own configuration asks
+for before a tensor is made.
 """
 
 import errno
@@ -11,10 +11,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, get_args
+from typing import get_args
 
-import torch
-from safetensors import torch as safetensors_torch
 from torch import Tensor
 
 from shakegpt.config import ModelConfig, Precision, TrainingConfig
@@ -23,6 +21,7 @@ from shakegpt.errors import CheckpointError
 from shakegpt.model.gpt import GPT
 from shakegpt.runs.manifest import (
     MANIFEST_FILE,
+    MAX_COUNT,
     MODEL_FILE,
     SCHEMA,
     TRAINING_FILE,
@@ -31,24 +30,17 @@ from shakegpt.runs.manifest import (
     read_manifest,
     read_verified,
 )
+from shakegpt.runs.tensor_file import Shapes, damaged, decode_tensors, encode_tensors, read_header
 from shakegpt.system.files import new_folder, sha256, write_synced
-from shakegpt.system.json_records import parse_json, parse_record
-from shakegpt.system.text import escape_line
+from shakegpt.system.json_records import StrictRecord, parse_record
 
-# The one metadata key: safetensors writes several in an order that differs between processes, and equal states must
-# give equal bytes.
-_METADATA_KEY = "shakegpt"
-_LARGEST_HEADER = 8 * 1024**2
-_LARGEST_FILE = 4 * 1024**3
-_LARGEST_CACHE = 1024**3
-_LARGEST_COUNT = 10**12
+_MAX_FILE_BYTES = 4 * 1024**3
+_MAX_CACHE_BYTES = 1024**3
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelMetadata:
-    """What stands beside the weights: enough to generate."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+class ModelMetadata(StrictRecord):
+    """What is written beside the weights: with them, enough to generate."""
 
     schema: int
     model: ModelConfig
@@ -56,13 +48,11 @@ class ModelMetadata:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingMetadata:
-    """What stands beside the optimizer's tensors: with them, enough to resume exactly.
+class TrainingMetadata(StrictRecord):
+    """What is written beside the optimizer's tensors: with them, enough to resume exactly.
 
-    Batches, dropout masks and samples are functions of (seed, step), so no generator's state is kept.
+    Batches, dropout masks and samples are functions of (seed, step), so no generator's state is saved.
     """
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     schema: int
     step: int
@@ -85,14 +75,14 @@ class TrainingMetadata:
     non_finite: int
     """Steps in a row before this one that were skipped, since they were not finite."""
     rollbacks: int
-    """How often the run went back to a good checkpoint after losses that were not finite."""
+    """How often the run went back to a checkpoint after losses that were not finite."""
     learning_rate_scale: float
-    """What rolling back has left of the learning rate."""
+    """What going back has left of the learning rate."""
 
 
 @dataclass(frozen=True)
 class SavedTrainingState:
-    """A record and the tensors that go with it: optimizer moments and the gradient scaler."""
+    """What a checkpoint has beside its weights, to resume from: counters, optimizer moments and the loss scale."""
 
     metadata: TrainingMetadata
     tensors: Mapping[str, Tensor]
@@ -111,12 +101,12 @@ class CheckpointData:
     seconds: float = 0.0
     """Time spent training."""
     training_state: SavedTrainingState | None = None
-    """What resuming needs; without it, a checkpoint can only speak."""
+    """Without it, the checkpoint can generate, but training cannot be resumed."""
 
 
 @dataclass(frozen=True)
 class EncodedCheckpoint:
-    """The bytes of a checkpoint's files, and the manifest that vouches for them."""
+    """The bytes of a checkpoint's files, and the manifest with their hashes."""
 
     manifest: Manifest
     files: Mapping[str, bytes]
@@ -146,20 +136,21 @@ class Checkpoint:
             raise CheckpointError(
                 f"The checkpoint {self.path.name} has weights only, so training cannot go on from it."
             )
-        data = read_verified(self.path, self.manifest, TRAINING_FILE, _LARGEST_FILE)
-        text, shapes = _read_header(data, self.path / TRAINING_FILE)
+        path = self.path / TRAINING_FILE
+        data = read_verified(self.path, self.manifest, TRAINING_FILE, _MAX_FILE_BYTES)
+        text, shapes = read_header(data, path)
         try:
-            record = parse_record(text, TrainingMetadata)
+            metadata = parse_record(text, TrainingMetadata)
         except ValueError as error:
-            raise _damaged(self.path / TRAINING_FILE, error) from None
-        if record.schema != SCHEMA or record.step != self.manifest.step or not _is_sensible(record):
-            raise _damaged(self.path / TRAINING_FILE, "its fields do not fit together")
-        if shapes != _training_shapes(self.config, scaled=record.precision == "fp16"):
-            raise _damaged(self.path / TRAINING_FILE, "its tensors do not fit the model")
-        tensors = _load_finite(data, self.path / TRAINING_FILE)
+            raise damaged(path, error) from None
+        if metadata.schema != SCHEMA or metadata.step != self.manifest.step or not _is_sensible(metadata):
+            raise damaged(path, "its fields do not fit together")
+        if shapes != _training_shapes(self.config, scaled=metadata.precision == "fp16"):
+            raise damaged(path, "its tensors do not fit the model")
+        tensors = decode_tensors(data, path)
         if any(bool((tensor < 0).any()) for name, tensor in tensors.items() if not name.startswith(_SIGNED)):
-            raise _damaged(self.path / TRAINING_FILE, "a mean of squares or a count is negative")
-        return SavedTrainingState(record, tensors)
+            raise damaged(path, "a mean of squares or a count is negative")
+        return SavedTrainingState(metadata, tensors)
 
 
 def build_model(config: ModelConfig, weights: Mapping[str, Tensor]) -> GPT:
@@ -169,7 +160,10 @@ def build_model(config: ModelConfig, weights: Mapping[str, Tensor]) -> GPT:
     return model
 
 
-def write_checkpoint(folder: Path, contents: CheckpointData) -> Manifest:
+# Writing
+
+
+def write_checkpoint(folder: Path, data: CheckpointData) -> Manifest:
     """Write a checkpoint to a new folder. Whatever happens, it is afterwards absent or whole.
 
     Raises:
@@ -178,27 +172,32 @@ def write_checkpoint(folder: Path, contents: CheckpointData) -> Manifest:
     """
     if folder.exists():
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder))
-    encoded = encode_checkpoint(contents)
+    encoded = encode_checkpoint(data)
     write_encoded(folder, encoded)
     return encoded.manifest
 
 
-def encode_checkpoint(contents: CheckpointData) -> EncodedCheckpoint:
+def encode_checkpoint(data: CheckpointData) -> EncodedCheckpoint:
     """Return the bytes of a checkpoint. The same state gives the same, but for the ``seconds`` of the manifest."""
-    record = ModelMetadata(schema=SCHEMA, model=contents.config, vocabulary=contents.vocabulary.characters)
     files = {}
-    if contents.training_state is not None:  # the larger one first: making its bytes takes as much again for a moment
-        files[TRAINING_FILE] = _serialise(contents.training_state.tensors, contents.training_state.metadata)
-    files[MODEL_FILE] = _serialise(contents.weights, record)
+    if data.training_state is not None:  # the larger one first: making its bytes takes as much again for a moment
+        files[TRAINING_FILE] = _encode(data.training_state.tensors, data.training_state.metadata)
+    metadata = ModelMetadata(schema=SCHEMA, model=data.config, vocabulary=data.vocabulary.characters)
+    files[MODEL_FILE] = _encode(data.weights, metadata)
     manifest = Manifest(
         schema=SCHEMA,
-        step=contents.step,
-        val_loss=contents.val_loss,
-        seconds=contents.seconds,
-        parameters=contents.config.parameters,
-        files={name: FileEntry(size=len(data), sha256=sha256(data)) for name, data in files.items()},
+        step=data.step,
+        val_loss=data.val_loss,
+        seconds=data.seconds,
+        parameters=data.config.parameters,
+        files={name: FileEntry(size=len(content), sha256=sha256(content)) for name, content in files.items()},
     )
     return EncodedCheckpoint(manifest, files)
+
+
+def _encode(tensors: Mapping[str, Tensor], metadata: ModelMetadata | TrainingMetadata) -> bytes:
+    text = json.dumps(asdict(metadata), sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return encode_tensors(tensors, text)
 
 
 def write_encoded(folder: Path, encoded: EncodedCheckpoint) -> None:
@@ -208,20 +207,23 @@ def write_encoded(folder: Path, encoded: EncodedCheckpoint) -> None:
         OSError: as ``write_checkpoint``.
     """
     with new_folder(folder, replace=True) as partial:
-        for name, data in encoded.files.items():
-            write_synced(partial / name, data)
+        for name, content in encoded.files.items():
+            write_synced(partial / name, content)
         write_synced(partial / MANIFEST_FILE, encoded.manifest.to_json())
 
 
 def matches_disk(folder: Path, encoded: EncodedCheckpoint) -> bool:
-    """Say whether a folder has these very bytes, its manifest aside."""
+    """Return whether a folder has exactly these bytes, its manifest aside."""
     try:
         manifest = read_manifest(folder)
         return manifest.files == encoded.manifest.files and all(
-            read_verified(folder, manifest, name, _LARGEST_FILE) == data for name, data in encoded.files.items()
+            read_verified(folder, manifest, name, _MAX_FILE_BYTES) == content for name, content in encoded.files.items()
         )
     except CheckpointError:
         return False
+
+
+# Reading
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
@@ -232,103 +234,49 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     """
     manifest = read_manifest(folder)
     path = folder / MODEL_FILE
-    data = read_verified(folder, manifest, MODEL_FILE, _LARGEST_FILE)
-    text, shapes = _read_header(data, path)
+    data = read_verified(folder, manifest, MODEL_FILE, _MAX_FILE_BYTES)
+    text, shapes = read_header(data, path)
     try:
-        record = parse_record(text, ModelMetadata)
-        vocabulary = Vocabulary(record.vocabulary)
+        metadata = parse_record(text, ModelMetadata)
+        vocabulary = Vocabulary(metadata.vocabulary)
     except ValueError as error:
-        raise _damaged(path, error) from None
-    if record.schema != SCHEMA:
-        raise _damaged(path, f"it has schema {record.schema} where its manifest has {SCHEMA}")
-    if len(vocabulary) != record.model.vocab_size:
-        raise _damaged(path, f"{len(vocabulary)} characters for a vocabulary of {record.model.vocab_size}")
-    if _cache_bytes(record.model) > _LARGEST_CACHE:
-        raise _damaged(path, "its configuration asks for an absurd amount of memory to generate")
-    # The cheap comparisons come first: a model of these shapes is only made, without memory, where the sizes agree.
-    sizes_agree = record.model.parameters == manifest.parameters and record.model.parameters * 4 <= len(data)
-    if not sizes_agree or shapes != record.model.weight_shapes:
-        raise _damaged(path, "its weights do not have the shapes that its configuration asks for")
-    weights = _load_finite(data, path)
-    return Checkpoint(path=folder, manifest=manifest, config=record.model, vocabulary=vocabulary, weights=weights)
-
-
-def _cache_bytes(config: ModelConfig) -> int:
-    """Return the size of the keys and values that decoding one stream remembers."""
-    return 2 * 4 * config.n_layer * config.block_size * config.d_model
+        raise damaged(path, error) from None
+    config = metadata.model
+    if metadata.schema != SCHEMA:
+        raise damaged(path, f"it has schema {metadata.schema} where its manifest has {SCHEMA}")
+    if len(vocabulary) != config.vocab_size:
+        raise damaged(path, f"{len(vocabulary)} characters for a vocabulary of {config.vocab_size}")
+    if 2 * 4 * config.n_layer * config.block_size * config.d_model > _MAX_CACHE_BYTES:  # keys and values, of 4 bytes
+        raise damaged(path, "its configuration asks for an absurd amount of memory to generate")
+    if config.parameters != manifest.parameters or shapes != config.weight_shapes:
+        raise damaged(path, "its weights do not have the shapes that its configuration asks for")
+    weights = decode_tensors(data, path)
+    return Checkpoint(path=folder, manifest=manifest, config=config, vocabulary=vocabulary, weights=weights)
 
 
 _SIGNED = "optimizer.exp_avg."  # the only numbers of the optimizer that may be negative
 
 
-def _training_shapes(config: ModelConfig, *, scaled: bool) -> dict[str, tuple[int, ...]]:
-    single = ["optimizer.step"] + ["scaler.scale", "scaler.growth_tracker"] * scaled
-    return dict.fromkeys(single, ()) | {
+def _training_shapes(config: ModelConfig, *, scaled: bool) -> Shapes:
+    scalars = ["optimizer.step"] + ["scaler.scale", "scaler.growth_tracker"] * scaled
+    return dict.fromkeys(scalars, ()) | {
         f"optimizer.{moment}.{name}": shape
         for moment in ("exp_avg", "exp_avg_sq")
         for name, shape in config.weight_shapes.items()
     }
 
 
-def _is_sensible(record: TrainingMetadata) -> bool:
-    """Say whether a record's numbers could be a training's."""
-    counts = (record.step, record.tokens, record.train_loss_count, record.rollbacks, record.non_finite)
+def _is_sensible(metadata: TrainingMetadata) -> bool:
+    """Return whether these numbers could be a training's."""
+    counts = (metadata.step, metadata.tokens, metadata.train_loss_count, metadata.rollbacks, metadata.non_finite)
     return (
-        all(0 <= count <= _LARGEST_COUNT for count in counts)
-        and record.train_loss_count <= record.step
-        and record.precision in get_args(Precision)
-        and record.threads >= 1
-        and 1 <= record.accumulate <= record.training.batch_size
-        and 0 < record.learning_rate_scale <= 1
-        and math.isfinite(record.train_loss_sum)
-        and (record.best_val_loss is None or math.isfinite(record.best_val_loss))
-        and (record.best_val_loss is None) == (record.best_step is None)
+        all(0 <= count <= MAX_COUNT for count in counts)
+        and metadata.train_loss_count <= metadata.step
+        and metadata.precision in get_args(Precision)
+        and metadata.threads >= 1
+        and 1 <= metadata.accumulate <= metadata.training.batch_size
+        and 0 < metadata.learning_rate_scale <= 1
+        and math.isfinite(metadata.train_loss_sum)
+        and (metadata.best_val_loss is None or math.isfinite(metadata.best_val_loss))
+        and (metadata.best_val_loss is None) == (metadata.best_step is None)
     )
-
-
-def _serialise(tensors: Mapping[str, Tensor], record: ModelMetadata | TrainingMetadata) -> bytes:
-    ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    text = json.dumps(asdict(record), sort_keys=True, ensure_ascii=False, allow_nan=False)
-    return safetensors_torch.save(ready, metadata={_METADATA_KEY: text})
-
-
-def _read_header(data: bytes, path: Path) -> tuple[str, dict[str, tuple[int, ...]]]:
-    """Return our metadata and each tensor's shape, having checked that all are fp32 and fill the file exactly."""
-    length = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or length > min(_LARGEST_HEADER, len(data) - 8):
-        raise _damaged(path, "its header is longer than the file or than any of ours")
-    try:
-        header = parse_json(data[8 : 8 + length])
-        text = header.pop("__metadata__")[_METADATA_KEY]
-        shapes = {name: tuple(entry["shape"]) for name, entry in header.items()}
-        sizes = [_product(shape) * 4 for shape in shapes.values()]
-        good = all(entry["dtype"] == "F32" for entry in header.values()) and sum(sizes) == len(data) - 8 - length
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _damaged(path, f"its header makes no sense: {error}") from None
-    if not good or not isinstance(text, str):
-        raise _damaged(path, "its header does not describe the bytes that follow")
-    return text, shapes
-
-
-def _product(shape: tuple[int, ...]) -> int:
-    result = 1
-    for size in shape:
-        if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-            raise ValueError("a shape is not made of whole numbers")
-        result *= size
-    return result
-
-
-def _load_finite(data: bytes, path: Path) -> dict[str, Tensor]:
-    try:
-        tensors: dict[str, Tensor] = safetensors_torch.load(data)
-    except Exception as error:  # safetensors has an error class of its own that is no subclass of a standard one
-        raise _damaged(path, error) from None
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
-        raise _damaged(path, "a number in it is not finite")
-    return tensors
-
-
-def _damaged(path: Path, reason: object) -> CheckpointError:
-    where = escape_line(f"{path.parent.name}/{path.name}")
-    return CheckpointError(f"The checkpoint file {where} is damaged: {escape_line(str(reason))[:200]}.")

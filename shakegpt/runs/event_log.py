@@ -12,23 +12,23 @@ from typing import BinaryIO
 from shakegpt.events import Event, Saved, Warning, event_from_json
 from shakegpt.system.files import FILE_MODE, open_regular
 
-_LONGEST_LINE = 1024**2
+_MAX_LINE_BYTES = 1024**2
 _TAIL_BYTES = 64 * 1024
-_MOST_UNWRITTEN = 100_000
+_MAX_UNWRITTEN = 100_000
 
 
 class EventLog:
     """The log of one run.
 
     Args:
-        path: where it is; it is made by the first event.
+        path: its file, which the first event creates.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor = -1
-        self._in_trouble = False
-        self._unwritten: deque[bytes] = deque(maxlen=_MOST_UNWRITTEN)
+        self._failing = False
+        self._unwritten: deque[bytes] = deque(maxlen=_MAX_UNWRITTEN)
 
     def append(self, event: Event, *, sync: bool = False) -> None:
         """Write an event, after those that could not be written so far.
@@ -38,7 +38,7 @@ class EventLog:
             sync: wait until all of the log is on the disk.
 
         Raises:
-            OSError: it could not be written now; it is kept, and written before the next one.
+            OSError: it could not be written now; it will be written before the next one.
         """
         self._unwritten.append(json.dumps(event.to_json(), ensure_ascii=False, allow_nan=False).encode() + b"\n")
         if self._descriptor < 0:
@@ -57,19 +57,19 @@ class EventLog:
         """
         try:
             self.append(event, sync=isinstance(event, Saved))
-            trouble = ""
+            failure = ""
         except OSError as error:
-            trouble = (
-                f"The log {self.path} cannot be written ({error.strerror}); training goes on, and what belongs there "
-                "is kept until it can."
+            failure = (
+                f"The log {self.path} cannot be written ({error.strerror}); training goes on, and the events are kept "
+                "in memory until it can."
             )
         yield event
-        if trouble and not self._in_trouble:
-            yield Warning(step=event.step, kind="save", message=trouble)
-        self._in_trouble = bool(trouble)
+        if failure and not self._failing:
+            yield Warning(step=event.step, kind="save", message=failure)
+        self._failing = bool(failure)
 
     def _write(self, line: bytes) -> None:
-        """Write a whole line or none of it, closing first a line that a killed writer left torn."""
+        """Write a whole line or none of it, after ending a line that a killed process left half written."""
         end = os.fstat(self._descriptor).st_size
         if end and os.pread(self._descriptor, 1, end - 1) != b"\n":
             line = b"\n" + line
@@ -78,13 +78,13 @@ class EventLog:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def close(self) -> None:
-        """Let go of the file; the next event opens it again."""
+        """Close the file; the next event opens it again."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
     def events(self) -> Iterator[Event]:
-        """Yield the events recorded so far, passing over lines that are torn or not understood."""
+        """Yield the events recorded so far, skipping lines that are half written or not understood."""
         with suppress(OSError, ValueError), open_regular(self.path) as file:
             yield from parse_events(_lines(file))
 
@@ -100,13 +100,13 @@ class EventLog:
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
-    """Yield lines of bounded length: of a longer one, which is none of ours, the pieces."""
-    while line := file.readline(_LONGEST_LINE):
+    """Yield lines of bounded length: of a longer one, which is no event, the pieces."""
+    while line := file.readline(_MAX_LINE_BYTES):
         yield line
 
 
 def parse_events(lines: Iterable[bytes]) -> Iterator[Event]:
-    """Yield the events of a log's lines, passing over what is torn or not understood."""
+    """Yield the events of a log's lines, skipping those that are half written or not understood."""
     for line in lines:
         try:
             values = json.loads(line)

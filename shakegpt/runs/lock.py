@@ -1,6 +1,6 @@
-"""Who writes a run: a lock that dies with its process, and says whose it is.
+"""The lock of a run: only one process at a time writes it.
 
-The lock is the kernel's (``flock``), so no crash leaves a run locked; the file's text only names the holder.
+The lock is the kernel's (``flock``), so no crash leaves a run locked; the file's text only names the owner.
 """
 
 import errno
@@ -12,23 +12,20 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
 
 from shakegpt.errors import RunBusyError, ShakegptError
 from shakegpt.system.files import FILE_MODE, read_bounded
-from shakegpt.system.json_records import parse_record
+from shakegpt.system.json_records import StrictRecord, parse_record
 from shakegpt.system.text import escape_line
 
-_PATIENCE_SECONDS = 0.5  # a reader that asks whether the run is held has the lock for some microseconds
-_POLL_SECONDS = 0.02
-_TEXT_BYTES = 512  # always as many, so that naming the next holder is one write that no reader sees half of
+_TIMEOUT_SECONDS = 0.5  # a reader that asks whether the run is locked has the lock for some microseconds
+_RETRY_SECONDS = 0.02
+_TEXT_BYTES = 512  # always as many, so that naming the next owner is one write that no reader sees half of
 
 
 @dataclass(frozen=True, kw_only=True)
-class LockOwner:
-    """The process that holds a run."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+class LockOwner(StrictRecord):
+    """The process that has a run's lock."""
 
     pid: int
     host: str
@@ -52,8 +49,8 @@ class RunLock:
         run: the run's name, for messages.
 
     Raises:
-        RunBusyError: another process holds it; the message says which, on which host.
-        ShakegptError: the lock cannot be opened, or the run went away meanwhile.
+        RunBusyError: another process has it; the message says which, on which host.
+        ShakegptError: the lock cannot be opened, or the run was removed meanwhile.
     """
 
     def __init__(self, path: Path, run: str) -> None:
@@ -62,13 +59,13 @@ class RunLock:
         except OSError as error:
             raise ShakegptError(f"The run {run} cannot be written: {path} does not open ({error.strerror}).") from error
         try:
-            self._take(path, run)
+            self._acquire(path, run)
         except BaseException:
             self.close()
             raise
 
-    def _take(self, path: Path, run: str) -> None:
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+    def _acquire(self, path: Path, run: str) -> None:
+        deadline = time.monotonic() + _TIMEOUT_SECONDS
         while True:
             try:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -81,15 +78,15 @@ class RunLock:
                     ) from error
             if time.monotonic() >= deadline:
                 raise run_busy_error(run, lock_owner(path))
-            time.sleep(_POLL_SECONDS)
+            time.sleep(_RETRY_SECONDS)
         if not _is_open_file(path, self._descriptor):
             raise ShakegptError(f"The run {run} was just removed or renamed by another process.")
         text = json.dumps(asdict(LockOwner(pid=os.getpid(), host=socket.gethostname())))
-        with suppress(OSError):  # who holds it is a courtesy; a full disk must not keep a run from going on
+        with suppress(OSError):  # the name is only for messages, so a full disk is no reason to stop
             os.pwrite(self._descriptor, text.encode().ljust(_TEXT_BYTES), 0)
 
     def close(self) -> None:
-        """Let go."""
+        """Release the lock."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -102,7 +99,7 @@ class RunLock:
 
 
 def is_locked(path: Path) -> bool:
-    """Say whether a living process holds this lock, without disturbing it."""
+    """Return whether a living process has this lock, without disturbing it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -117,7 +114,7 @@ def is_locked(path: Path) -> bool:
 
 
 def lock_owner(path: Path) -> LockOwner | None:
-    """Return the process that holds this lock, if one does; process 0 where it has not said who it is."""
+    """Return the process that has this lock, if one does; process 0 where it has not named itself."""
     if not is_locked(path):
         return None
     try:
@@ -127,7 +124,7 @@ def lock_owner(path: Path) -> LockOwner | None:
 
 
 def run_busy_error(run: str, owner: LockOwner | None) -> RunBusyError:
-    """Return the error that says who holds a run, and what to do about it."""
+    """Return the error that says which process trains a run, and what to do about it."""
     return RunBusyError(
         f"The run {run} is being trained by {owner or 'another process'}; stop it with `shakegpt stop {run}`, watch it "
         f"with `shakegpt watch {run}`, or give this run another name with --run."

@@ -1,4 +1,4 @@
-"""One training run on disk: what it is, what happened in it, its checkpoints, and which process holds it."""
+"""One training run on disk: its metadata, its events, its checkpoints, its lock, and requests to its process."""
 
 import errno
 import json
@@ -9,14 +9,14 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Literal, get_args
 
 from shakegpt.config import ModelConfig, TrainingConfig
 from shakegpt.errors import CheckpointError, ShakegptError, UsageError
 from shakegpt.events import Failed, Finished
 from shakegpt.runs.event_log import EventLog
 from shakegpt.runs.lock import LockOwner, RunLock, is_locked, lock_owner
-from shakegpt.runs.manifest import MANIFEST_FILE, Manifest, read_manifest
+from shakegpt.runs.manifest import CheckpointInfo, best_checkpoint, read_checkpoint_info
 from shakegpt.runs.snapshot import Snapshot, replay
 from shakegpt.system.files import (
     make_folder,
@@ -28,25 +28,23 @@ from shakegpt.system.files import (
     replace_file,
     write_synced,
 )
-from shakegpt.system.json_records import parse_record
+from shakegpt.system.json_records import StrictRecord, parse_record
 from shakegpt.system.text import escape_line, is_name
 
 Status = Literal["training", "finished", "stopped", "failed", "killed"]
 Request = Literal["pause", "resume", "save", "stop"]
 
-_RECORD_FILE = "run.json"
+_METADATA_FILE = "run.json"
 _METRICS_FILE = "metrics.jsonl"
 _LOCK_FILE = "lock"
 _REQUEST_FILE = "request"
 _CHECKPOINT_NAME = re.compile(r"step-(\d{8,12})")
-_LARGEST_RECORD = 1024**2
+_MAX_METADATA_BYTES = 1024**2
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunMetadata:
+class RunMetadata(StrictRecord):
     """What a run is, fixed when it begins (``run.json``)."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     preset: str
     model: ModelConfig
@@ -61,52 +59,14 @@ class RunMetadata:
     changes: dict[str, str] | None = None
     """What the fork changed: ``{"steps": "5000 -> 9000"}``."""
     corpus_file: str | None = None
-    """Where the text was, if it was given as a file; resuming looks there first."""
+    """The path of the text, if it was given as a file; resuming looks there first."""
     encoding: str = "utf-8"
-    """How the text's bytes spell characters."""
+    """Of the text's file."""
 
 
 def utc_timestamp() -> str:
-    """Return the time as ``RunMetadata.created`` has it; to the millisecond, so that of two runs one is the newer."""
+    """Return the time for ``RunMetadata.created``; to the millisecond, so that of two runs one is the newer."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-@dataclass(frozen=True, kw_only=True)
-class CheckpointInfo:
-    """A checkpoint as lists show it, known from its manifest alone."""
-
-    reference: str
-    """What names it on the command line, such as ``macbeth@500``."""
-    run: str | None
-    path: Path
-    manifest: Manifest
-    created: float
-    """When it was written, in seconds since 1970."""
-
-    @property
-    def step(self) -> int:
-        """The optimizer step it was taken after."""
-        return self.manifest.step
-
-    @property
-    def val_loss(self) -> float | None:
-        """Its full-pass validation loss, where it was evaluated."""
-        return self.manifest.val_loss
-
-    @property
-    def seconds(self) -> float:
-        """Time spent training up to it."""
-        return self.manifest.seconds
-
-    @property
-    def parameters(self) -> int:
-        """The number of weights."""
-        return self.manifest.parameters
-
-    @property
-    def bytes(self) -> int:
-        """Its size on disk, without the manifest."""
-        return sum(entry.size for entry in self.manifest.files.values())
 
 
 class Run:
@@ -117,7 +77,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Its name: the folder's."""
+        """The name of its folder."""
         return self.path.name
 
     @cached_property
@@ -125,19 +85,18 @@ class Run:
         """What the run is.
 
         Raises:
-            ShakegptError: the record is missing or damaged.
+            ShakegptError: it is missing or damaged.
         """
         try:
-            return parse_record(read_bounded(self.path / _RECORD_FILE, _LARGEST_RECORD), RunMetadata)
+            return parse_record(read_bounded(self.path / _METADATA_FILE, _MAX_METADATA_BYTES), RunMetadata)
         except (OSError, ValueError) as error:
-            reason = escape_line(str(error))
             raise ShakegptError(
-                f"The run {self.name} is damaged: its {_RECORD_FILE} cannot be read ({reason})."
+                f"The run {self.name} is damaged: its {_METADATA_FILE} cannot be read ({escape_line(str(error))})."
             ) from None
 
     @property
     def corpus_source(self) -> str:
-        """What names the text it learned from: the file it was given as, where that still is, else the corpus."""
+        """What ``Corpus.load`` finds its text by: the file it was given as, where that still exists, else its name."""
         file = self.metadata.corpus_file
         return file if file is not None and Path(file).is_file() else self.metadata.corpus
 
@@ -153,7 +112,7 @@ class Run:
         return self.checkpoints_folder / f"step-{step:08d}"
 
     def checkpoint_folders(self) -> list[tuple[int, Path]]:
-        """Return the step and the folder of everything that looks like a checkpoint, by step. Links are passed over."""
+        """Return the step and the folder of everything named like a checkpoint, by step; links are skipped."""
         found = []
         if self.checkpoints_folder.is_symlink():
             return []
@@ -193,30 +152,30 @@ class Run:
             remove_folder(info.path)
 
     def remove_leftovers(self) -> None:
-        """Remove what writers that died left half done. Only the process that holds the run may."""
+        """Remove what killed processes left half written. Only the process that has the lock may."""
         for folder in (self.path, self.checkpoints_folder, *(path for _, path in self.checkpoint_folders())):
             remove_leftovers(folder)
         with suppress(OSError):
             (self.path / _REQUEST_FILE).unlink()
 
-    # The log of events
+    # Events
 
     @property
     def metrics_path(self) -> Path:
-        """Where the events are recorded, one JSON object a line."""
+        """The file of the events, one JSON object a line."""
         return self.path / _METRICS_FILE
 
     @cached_property
     def log(self) -> EventLog:
-        """The record of what happened."""
+        """Its event log."""
         return EventLog(self.metrics_path)
 
     def snapshot(self) -> Snapshot:
-        """Return the run's story so far."""
+        """Return the run as of its newest event."""
         return replay(self.log.events())
 
     def status(self) -> Status:
-        """Say how the run stands. A run that no living process holds never reads as training."""
+        """Return what the lock and the last event say; a run that no living process has locked is not training."""
         if self.is_locked():
             return "training"
         match self.log.last():
@@ -227,52 +186,52 @@ class Run:
             case _:
                 return "killed"
 
-    # One writer
+    # The lock
 
     def lock(self) -> RunLock:
-        """Take the run for writing, until the hold is closed.
+        """Lock the run for writing, until the lock is closed.
 
         Raises:
-            RunBusyError: another process holds it; the message says which, on which host.
+            RunBusyError: another process has the lock; the message says which, on which host.
         """
         return RunLock(self.path / _LOCK_FILE, self.name)
 
     def is_locked(self) -> bool:
-        """Say whether a living process holds the run, without disturbing it."""
+        """Return whether a living process has the lock, without disturbing it."""
         return is_locked(self.path / _LOCK_FILE)
 
     def owner(self) -> LockOwner | None:
-        """Return the process that holds the run, if one does."""
+        """Return the process that has the lock, if one does."""
         return lock_owner(self.path / _LOCK_FILE)
 
-    # Asking the process that holds it
+    # Requests to the process that trains it
 
-    def request(self, what: Request) -> None:
-        """Ask the process that holds the run to pause, resume, save or stop.
+    def request(self, request: Request) -> None:
+        """Ask the process that trains the run to pause, resume, save or stop.
 
         Raises:
-            ShakegptError: no process holds it.
+            ShakegptError: no process trains it.
         """
         if not self.is_locked():
             raise ShakegptError(f"The run {self.name} is not training: it is {self.status()}.")
-        replace_file(self.path / _REQUEST_FILE, what.encode())
+        replace_file(self.path / _REQUEST_FILE, request.encode())
 
     def has_request(self) -> bool:
-        """Say whether a request still waits to be taken."""
+        """Return whether a request has not been taken yet."""
         return (self.path / _REQUEST_FILE).exists()
 
     def take_request(self) -> Request | None:
-        """Return what another process asked for since the last call, if anything."""
+        """Return the request that another process wrote since the last call, if any."""
         taken = self.path / f".{_REQUEST_FILE}.{os.getpid()}.tmp"
         try:
             (self.path / _REQUEST_FILE).rename(taken)  # first, so that none that comes meanwhile is lost
-            asked = read_bounded(taken, 64).decode("ascii", "replace")
+            text = read_bounded(taken, 64).decode("ascii", "replace")
             taken.unlink()
         except (OSError, ValueError):
             return None
-        return next((request for request in get_args(Request) if request == asked), None)
+        return next((request for request in get_args(Request) if request == text), None)
 
-    # The folder as a whole
+    # The whole folder
 
     def bytes(self) -> int:
         """Return the size on disk of everything in the run."""
@@ -297,7 +256,7 @@ class Run:
 
         Raises:
             RunBusyError: a process is training it.
-            ShakegptError: the name is none, or taken.
+            ShakegptError: a run cannot have this name, or another one has it.
         """
         check_run_name(name)
         target = self.path.with_name(name)
@@ -310,7 +269,7 @@ class Run:
 
 
 def check_run_name(name: str) -> None:
-    """Raise ``UsageError`` where a name could not be a run's."""
+    """Raise ``UsageError`` where a run cannot have this name."""
     if not is_name(name):
         raise UsageError(
             f"A run cannot be called '{escape_line(name)}': a name is 1 to 64 letters, "
@@ -318,8 +277,8 @@ def check_run_name(name: str) -> None:
         )
 
 
-def create_run(path: Path, record: RunMetadata) -> Run:
-    """Make the folder of a new run: whole or not at all.
+def create_run(path: Path, metadata: RunMetadata) -> Run:
+    """Create the folder of a new run: whole or not at all.
 
     Raises:
         FileExistsError: there is one already.
@@ -327,34 +286,13 @@ def create_run(path: Path, record: RunMetadata) -> Run:
     """
     if path.exists():
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-    text = json.dumps(asdict(record), indent=2, sort_keys=True, ensure_ascii=False)
+    text = json.dumps(asdict(metadata), indent=2, sort_keys=True, ensure_ascii=False)
     with new_folder(path) as partial:
         make_folder(Run(partial).checkpoints_folder)
-        write_synced(partial / _RECORD_FILE, (text + "\n").encode())
+        write_synced(partial / _METADATA_FILE, (text + "\n").encode())
     return Run(path)
 
 
 def is_run(path: Path) -> bool:
-    """Say whether a folder is a run."""
-    return is_name(path.name) and not path.is_symlink() and (path / _RECORD_FILE).is_file()
-
-
-def read_checkpoint_info(path: Path, *, run: str | None = None, reference: str | None = None) -> CheckpointInfo:
-    """Return what a checkpoint's manifest says.
-
-    Raises:
-        CheckpointError: it is no checkpoint, or damaged.
-    """
-    manifest = read_manifest(path)
-    reference = reference or (f"{run}@{manifest.step}" if run else str(path))
-    return CheckpointInfo(
-        reference=reference, run=run, path=path, manifest=manifest, created=(path / MANIFEST_FILE).stat().st_mtime
-    )
-
-
-def best_checkpoint(checkpoints: list[CheckpointInfo]) -> CheckpointInfo | None:
-    """Return the checkpoint of lowest validation loss, the earliest of equals; the last where none was evaluated."""
-    evaluated = [info for info in checkpoints if info.val_loss is not None]
-    if evaluated:
-        return min(evaluated, key=lambda info: (info.val_loss, info.step))
-    return checkpoints[-1] if checkpoints else None
+    """Return whether a folder is a run."""
+    return is_name(path.name) and not path.is_symlink() and (path / _METADATA_FILE).is_file()

@@ -1,7 +1,7 @@
-"""One run's story so far, folded from its events: what every screen and console shows.
+"""A run as of its newest event, which is what every screen and console shows.
 
-A ``Snapshot`` is frozen and cumulative: whoever holds one holds everything up to a moment, and needs no other. Only
-the newest is worth showing, so a slow screen drops snapshots and loses nothing.
+A ``Snapshot`` is frozen and cumulative: it has everything up to a moment, and needs no other. Only the newest is worth
+showing, so a slow screen drops snapshots and loses nothing.
 """
 
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ class Point(NamedTuple):
 class Curve:
     """An append-only list of points, shared between threads: a reader sees a prefix that never changes.
 
-    A resumed run repeats steps; ``until`` names the point before which the older, overtaken points are dropped.
+    A resumed run repeats steps; ``until`` drops the points that are repeated.
     """
 
     def __init__(self, points: Iterable[Point] = ()) -> None:
@@ -65,7 +65,7 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """A run at one moment. ``None`` where it has not come to that yet."""
+    """A run at one moment. ``None`` where there was no such event yet."""
 
     state: State = "loading"
     started: Started | None = None
@@ -80,7 +80,7 @@ class Snapshot:
     validation: Curve = field(default_factory=Curve)
     """Loss of every evaluation."""
     warning: Warning | None = None
-    """The newest trouble; a successful save clears a warning about saving."""
+    """The newest warning; a successful save clears one about saving."""
     message: str = ""
     """Why a failed run failed."""
 
@@ -93,12 +93,12 @@ class Snapshot:
 
     @property
     def steps(self) -> int:
-        """The step at which the run will be done; 0 while unknown."""
+        """The step at which the run will end; 0 while unknown."""
         return self.started.steps if self.started else 0
 
     @property
     def seconds_left(self) -> float | None:
-        """The time the remaining steps take at the current speed; ``None`` while there is no speed."""
+        """The time that the remaining steps take at the current speed; ``None`` while it is unknown."""
         if self.step is None or self.started is None or not self.step.tokens_per_second > 0:
             return None
         tokens_per_step = self.started.batch_size * self.started.block_size
@@ -109,7 +109,7 @@ def advance(snapshot: Snapshot, event: Event) -> Snapshot:
     """Return the snapshot after an event."""
     match event:
         case Started():
-            # Going on from a checkpoint: what had happened after it will happen again.
+            # Of a resumed run, the steps after the checkpoint will be taken again.
             return replace(
                 snapshot,
                 state="training",
@@ -123,7 +123,7 @@ def advance(snapshot: Snapshot, event: Event) -> Snapshot:
             )
         case Step():
             point = Point(event.step, event.seconds, event.tokens, event.loss, event.learning_rate)
-            # A roll-back to an earlier checkpoint also repeats steps.
+            # Going back to an earlier checkpoint also repeats steps.
             return replace(snapshot, step=event, train=snapshot.train.until(event.step - 1).plus(point))
         case Evaluation():
             point = Point(event.step, event.seconds, event.tokens, event.val_loss)
@@ -134,8 +134,8 @@ def advance(snapshot: Snapshot, event: Event) -> Snapshot:
             earlier = tuple(sample for sample in snapshot.samples if sample.step < event.step)
             return replace(snapshot, samples=(*earlier, event))
         case Saved():
-            mended = snapshot.warning is not None and snapshot.warning.kind == "save"
-            return replace(snapshot, saved=event, warning=None if mended else snapshot.warning)
+            resolved = snapshot.warning is not None and snapshot.warning.kind == "save"
+            return replace(snapshot, saved=event, warning=None if resolved else snapshot.warning)
         case Warning():
             return replace(snapshot, warning=event)
         case Finished():

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -9,16 +10,14 @@ from typing import TYPE_CHECKING
 
 from shakegpt.errors import CheckpointError, ShakegptError, UsageError
 from shakegpt.runs.lock import run_busy_error
-from shakegpt.runs.manifest import MANIFEST_FILE
+from shakegpt.runs.manifest import MANIFEST_FILE, CheckpointInfo, read_checkpoint_info
 from shakegpt.runs.run import (
-    CheckpointInfo,
     Run,
     RunMetadata,
     Status,
     check_run_name,
     create_run,
     is_run,
-    read_checkpoint_info,
 )
 from shakegpt.system.files import make_folder, remove_leftovers
 from shakegpt.system.paths import HOME_VARIABLE, asset_path, home_folder, runs_folder
@@ -41,8 +40,6 @@ _RUN_NAMES = (
 _LEFTOVER_SECONDS = 3600.0
 _RESERVED_NAMES = frozenset({LAST, PRETRAINED})
 
-__all__ = ["CheckpointInfo", "Run", "RunMetadata", "RunSummary", "Store"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class RunSummary:
@@ -60,10 +57,10 @@ class RunSummary:
 
 
 class Store:
-    """The folder that holds all runs.
+    """The folder of all runs.
 
     Args:
-        home: the data directory; runs are below ``home/runs``. It is made when the first run is.
+        home: the data directory; runs are below ``home/runs``. It is created with the first run.
     """
 
     def __init__(self, home: Path) -> None:
@@ -87,13 +84,11 @@ class Store:
             return []
         except OSError as error:
             raise ShakegptError(f"The store {self.home} cannot be read: {error.strerror}.") from error
-        dated = []
+        readable = []
         for run in runs:
-            try:
-                dated.append((run.metadata.created, run.name, run))
-            except ShakegptError:
-                continue
-        return [run for _, _, run in sorted(dated, key=lambda row: row[:2], reverse=True)]
+            with suppress(ShakegptError):
+                readable.append((run.metadata.created, run.name, run))
+        return [run for _, _, run in sorted(readable, key=lambda row: row[:2], reverse=True)]
 
     def run(self, name: str) -> Run:
         """Return a run by name.
@@ -109,11 +104,11 @@ class Store:
             raise ShakegptError(f"There is no run {name}; {known}.")
         return run
 
-    def create(self, record: RunMetadata, name: str | None = None) -> Run:
-        """Make a new run, naming it where no name is given.
+    def create(self, metadata: RunMetadata, name: str | None = None) -> Run:
+        """Create a new run, with a name of its own where none is given.
 
         Raises:
-            ShakegptError: the name is none, is reserved or is taken; or the store cannot be written.
+            ShakegptError: a new run cannot have the name, or the store cannot be written.
         """
         if name is not None:
             self.check_new_name(name)
@@ -122,7 +117,7 @@ class Store:
             remove_leftovers(self.runs_folder, older_than=_LEFTOVER_SECONDS)
             for candidate in [name] if name else _free_names():
                 try:
-                    return create_run(self.runs_folder / candidate, record)
+                    return create_run(self.runs_folder / candidate, metadata)
                 except FileExistsError:
                     continue
         except OSError as error:
@@ -137,8 +132,8 @@ class Store:
 
         Raises:
             RunBusyError: a process is training a run of this name; the message says which.
-            UsageError: the name is none, or is reserved.
-            ShakegptError: the name is taken.
+            UsageError: no run can have it, or it is reserved.
+            ShakegptError: another run has it.
         """
         check_run_name(name)
         if name in _RESERVED_NAMES:
@@ -219,18 +214,17 @@ class Store:
         raise CheckpointError("There is no checkpoint yet; begin a run with `shakegpt train`.")
 
     def default_reference(self) -> str:
-        """Return what speaks when nothing is named: the best of the newest run that has one, else ``pretrained``.
+        """Return the model to use when none is named: the best of the newest good enough run, else ``pretrained``.
 
-        A run of one's own only counts once it has learned as much as the pretrained model would show off: its best
-        evaluated loss is at most what the pretrained one has.
+        A run is good enough once its best validation loss is at most the pretrained model's.
         """
         try:
-            bar = self._pretrained().val_loss
+            max_loss = self._pretrained().val_loss
         except CheckpointError:
-            bar = None
+            max_loss = None
         for run in self.runs():
             best = run.best()
-            if best and (bar is None or (best.val_loss is not None and best.val_loss <= bar)):
+            if best and (max_loss is None or (best.val_loss is not None and best.val_loss <= max_loss)):
                 return best.reference
         return PRETRAINED
 
@@ -239,7 +233,8 @@ class Store:
 
         Args:
             reference: as for ``find``.
-            warn: told of a damaged ``last`` that was passed over for the one before it; without it, none is.
+            warn: called with a message about a damaged ``last``, for which the one before it is read; where left out,
+                a damaged ``last`` is an error.
 
         Raises:
             ShakegptError: it names nothing, or the checkpoint is damaged.
@@ -249,19 +244,19 @@ class Store:
     def read(
         self, reference: str, *, warn: Warn | None = None, to_resume: bool = False
     ) -> "tuple[CheckpointInfo, Checkpoint]":
-        """Read a checkpoint as ``open`` does, and say which one it was.
+        """Read a checkpoint as ``open`` does, and return which one it was too.
 
         Args:
             reference: as for ``find``.
             warn: as for ``open``.
-            to_resume: a run's name alone means its last, and the training's state must be sound as well.
+            to_resume: a run's name alone means its last, and the training state must be readable as well.
         """
         from shakegpt.runs.checkpoint import (
             read_checkpoint,  # torch takes a second that lists and completion do without
         )
 
         tried = set[Path]()
-        trouble: CheckpointError | None = None
+        first_error: CheckpointError | None = None
         path, run = self._locate(reference, tried, to_resume=to_resume)
         while path is not None:
             tried.add(path)
@@ -275,11 +270,11 @@ class Store:
                 path, run = self._locate(reference, tried, to_resume=to_resume)
                 if not damaged:
                     continue
-                trouble = trouble or error
+                first_error = first_error or error
                 if warn is None or path is None:
                     break
                 warn(f"{error} Going back to the checkpoint before it.")
-        raise trouble or CheckpointError(f"There is no checkpoint {escape_line(reference)} any more.")
+        raise first_error or CheckpointError(f"There is no checkpoint {escape_line(reference)} any more.")
 
     def _locate(self, reference: str, tried: set[Path], *, to_resume: bool) -> tuple[Path | None, str | None]:
         """Return the folder that a reference names, apart from those tried already, and its run."""
@@ -296,7 +291,7 @@ class Store:
         return (None if info.path in tried else info.path), info.run
 
     def language_model(self, reference: str, *, warn: Warn | None = None) -> "LanguageModel":
-        """Return a model ready to speak. Arguments and errors as for ``open``."""
+        """Return a model ready to generate. Arguments and errors as for ``open``."""
         from shakegpt.model.language_model import LanguageModel
 
         info, checkpoint = self.read(reference, warn=warn)

@@ -2,12 +2,18 @@
 
 import json
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 Record = TypeVar("Record")
+
+
+class StrictRecord:
+    """The base of a dataclass that is read from JSON which has no field but its own."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
 
 def parse_record(text: str | bytes, kind: type[Record]) -> Record:

@@ -10,8 +10,8 @@ from safetensors import SafetensorError
 
 from shakegpt.errors import CheckpointError, ShakegptError
 from shakegpt.runs.checkpoint import CheckpointData, encode_checkpoint, matches_disk, write_encoded
-from shakegpt.runs.manifest import MANIFEST_FILE, read_manifest
-from shakegpt.runs.run import CheckpointInfo, Run, read_checkpoint_info
+from shakegpt.runs.manifest import MANIFEST_FILE, CheckpointInfo, read_checkpoint_info, read_manifest
+from shakegpt.runs.run import Run
 from shakegpt.system.files import replace_file
 
 FIRST_DELAY_SECONDS = 1.0

@@ -9,7 +9,8 @@ from shakegpt.config import DEFAULT_PRESET, PRESETS, ModelConfig, Precision, Tra
 from shakegpt.data.catalog import TINY_SHAKESPEARE, OnProgress, find_corpus
 from shakegpt.errors import CheckpointError, CorpusError, UsageError
 from shakegpt.runs.lock import run_busy_error
-from shakegpt.runs.run import CheckpointInfo, Run, RunMetadata, utc_timestamp
+from shakegpt.runs.manifest import CheckpointInfo
+from shakegpt.runs.run import Run, RunMetadata, utc_timestamp
 from shakegpt.runs.store import Store
 
 if TYPE_CHECKING:

@@ -20,16 +20,8 @@ from shakegpt.errors import CheckpointError, RunBusyError, ShakegptError
 from shakegpt.events import Event, Failed, Finished, Step, Warning
 from shakegpt.model.gpt import GPT
 from shakegpt.runs.checkpoint import CheckpointData, write_checkpoint
-from shakegpt.runs.manifest import Manifest
-from shakegpt.runs.run import (
-    CheckpointInfo,
-    Run,
-    RunMetadata,
-    best_checkpoint,
-    check_run_name,
-    create_run,
-    read_checkpoint_info,
-)
+from shakegpt.runs.manifest import CheckpointInfo, Manifest, best_checkpoint, read_checkpoint_info
+from shakegpt.runs.run import Run, RunMetadata, check_run_name, create_run
 
 NANO = PRESETS["nano"]
 RECORD = RunMetadata(

@@ -9,8 +9,7 @@ import pytest
 from fake_model_app import FakeModelApp, until
 from textual.pilot import Pilot
 
-from shakegpt.runs.manifest import FileEntry, Manifest
-from shakegpt.runs.run import CheckpointInfo
+from shakegpt.runs.manifest import CheckpointInfo, FileEntry, Manifest
 from shakegpt.runs.store import Store
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
 from shakegpt.tui.checkpoints.run_list import ListedCheckpoint, ListedRun

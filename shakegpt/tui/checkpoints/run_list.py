@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from shakegpt.errors import ShakegptError
-from shakegpt.runs.run import CheckpointInfo, Run, Status, best_checkpoint
+from shakegpt.runs.manifest import CheckpointInfo, best_checkpoint
+from shakegpt.runs.run import Run, Status
 from shakegpt.runs.store import PRETRAINED, Store
 from shakegpt.system.files import remove_folder
 
