@@ -2,28 +2,18 @@
 
 It runs in a process of its own, which shakegpt's set-up for speed (``configure_process``) does not reach. The process
 measures itself on request, and waits for the next request without using a core.
-
-A request is a JSON object, one line on its standard input; so is the answer on its standard output::
-
-    {"model": {...}, "training": {...}, "device": "cpu", "threads": 2}    ->  {"version": "5.0.0"}
-    {"task": "train", "seconds": 0.5}                                     ->  {"rate": 7000.0}
-
-It ends when its standard input is closed, and so with the process that started it, however that ends.
 """
 
-import json
+import multiprocessing
 import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
-from typing import IO, Any, Literal, TextIO
+from multiprocessing.connection import Connection
+from typing import Any, Literal
 
 import torch
 
-from shakegpt.benchmark.timing import Work, measure_rate
+from shakegpt.benchmark.timing import measure_rate
 from shakegpt.config import ModelConfig, SamplingConfig, TrainingConfig
 from shakegpt.errors import ShakegptError
 
@@ -31,42 +21,31 @@ from shakegpt.errors import ShakegptError
 class TransformersBaseline:
     """A running baseline process; ``start_baseline`` starts one.
 
-    Args:
-        process: the process, with unbuffered pipes to its standard input and output.
-        errors: the file that receives its standard error.
-        settings: the first request.
-
     Raises:
         ShakegptError: transformers is not installed, or the process has ended; ``rate`` raises it too.
     """
 
-    def __init__(self, process: "subprocess.Popen[bytes]", errors: IO[bytes], settings: dict[str, Any]) -> None:
-        self._process, self._errors = process, errors
-        self.version = str(self._request(settings)["version"])
+    def __init__(self, process: multiprocessing.process.BaseProcess, connection: Connection, threads: int) -> None:
+        self._process, self._connection, self._threads = process, connection, threads
+        self.version: str = self._receive()
         """The version of transformers."""
 
     def rate(self, task: Literal["train", "generate"], seconds: float) -> float:
         """Measure a task for at least the given seconds and return its characters per second."""
-        return float(self._request({"task": task, "seconds": seconds})["rate"])
-
-    def _request(self, request: dict[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         with suppress(BrokenPipeError):  # then there is no answer either
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
-        line = self._process.stdout.readline()
-        if not line.endswith(b"\n"):
-            raise ShakegptError(self._describe_exit())
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise ShakegptError(answer["error"])
-        return answer
+            self._connection.send((task, self._threads if task == "train" else 1, seconds))
+        return float(self._receive())
 
-    def _describe_exit(self) -> str:
-        code = self._process.wait()
-        self._errors.seek(0)
-        last = self._errors.read().decode(errors="replace").strip().rpartition("\n")[2].rstrip(".")
-        return f"The process that runs transformers has ended with exit code {code}: {last or 'no error message'}."
+    def _receive(self) -> Any:
+        try:
+            answer = self._connection.recv()
+        except (EOFError, ConnectionResetError):
+            self._process.join()
+            code = self._process.exitcode
+            raise ShakegptError(f"The process that runs transformers has ended with exit code {code}.") from None
+        if isinstance(answer, ShakegptError):
+            raise answer
+        return answer
 
 
 @contextmanager
@@ -84,21 +63,16 @@ def start_baseline(
     Raises:
         ShakegptError: transformers is not installed, or the process has ended.
     """
-    settings = {"model": asdict(config), "training": asdict(training), "device": str(device), "threads": threads}
-    with (
-        tempfile.TemporaryFile() as errors,
-        subprocess.Popen(
-            [sys.executable, "-m", "shakegpt.benchmark.transformers_baseline"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            bufsize=0,
-        ) as process,
-    ):
-        try:
-            yield TransformersBaseline(process, errors, settings)
-        finally:
-            process.kill()
+    spawn = multiprocessing.get_context("spawn")  # a fork would have this process's settings
+    connection, theirs = spawn.Pipe()
+    process = spawn.Process(target=serve, args=(theirs, config, training, device), daemon=True)
+    process.start()
+    theirs.close()  # so that the end of either process closes the pipe for the other
+    try:
+        yield TransformersBaseline(process, connection, threads)
+    finally:
+        process.kill()
+        process.join()
 
 
 class Transformers:
@@ -180,36 +154,23 @@ class Transformers:
         return count
 
 
-def serve(requests: Iterator[str], answers: TextIO) -> None:
-    """Answer requests, one JSON object a line, until there are no more."""
+def serve(connection: Connection, config: ModelConfig, training: TrainingConfig, device: torch.device) -> None:
+    """Send the version of transformers, then measure on request until the other end is closed.
 
-    def answer(**values: object) -> None:
-        print(json.dumps(values), file=answers, flush=True)
-
-    settings = json.loads(next(requests))
-    device = torch.device(settings["device"])
+    A request is a task, torch's intra-op threads for it, and seconds; the answer is characters per second. An error is
+    sent as a ``ShakegptError``, and is the last answer.
+    """
+    os.dup2(2, 1)  # what libraries print must not mix with the results on standard output
     try:
-        model = Transformers(ModelConfig(**settings["model"]), TrainingConfig(**settings["training"]), device)
-    except ShakegptError as error:
-        answer(error=str(error))
+        model = Transformers(config, training, device)
+        connection.send(model.version)
+        while True:
+            task, threads, seconds = connection.recv()
+            torch.set_num_threads(threads)
+            connection.send(measure_rate(getattr(model, task), seconds, device))
+    except EOFError:
         return
-    answer(version=model.version)
-    tasks: dict[str, tuple[Work, int]] = {
-        "train": (model.train, settings["threads"]),
-        "generate": (model.generate, 1),
-    }
-    for line in requests:
-        request = json.loads(line)
-        work, threads = tasks[request["task"]]
-        torch.set_num_threads(threads)
-        answer(rate=measure_rate(work, request["seconds"], device))
-
-
-def _main() -> None:
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print must not mix with the answers
-    serve(sys.stdin, answers)
-
-
-if __name__ == "__main__":
-    _main()
+    except ShakegptError as error:
+        connection.send(error)
+    except Exception as error:
+        connection.send(ShakegptError(f"transformers failed: {type(error).__name__}: {error}"))

@@ -1,85 +1,109 @@
 """The baseline: a process of its own that shakegpt has not tuned, and that ends with the process that started it."""
 
-import io
-import json
+import multiprocessing
 import os
-import re
+import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from shakegpt.benchmark import transformers_baseline
-from shakegpt.benchmark.transformers_baseline import TransformersBaseline, serve, start_baseline
+from shakegpt.benchmark.transformers_baseline import serve, start_baseline
 from shakegpt.config import ModelConfig, TrainingConfig
 from shakegpt.errors import ShakegptError
 
 CONFIG = ModelConfig(vocab_size=9, n_layer=1, n_head=2, d_model=8, d_ff=16, block_size=8)
 TRAINING = TrainingConfig(batch_size=2)
-SETTINGS = {"model": asdict(CONFIG), "training": asdict(TRAINING), "device": "cpu", "threads": 2}
-TASKS = ({"task": "train", "seconds": 0.0}, {"task": "generate", "seconds": 0.0})
-# What the process may import of shakegpt: nothing that sets up the whole process.
-PLAIN = {f"shakegpt{name}" for name in ("", ".benchmark", ".benchmark.timing", ".config", ".errors", ".version")}
+CPU = torch.device("cpu")
 # Stands for transformers where only the process matters.
 STAND_IN = """
-import torch
+import os, torch
 from types import SimpleNamespace
 __version__ = "0"
-logging = SimpleNamespace(set_verbosity_error=lambda: print("this is no answer"))
+logging = SimpleNamespace(set_verbosity_error=lambda: print("not a result"))
 GPT2Config = dict
 GPT2LMHeadModel = lambda config: torch.nn.Linear(1, 1)
 """
 
 
-def lines(*requests: dict[str, object]) -> str:
-    return "".join(json.dumps(request) + "\n" for request in requests)
+@pytest.fixture
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a module in the place of transformers, for child processes too."""
+
+    def put(code: str) -> None:
+        (tmp_path / "transformers.py").write_text(code)
+        monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "transformers", raising=False)
+
+    return put
 
 
 @pytest.fixture
-def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "modules").mkdir()
-    (tmp_path / "modules/transformers.py").write_text(STAND_IN)
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'modules'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[Any]]]:
+    """Runs ``serve`` in this process on requests that are all there beforehand; gives what it sends."""
+    monkeypatch.setattr(transformers_baseline.os, "dup2", lambda *_: None)
+    ours, theirs = multiprocessing.Pipe()
+
+    def run(*requests: tuple[str, int, float]) -> list[Any]:
+        for request in requests:
+            ours.send(request)
+        sender = multiprocessing.Pipe(duplex=False)
+        both = type("Both", (), {"recv": lambda _: _receive(theirs), "send": lambda _, value: sender[1].send(value)})
+        serve(both(), CONFIG, TRAINING, CPU)
+        sent = []
+        while sender[0].poll():
+            sent.append(sender[0].recv())
+        return sent
+
+    yield run
+    ours.close()
+    theirs.close()
 
 
-@contextmanager
-def baseline_running(code: str) -> Iterator[TransformersBaseline]:
-    """A baseline whose process runs some code instead."""
-    with tempfile.TemporaryFile() as errors:
-        command, pipe = [sys.executable, "-c", code], subprocess.PIPE
-        with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors, bufsize=0) as process:
-            yield TransformersBaseline(process, errors, SETTINGS)
+def _receive(connection: Any) -> Any:
+    if not connection.poll():
+        raise EOFError
+    return connection.recv()
 
 
-def test_transformers_trains_and_generates_in_a_process_that_is_not_tuned() -> None:
+def test_transformers_trains_and_generates() -> None:
     transformers = pytest.importorskip("transformers")
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "shakegpt.benchmark.transformers_baseline"],
-        input=lines(SETTINGS, *TASKS),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    version, train, generate = map(json.loads, done.stdout.splitlines())
-    assert version == {"version": transformers.__version__}
-    assert train["rate"] > 0
-    assert generate["rate"] > 0
-    loaded = set(re.findall(r"\| +(shakegpt\S*)$", done.stderr, re.MULTILINE))
-    assert {"shakegpt", "shakegpt.benchmark.timing"} <= loaded <= PLAIN
+    with start_baseline(CONFIG, TRAINING, device=CPU, threads=2) as baseline:
+        assert baseline.version == transformers.__version__
+        assert baseline.rate("train", 0.0) > 0
+        assert baseline.rate("generate", 0.0) > 0
 
 
-def test_it_trains_on_all_threads_and_generates_on_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_process_imports_nothing_that_tunes_it() -> None:
+    code = "import sys, shakegpt.benchmark.transformers_baseline; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name for name in done.stdout.split() if name.startswith("shakegpt")}
+    plain = {
+        "",
+        ".benchmark",
+        ".benchmark.timing",
+        ".benchmark.transformers_baseline",
+        ".config",
+        ".errors",
+        ".version",
+    }
+    assert loaded == {f"shakegpt{name}" for name in plain}
+
+
+def test_it_trains_on_all_threads_and_generates_on_one(
+    monkeypatch: pytest.MonkeyPatch, answers: Callable[..., list[Any]]
+) -> None:
     class Counting:
         version = "0"
 
-        def __init__(self, config: ModelConfig, training: TrainingConfig, device: torch.device) -> None:
-            assert (config, training, device) == (CONFIG, TRAINING, torch.device("cpu"))
+        def __init__(self, *arguments: object) -> None:
+            assert arguments == (CONFIG, TRAINING, CPU)
 
         def train(self) -> float:
             threads["train"] = torch.get_num_threads()
@@ -91,46 +115,51 @@ def test_it_trains_on_all_threads_and_generates_on_one(monkeypatch: pytest.Monke
 
     threads: dict[str, int] = {}
     monkeypatch.setattr(transformers_baseline, "Transformers", Counting)
-    answers = io.StringIO()
-    serve(iter(lines(SETTINGS, *TASKS).splitlines()), answers)
+    version, train, generate = answers(("train", 2, 0.0), ("generate", 1, 0.0))
     assert threads == {"train": 2, "generate": 1}
-    assert [list(json.loads(line)) for line in answers.getvalue().splitlines()] == [["version"], ["rate"], ["rate"]]
+    assert version == "0"
+    assert train > 0
+    assert generate > 0
 
 
-def test_without_transformers_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_transformers_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, answers: Callable[..., list[Any]]
+) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
-    answers = io.StringIO()
-    serve(iter([lines(SETTINGS)]), answers)
-    assert "pip install 'shakegpt[bench]'" in json.loads(answers.getvalue())["error"]
+    (error,) = answers()
+    assert isinstance(error, ShakegptError)
+    assert "pip install 'shakegpt[bench]'" in str(error)
 
 
-def test_what_the_process_cannot_do_is_an_error_here() -> None:
-    code = """print('{"error": "No transformers here."}')"""
-    with pytest.raises(ShakegptError, match=r"^No transformers here\.$"), baseline_running(code):
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("raise MemoryError('too large')", r"^transformers failed: MemoryError: too large$"),
+        ("import os; os._exit(3)", r"^The process that runs transformers has ended with exit code 3\.$"),
+    ],
+    ids=["error", "exit"],
+)
+def test_a_process_that_fails_is_an_error_of_one_sentence(
+    stand_in: Callable[[str], None], code: str, message: str
+) -> None:
+    stand_in(code)
+    with pytest.raises(ShakegptError, match=message), start_baseline(CONFIG, TRAINING, device=CPU, threads=1):
         pass
 
 
-def test_a_process_that_dies_is_an_error_of_one_sentence() -> None:
-    with (
-        pytest.raises(ShakegptError, match=r"has ended with exit code 1: MemoryError: too large\.$"),
-        baseline_running("raise MemoryError('too large.')"),
-    ):
-        pass
+def test_the_process_ends_with_the_comparison(stand_in: Callable[[str], None]) -> None:
+    stand_in(STAND_IN)
+    with start_baseline(CONFIG, TRAINING, device=CPU, threads=1) as baseline:
+        assert baseline.version == "0"
+        process = baseline._process
+        assert process.is_alive()
+    assert process.exitcode == -signal.SIGKILL
 
 
-@pytest.mark.usefixtures("stand_in")
-def test_the_process_ends_with_its_standard_input() -> None:
-    with start_baseline(CONFIG, TRAINING, device=torch.device("cpu"), threads=1) as found:
-        assert found.version == "0"
-        process = found._process
-        assert process.stdin is not None
-        assert process.poll() is None
-        process.stdin.close()
-        assert process.wait(timeout=60) == 0
-
-
-@pytest.mark.usefixtures("stand_in")
-def test_the_process_ends_with_the_comparison() -> None:
-    with start_baseline(CONFIG, TRAINING, device=torch.device("cpu"), threads=1) as found:
-        assert found._process.poll() is None
-    assert found._process.returncode is not None
+def test_the_process_ends_when_the_pipe_is_closed(stand_in: Callable[[str], None]) -> None:
+    """As it is by the end of the process that started it, however that ends."""
+    stand_in(STAND_IN)
+    with start_baseline(CONFIG, TRAINING, device=CPU, threads=1) as baseline:
+        baseline._connection.close()
+        baseline._process.join(60)
+        assert baseline._process.exitcode == 0
