@@ -30,7 +30,6 @@ from shakegpt.model.gpt import GPT
 from shakegpt.model.language_model import LanguageModel
 from shakegpt.system.device import DevicePlan, tf32_matmul
 from shakegpt.system.threads import ThreadPool, torch_threads
-from shakegpt.training.compiling import Compiler
 from shakegpt.training.gradients import DTYPES, Gradients
 from shakegpt.training.optimizer import Optimizer
 
@@ -194,13 +193,7 @@ class Workloads:
         self._ids = torch.randint(self.config.vocab_size, (100_000,), generator=generator).to(device_plan.device)
         self._step = 0
         self._optimizer = Optimizer(self.model, self.training, precision=device_plan.precision)
-        self._gradients = Gradients(
-            self.model,
-            precision=device_plan.precision,
-            seed=0,
-            pool=self._pool,
-            compiler=Compiler(device_plan.device, self.training.steps),  # as for the preset's whole run
-        )
+        self._gradients = Gradients(self.model, precision=device_plan.precision, seed=0, pool=self._pool)
         dtype = DTYPES[device_plan.precision]
         self._matrix = torch.ones((_MATRIX_SIZE, _MATRIX_SIZE), dtype=dtype, device=device_plan.device)
         self._floats = torch.zeros(_COPIED_FLOATS, device=device_plan.device)

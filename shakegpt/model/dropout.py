@@ -41,8 +41,7 @@ def make_dropout_masks(seed: int, step: int, rows: range, device: torch.device) 
 class DeviceDropoutMasks:
     """Masks from a GPU's own generator, seeded once for the pass and named by its first sequence.
 
-    Torch's own dropout, which compiles and needs no kernel of its own; the fused attention draws from the same
-    generator. Compiled, it draws other masks than uncompiled.
+    Torch's own dropout; the fused attention draws from the same generator.
     """
 
     def __init__(self, seed: int, step: int, rows: range, device: torch.device) -> None:

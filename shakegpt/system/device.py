@@ -78,7 +78,7 @@ def tf32_matmul(device: torch.device) -> Iterator[None]:
     """Within this context, let a CUDA GPU multiply fp32 matrices in TF32 (10 bits of mantissa); else change nothing.
 
     For training only, where it is several times as fast and at least as accurate as bf16; evaluation and generation
-    stay in full fp32. Uses torch's older setting, as its compiler fails with the newer one (torch 2.10, issue 166387).
+    stay in full fp32.
     """
     if device.type != "cuda":
         yield

@@ -28,7 +28,6 @@ from shakegpt.config import ModelConfig, Precision
 from shakegpt.errors import ShakegptError
 from shakegpt.model.gpt import GPT
 from shakegpt.system.threads import ThreadPool
-from shakegpt.training.compiling import Compiler
 from shakegpt.training.gradients import Gradients
 
 _END, _MODEL, _STEP = range(3)
@@ -83,18 +82,14 @@ class SharedGradients(Gradients):
         precision: as in ``Gradients``.
         seed: as in ``Gradients``.
         pool: this rank's threads.
-        compiler: this rank's; the others compile for as many steps.
 
     Raises:
         LostRankError: a rank has ended; so do ``compute`` and its like.
     """
 
-    def __init__(
-        self, model: GPT, *, precision: Precision, seed: int, pool: ThreadPool | None = None, compiler: Compiler
-    ) -> None:
-        super().__init__(model, precision=precision, seed=seed, pool=pool, compiler=compiler)
-        told = {"model": asdict(model.config), "precision": precision, "seed": seed, "steps": compiler.steps}
-        record = json.dumps(told).encode()
+    def __init__(self, model: GPT, *, precision: Precision, seed: int, pool: ThreadPool | None = None) -> None:
+        super().__init__(model, precision=precision, seed=seed, pool=pool)
+        record = json.dumps({"model": asdict(model.config), "precision": precision, "seed": seed}).encode()
         _send(_MODEL, len(record))
         _broadcast(torch.tensor(list(record), dtype=torch.uint8, device=_device()))
 
@@ -141,8 +136,7 @@ def _receive_model(size: int, pool: ThreadPool) -> Gradients:
     _broadcast(record)
     wanted = json.loads(bytes(record.tolist()))
     model = GPT(ModelConfig(**wanted["model"])).to(_device())
-    compiler = Compiler(_device(), wanted["steps"])
-    return Gradients(model, precision=wanted["precision"], seed=wanted["seed"], pool=pool, compiler=compiler)
+    return Gradients(model, precision=wanted["precision"], seed=wanted["seed"], pool=pool)
 
 
 def _serve_step(gradients: Gradients, step: float, accumulate: float, rows: float, length: float) -> None:

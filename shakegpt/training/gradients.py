@@ -6,18 +6,15 @@ pieces in fp32 buffers of its own, and the buffers are added in the order of the
 bytes.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from shakegpt.config import Precision
-from shakegpt.model.dropout import DropoutMasks, make_dropout_masks
+from shakegpt.model.dropout import make_dropout_masks
 from shakegpt.model.gpt import GPT
 from shakegpt.system.device import tf32_matmul
 from shakegpt.system.threads import ThreadPool
-from shakegpt.training.compiling import Compiler
 
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _TOKENS_PER_PIECE = 1024
@@ -35,22 +32,12 @@ class Gradients:
         precision: of the linear layers and the attention.
         seed: the run's seed; dropout masks depend on it, the step and the sequence.
         pool: the threads that share the work on a CPU.
-        compiler: what compiles the passes on a GPU; nothing is compiled where left out.
     """
 
-    def __init__(
-        self,
-        model: GPT,
-        *,
-        precision: Precision,
-        seed: int,
-        pool: ThreadPool | None = None,
-        compiler: Compiler | None = None,
-    ) -> None:
+    def __init__(self, model: GPT, *, precision: Precision, seed: int, pool: ThreadPool | None = None) -> None:
         self._seed = seed
         self._pool = pool or ThreadPool()
         self._device = model.token_embedding.weight.device
-        self._compiler = compiler or Compiler(self._device, steps=0)
         self.parameters: list[Tensor] = list(model.parameters())
         """The model's own."""
         # Shorter copies of the linear layers' weights, shared by the threads; the rest is the model's own memory.
@@ -143,31 +130,11 @@ class Gradients:
     ) -> Tensor:
         """Add the gradient of a piece's loss, times ``scale``, to ``sums``; return the loss summed over characters."""
         rows = slice(piece.start, piece.stop)
-        parameters = list(replica.parameters())
-
-        def differentiate(
-            forward: Callable[[GPT, Tensor, Tensor, DropoutMasks], Tensor],
-        ) -> tuple[Tensor, list[Tensor]]:
-            masks = make_dropout_masks(self._seed, step, piece, self._device)
-            loss = forward(replica, inputs[rows], targets[rows], masks)
-            return loss.detach(), list(torch.autograd.grad(loss * scale, parameters))
-
-        loss, gradients = self._compiler.run(differentiate, summed_loss)
-        torch._foreach_add_(sums, gradients)
-        return loss
-
-
-def summed_loss(model: GPT, inputs: Tensor, targets: Tensor, masks: DropoutMasks) -> Tensor:
-    """Return the cross-entropy of a forward pass, in nats, summed over its characters: a scalar in fp32.
-
-    Args:
-        model: what to pass through.
-        inputs: token ids, (B, T) int64.
-        targets: the characters that follow, (B, T) int64.
-        masks: the dropout masks.
-    """
-    logits = model(inputs, masks=masks)  # (B, T, V)
-    return functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="sum")
+        masks = make_dropout_masks(self._seed, step, piece, self._device)
+        logits = replica(inputs[rows], masks=masks)  # (B, T, V)
+        loss = functional.cross_entropy(logits.flatten(0, 1).float(), targets[rows].flatten(), reduction="sum")
+        torch._foreach_add_(sums, torch.autograd.grad(loss * scale, list(replica.parameters())))
+        return loss.detach()
 
 
 def _is_linear(name: str) -> bool:

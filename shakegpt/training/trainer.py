@@ -20,7 +20,6 @@ from shakegpt.runs.checkpoint import CheckpointData, build_model
 from shakegpt.runs.run import Run
 from shakegpt.system.device import DevicePlan
 from shakegpt.system.threads import ThreadPool, torch_threads
-from shakegpt.training.compiling import Compiler
 from shakegpt.training.distributed import LostRankError, SharedGradients, is_distributed
 from shakegpt.training.gradients import Gradients
 from shakegpt.training.recovery import Recovery
@@ -68,13 +67,8 @@ class Trainer:
             own = resume.checkpoint.path == run.checkpoint_path(resume.saved.metadata.step)
             self.state.restore(resume.checkpoint, resume.saved, is_saved=own)
         self._pool = ThreadPool(device_plan.threads)
-        self._compiler = Compiler(device_plan.device, config.steps - self.state.step)
         self._gradients = (SharedGradients if is_distributed() else Gradients)(
-            self.state.model,
-            precision=device_plan.precision,
-            seed=config.seed,
-            pool=self._pool,
-            compiler=self._compiler,
+            self.state.model, precision=device_plan.precision, seed=config.seed, pool=self._pool
         )
         self._train_ids = corpus.train.to(device_plan.device)
         self._validation_ids = corpus.validation.to(device_plan.device)
@@ -189,8 +183,6 @@ class Trainer:
         reported = self._is_reported(step)
         taken = reported and not optimizer.skipped  # here, and nowhere before, a GPU is waited for
         state.clock.add_step(time.perf_counter() - began)
-        if failure := self._compiler.take_failure():
-            yield Warning(step=step, kind="compile", message=failure)
         if taken:
             self._recovery.step_taken()
             nats = loss.item()
@@ -305,7 +297,7 @@ class Trainer:
             corpus=self.corpus.name,
             device=plan.name,
             precision=plan.precision,
-            reason="; ".join(filter(None, (plan.reason, self._compiler.reason))),
+            reason=plan.reason,
             threads=plan.threads,
             batch_size=config.batch_size,
             block_size=self._model_config.block_size,
