@@ -75,25 +75,20 @@ class SequenceDropoutMasks:
         """See ``DropoutMasks.drop``."""
         if _threshold(probability) == 0:
             return x
-        kept = self._compare(x.shape, probability, x.dtype)
-        return x * kept.mul_(self.scale(probability))
-
-    def keep(self, shape: torch.Size, probability: float, dtype: torch.dtype) -> Tensor:
-        """Return integers whose bits are all set where an element is kept and none where it is dropped.
-
-        Args:
-            shape: the activations', all of a row before the next: (B, ...) or (B·H, ...).
-            probability: of dropping, in [0, 1).
-            dtype: an integer type as wide as the activations.
-        """
-        return self._compare(shape, probability, dtype).neg_()
+        return x * self.mask(x.shape, probability, x.dtype).mul_(self.scale(probability))
 
     def scale(self, probability: float) -> float:
         """Return what the survivors are multiplied by, so that the mean stays."""
         return _LEVELS / (_LEVELS - _threshold(probability))
 
-    def _compare(self, shape: torch.Size, probability: float, dtype: torch.dtype) -> Tensor:
-        """Return 1 where an element is kept and 0 where it is dropped."""
+    def mask(self, shape: torch.Size, probability: float, dtype: torch.dtype) -> Tensor:
+        """Return 1 where an element is kept and 0 where it is dropped.
+
+        Args:
+            shape: the activations', all of a row before the next: (B, ...) or (B·H, ...).
+            probability: of dropping, in [0, 1).
+            dtype: the activations'.
+        """
         rows = len(self._generators)
         elements = shape.numel() // rows
         draws = torch.empty(rows, -(-elements // 8), dtype=torch.int64)
