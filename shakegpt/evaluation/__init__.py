@@ -1,4 +1,4 @@
-"""How good a model is: its loss over a text, and how much of the text it repeats by heart.
+"""How good a model is: its loss over a text, and how much of its training text it repeats word for word.
 
-In: a model and token ids. Out: figures in nats per character.
+In: a model and token ids, or texts. Out: losses in nats per character, and shares.
 """

@@ -12,7 +12,7 @@ from shakegpt import events
 from shakegpt.model.gpt import GPT
 from shakegpt.system.threads import ThreadPool
 
-_WINDOWS_AT_ONCE = 4
+_WINDOWS_PER_BATCH = 4
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Loss:
     nats: float
     """Nats per character."""
     characters: int
-    """How many characters were predicted: all but the first, which nothing precedes."""
+    """How many characters were predicted: all but the first."""
 
     @property
     def perplexity(self) -> float:
@@ -46,43 +46,37 @@ def evaluate(
 ) -> Loss | None:
     """Return the loss over ``ids`` in consecutive windows of ``block_size``, in fp32, the last one shorter.
 
-    Nothing is drawn and no dropout applied, and the parts are added in order: equal weights give equal losses, over
+    Nothing is drawn, no dropout is applied, and the sums are added in order: equal weights give equal losses, over
     however many threads.
 
     Args:
         model: the model, on any device.
-        ids: the split, (N,) of whole numbers, N at least 2.
-        pool: the threads that share the windows; on the calling thread where left out.
-        stop: asked now and then; where it says yes, the pass is given up and ``None`` returned.
+        ids: the split, (N,) of integers, N at least 2.
+        pool: the threads that share the windows; the calling thread where left out.
+        stop: called before each batch; once it returns true, the pass ends and the result is ``None``.
     """
     block_size = model.config.block_size
     device = model.token_embedding.weight.device
     inputs, targets = ids[:-1].to(device), ids[1:].to(device)
-    whole = len(inputs) // block_size * block_size
-    pieces = list(
-        zip(
-            torch.split(inputs[:whole].view(-1, block_size), _WINDOWS_AT_ONCE),
-            torch.split(targets[:whole].view(-1, block_size), _WINDOWS_AT_ONCE),
-            strict=True,
-        )
-    )
-    if whole == 0:
-        pieces = []
+    whole, batch = len(inputs) // block_size * block_size, _WINDOWS_PER_BATCH * block_size
+    spans = [range(start, min(start + batch, whole)) for start in range(0, whole, batch)]
     if whole < len(inputs):
-        pieces.append((inputs[None, whole:], targets[None, whole:]))
+        spans.append(range(whole, len(inputs)))
 
-    # One tensor for all sums: small results that outlive their pieces would cut up the memory that the pieces share.
-    sums = torch.zeros(len(pieces), device=device)
+    # One tensor for all sums: small results that outlive their batches would fragment the memory of the next.
+    sums = torch.zeros(len(spans), device=device)
 
     @torch.inference_mode()
-    def sum_losses(piece: int) -> bool:
+    def sum_losses(index: int) -> bool:
         if stop is not None and stop():
             return False
-        x, y = (ids.long() for ids in pieces[piece])
-        logits = model(x)
-        sums[piece] = functional.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="sum")
+        span = spans[index]
+        shape = (-1, min(block_size, len(span)))
+        x, y = (ids[span.start : span.stop].view(shape).long() for ids in (inputs, targets))  # (B, T) each
+        logits = model(x)  # (B, T, V)
+        sums[index] = functional.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="sum")
         return True
 
-    if not all((pool or ThreadPool()).map(sum_losses, range(len(pieces)))):
+    if not all((pool or ThreadPool()).map(sum_losses, range(len(spans)))):
         return None
     return Loss(nats=float(sums.cpu().double().sum()) / len(inputs), characters=len(inputs))

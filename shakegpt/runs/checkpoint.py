@@ -77,7 +77,7 @@ class TrainingMetadata(StrictRecord):
     rollbacks: int
     """How often the run went back to a checkpoint after losses that were not finite."""
     learning_rate_scale: float
-    """What going back has left of the learning rate."""
+    """What going back has multiplied the learning rate by."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def write_checkpoint(folder: Path, data: CheckpointData) -> Manifest:
     """Write a checkpoint to a new folder. Whatever happens, it is afterwards absent or whole.
 
     Raises:
-        OSError: the disk is full, read-only or broken; what was begun is removed as far as that is possible.
+        OSError: the disk is full, read-only or broken; the unfinished folder is removed if possible.
         FileExistsError: the folder exists.
     """
     if folder.exists():

@@ -144,7 +144,7 @@ class Run:
         return next(reversed(self.checkpoints()), None)
 
     def prune_checkpoints(self, keep: int) -> None:
-        """Remove old checkpoints, leaving the best, the last and the newest ``keep`` beside them."""
+        """Remove old checkpoints, except the best, the last and the newest ``keep`` beside them."""
         checkpoints = self.checkpoints()
         best = best_checkpoint(checkpoints)
         rest = [info for info in checkpoints[:-1] if info is not best]

@@ -76,7 +76,7 @@ class Optimizer:
         The check comes before the step: a NaN never reaches a weight or a moment. It is made on the device, where the
         step is skipped as well, so nothing here waits for a GPU, as the scaler's own ``step`` would.
         """
-        self._scaler.unscale_(cast(torch.optim.Optimizer, self))  # as far as a scaler looks at one
+        self._scaler.unscale_(cast(torch.optim.Optimizer, self))  # which has what the scaler uses
         norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), self._max_norm)
         self.finite = torch.isfinite(loss) & torch.isfinite(norm)
         self._adamw(learning_rate)

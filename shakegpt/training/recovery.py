@@ -20,7 +20,7 @@ ROLLBACK_RATE = 0.5
 
 
 class Recovery:
-    """Changes a training's state so that training can go on, and says so.
+    """Changes a training's state so that training can go on, and returns the events that tell the user.
 
     Args:
         run: the run, locked by this process.

@@ -179,7 +179,7 @@ def _load_corpus(saved: "TrainingMetadata", request: TrainingRequest, on_progres
 
 
 def _choose_device_plan(saved: "TrainingMetadata", config: TrainingConfig) -> "DevicePlan":
-    """Return where to go on, in the same precision where that was left to shakegpt and the device is the same kind."""
+    """Return where to go on: in the precision of before, where the device is the same and none was asked for."""
     from shakegpt.system.device import choose_device_plan
 
     device_plan = choose_device_plan(config.device, config.precision)

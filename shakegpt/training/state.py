@@ -105,7 +105,7 @@ class TrainingState:
         self.non_finite_steps = self.rollbacks = 0
         """Steps in a row that were not finite; times that the run went back to a checkpoint for that."""
         self.learning_rate_scale = 1.0
-        """What going back has left of the learning rate."""
+        """What going back has multiplied the learning rate by."""
         self.is_saved = False
         """Whether the run has a checkpoint of this very state."""
         self._reset_losses()
@@ -179,7 +179,7 @@ class TrainingState:
     # Step by step
 
     def begin_step(self) -> None:
-        """Fold the evaluation of these weights, if there was one, into the best so far, and sum training losses anew.
+        """Count the evaluation of these weights, if there was one, for the best so far, and restart the training loss.
 
         Only when the next step begins: what a checkpoint records is the same whether its step was evaluated or is
         still to be, so a run that is cut between the two loses nothing.

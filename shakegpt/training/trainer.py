@@ -120,7 +120,7 @@ class Trainer:
                 for event in final_events:
                     deque(self.run.log.record(event), maxlen=0)
                 raise
-            except Exception as error:  # shown by the caller; the log says it as well
+            except Exception as error:  # the caller shows it; the log needs it too
                 failed = Failed(step=self.state.step, message=describe_failure(error))
                 deque(self.run.log.record(failed), maxlen=0)
                 raise
@@ -132,7 +132,7 @@ class Trainer:
             yield self._sample()
         else:
             yield from (Warning(step=state.step, kind="resume", message=text) for text in self._resume.warnings)
-            if not state.is_saved:  # a fork keeps a copy of what it began from
+            if not state.is_saved:  # a fork has a copy of the checkpoint it began from
                 yield from self._save()
         while not self._stop.is_set():
             if not self._evaluation_due():  # it is where a run was cut between a step and its evaluation
@@ -268,7 +268,7 @@ class Trainer:
         yield Saved(step=info.step, path=str(info.path), best=state.is_best, val_loss=info.val_loss)
 
     def _finish(self) -> Iterator[Event]:
-        """Save what is not saved yet, as long as that takes unless asked to stop, and say how the run ended."""
+        """Save what is not saved yet, trying for as long as nobody asks to stop, and say how the run ended."""
         state = self.state
         complete = state.step >= self.config.steps and state.val_loss is not None
         while not state.is_saved:

@@ -166,7 +166,7 @@ def count_moments(path: str) -> None:
 def _at_every_moment(moment: Callable[[], None]) -> None:
     """Call ``moment`` before and after each micro-batch, optimizer step, evaluation, save and line of the log."""
     for owner, name in (
-        (gradients.Gradients, "_add_piece"),
+        (gradients.Gradients, "_add_micro_batch"),
         (optimizer.Optimizer, "step"),
         (trainer, "evaluate"),
         (Saver, "save"),
