@@ -25,6 +25,11 @@ class RunBusyError(ShakegptError):
     """Another process is writing the run that this one wants to write."""
 
 
+def error_reason(error: Exception) -> str:
+    """Return what went wrong, in the system's words where it has some."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
 def describe_failure(error: Exception) -> str:
     """Return the message for an error that ended a training."""
     if isinstance(error, ShakegptError):

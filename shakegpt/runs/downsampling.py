@@ -1,4 +1,4 @@
-"""A curve of any length as few enough values for a chart."""
+"""A long curve reduced to as many values as a chart has columns."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,13 +12,13 @@ Value = Callable[[Point], float]
 class Downsampler:
     """The means of equal spans of a growing curve's steps, updated by reading each point once.
 
-    The span doubles when the columns are used up, and is at last the one that lets the whole run fill the columns. A
+    The span doubles when the columns are used up, at most to the one that lets the whole run fill the columns. A
     full column therefore stays as it is, and so do the cells of a terminal that show it. Values that are not finite are
     left out.
 
     Args:
-        value: what is drawn of a point.
-        columns: the most means.
+        value: the value of a point to average.
+        columns: the largest number of means.
     """
 
     def __init__(self, value: Value, columns: int) -> None:
@@ -33,7 +33,7 @@ class Downsampler:
         self._last_steps: list[int] = []
 
     def update(self, curve: Curve, last_step: int = 0) -> None:
-        """Read what a curve has gained; one that was rolled back is read again from its start.
+        """Read the new points of a curve; one that was rolled back is read again from its start.
 
         Args:
             curve: the run's curve.
@@ -105,6 +105,6 @@ def extremes(values: Sequence[float], columns: int) -> list[int]:
         return list(range(len(values)))
     kept: list[int] = []
     for start in range(0, len(values), size):
-        stretch = range(start, min(start + size, len(values)))
-        kept += sorted({min(stretch, key=values.__getitem__), max(stretch, key=values.__getitem__)})
+        span = range(start, min(start + size, len(values)))
+        kept += sorted({min(span, key=values.__getitem__), max(span, key=values.__getitem__)})
     return kept if kept[-1] == len(values) - 1 else [*kept, len(values) - 1]

@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 
 from shakegpt.events import Event, Step
@@ -11,7 +12,7 @@ from shakegpt.runs.snapshot import ENDED, Snapshot, State, advance
 from shakegpt.runs.source import SourceThread
 from shakegpt.system.files import open_regular
 
-PROCESS_GONE = "The process that trained this run is gone; resume it from its last checkpoint."
+PROCESS_ENDED = "The process that trained this run has ended; resume it from its last checkpoint."
 _CHUNK_BYTES = 1 << 20
 
 
@@ -43,7 +44,7 @@ class LogTail:
     def _parse(self, data: bytes) -> list[Event]:
         complete = data[: data.rfind(b"\n") + 1]
         if not complete and len(data) == _CHUNK_BYTES:
-            complete = data  # no event's line is as long: skip it
+            complete = data  # longer than the line of any event: skip it
         self._offset += len(complete)
         lines = complete.splitlines(keepends=True)
         if lines:
@@ -55,10 +56,7 @@ class Follower(SourceThread):
     """Shows a run of another process, live, and passes commands on to it; a ``TrainingSource``.
 
     A process that was killed leaves no last event, so the follower also checks whether the run is still locked.
-
-    Args:
-        run: the run.
-        interval: seconds between two reads of its log.
+    ``interval`` is the number of seconds between two reads of the log.
     """
 
     owned = False
@@ -124,9 +122,7 @@ class Follower(SourceThread):
         """Publish what the log says now; return whether anything was new."""
         paused = self._pause_requested and not self._run.has_request()
         restarted, events = self._tail.read()
-        snapshot = Snapshot() if restarted else self._snapshot
-        for event in events:
-            snapshot = advance(snapshot, event)
+        snapshot = reduce(advance, events, Snapshot() if restarted else self._snapshot)
         # The log does not say that a run is paused: it is once it has taken the request, until it takes a step again.
         # All steps before it took the request were read by the end of the poll before.
         if self._paused and any(isinstance(event, Step) for event in events):
@@ -144,4 +140,4 @@ class Follower(SourceThread):
         """Publish a failure where the run's process ended without a last event."""
         if self._snapshot.state in ENDED or self._run.is_locked() or self.poll():
             return  # its last event may have been written since the last poll
-        self._publish(replace(self._snapshot, state="failed", message=PROCESS_GONE), None)
+        self._publish(replace(self._snapshot, state="failed", message=PROCESS_ENDED), None)

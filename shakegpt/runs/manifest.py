@@ -5,7 +5,7 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from shakegpt.errors import CheckpointError
+from shakegpt.errors import CheckpointError, error_reason
 from shakegpt.system.files import read_bounded, sha256
 from shakegpt.system.json_records import StrictRecord, parse_json, parse_record
 from shakegpt.system.text import escape_line
@@ -57,7 +57,7 @@ def read_manifest(folder: Path) -> Manifest:
     except FileNotFoundError:
         raise CheckpointError(f"{where} is not a checkpoint: it has no {MANIFEST_FILE}.") from None
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        reason = error_reason(error)
         raise CheckpointError(f"The checkpoint {where} cannot be read: {reason}.") from error
     try:
         values = parse_json(text)
@@ -99,7 +99,7 @@ def read_verified(folder: Path, manifest: Manifest, name: str, max_bytes: int) -
     try:
         data = read_bounded(folder / name, min(max_bytes, max(entry.size, 0)))
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        reason = error_reason(error)
         raise CheckpointError(f"The checkpoint {where} is damaged: {name} cannot be read ({reason}).") from error
     if len(data) != entry.size or sha256(data) != entry.sha256:
         raise CheckpointError(f"The checkpoint {where} is damaged: {name} does not match its SHA-256.")

@@ -6,6 +6,7 @@ showing, so a slow screen drops snapshots and loses nothing.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Literal, NamedTuple
 
 from shakegpt.events import Evaluation, Event, Failed, Finished, Sample, Saved, Started, Step, Warning
@@ -148,7 +149,4 @@ def advance(snapshot: Snapshot, event: Event) -> Snapshot:
 
 def replay(events: Iterable[Event]) -> Snapshot:
     """Return the snapshot after a whole log of events."""
-    snapshot = Snapshot()
-    for event in events:
-        snapshot = advance(snapshot, event)
-    return snapshot
+    return reduce(advance, events, Snapshot())

@@ -58,7 +58,7 @@ def join_group(device: torch.device) -> int:
     try:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_TIMEOUT)
     except (RuntimeError, ValueError) as error:
-        raise ShakegptError(f"The processes of this training do not find one another ({error}).") from error
+        raise ShakegptError(f"The processes of this training could not connect ({error}).") from error
     return dist.get_rank()
 
 

@@ -17,11 +17,11 @@ _EPSILON = 1e-8
 _INITIAL_SCALE = 2.0**16
 _GROWTH_INTERVAL = 2_000
 _MIN_SCALE = 1.0
-"""Gradients that overflow at this loss scale do so on their own account."""
+"""Gradients that overflow at this loss scale are not finite for another reason."""
 
 
 class Optimizer:
-    """Adam with weight decay of its own (Loshchilov & Hutter 2019, arXiv:1711.05101), on matrices and not on vectors.
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101), on matrices and not on vectors.
 
     Args:
         model: whose parameters to step, on its device.
@@ -37,19 +37,19 @@ class Optimizer:
         matrices, vectors = ([p for p in parameters if (p.ndim >= 2) == is_matrix] for is_matrix in (True, False))
         self._groups = ((config.weight_decay, matrices), (0.0, vectors))
         self.param_groups = [{"params": group} for _, group in self._groups]
-        """What a gradient scaler asks an optimizer for."""
+        """Read by the gradient scaler."""
         self._betas = config.beta1, config.beta2
         self._exp_avg = {p: torch.zeros_like(p, requires_grad=False) for p in parameters}
         self._exp_avg_sq = {p: torch.zeros_like(p, requires_grad=False) for p in parameters}
-        self._steps = {p: torch.zeros((), device=device) for p in parameters}  # one for each: the kernel's wish
+        self._steps = {p: torch.zeros((), device=device) for p in parameters}  # the kernel wants one each
         self._scaler = torch.amp.GradScaler(
             device.type, init_scale=_INITIAL_SCALE, growth_interval=_GROWTH_INTERVAL, enabled=precision == "fp16"
         )
         self._one = torch.ones((), device=device)
-        self._scaler.scale(self._one)  # without a first loss, it has no scale to unscale by
+        self._scaler.scale(self._one)  # its scale is created by the first loss
         self._max_norm = config.grad_clip or float("inf")
         self.finite = torch.ones((), dtype=torch.bool, device=device)
-        """Whether the last step was taken: a bool still on the device, so that nothing has to wait for it."""
+        """Whether the last step was taken: a bool on the device, so that nothing waits for it."""
         self._overflowed = ~self.finite
 
     @property
@@ -59,7 +59,7 @@ class Optimizer:
 
     @property
     def overflowed(self) -> bool:
-        """Whether that was for a loss scale too high for fp16, now lowered: part of the recipe. Waits for a GPU."""
+        """Whether the reason was a loss scale too high for fp16, now lowered: not an error. Waits for a GPU."""
         return bool(self._overflowed)
 
     @property

@@ -1,4 +1,4 @@
-"""How training goes on after losses that are not finite (skip, go back, in the end give up) and after full memory."""
+"""Recovery from losses that are not finite (skip, roll back, in the end fail) and from running out of memory."""
 
 import math
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ MAX_NON_FINITE_STEPS = 5
 """Steps in a row without a finite loss and gradient before the run goes back to a checkpoint."""
 MAX_ROLLBACKS = 3
 ROLLBACK_RATE = 0.5
-"""What going back multiplies the learning rate by."""
+"""What each rollback multiplies the learning rate by."""
 
 
 class Recovery:
@@ -30,14 +30,14 @@ class Recovery:
     def __init__(self, run: Run, state: TrainingState) -> None:
         self._run, self._state = run, state
         self._rolled_back_to = math.inf
-        """The step that the run last went back to, while no step since was finite."""
+        """The step of the last rollback, until a step is finite again."""
 
     def step_taken(self) -> None:
-        """Forget the steps before this one that were not finite."""
+        """Reset the count of steps that were not finite."""
         self._state.non_finite_steps, self._rolled_back_to = 0, math.inf
 
     def step_skipped(self) -> Iterator[Event]:
-        """Count a step that was not finite; after too many in a row, go back to a checkpoint, or give up."""
+        """Count a step that was not finite; after too many in a row, roll back to a checkpoint, or fail."""
         state = self._state
         state.non_finite_steps += 1
         if state.non_finite_steps == 1:
@@ -74,13 +74,13 @@ class Recovery:
         """Return the newest good checkpoint, removing those after it, whose steps will be taken again.
 
         Not good are those that cannot be read, those written amid non-finite steps, and one that was never evaluated
-        and from which not a single step was finite the last time.
+        and from which no step was finite after the last rollback.
 
         Returns:
-            ``None`` where the run has no checkpoint at all, so that it has to start over.
+            ``None`` where the run has no checkpoint, so that it starts over.
 
         Raises:
-            CheckpointError: it has some, and none is good.
+            CheckpointError: there are some, and none is good.
         """
         folders = self._run.checkpoint_folders()
         for step, path in reversed(folders):

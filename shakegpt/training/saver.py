@@ -1,4 +1,4 @@
-"""When a run is saved, and what happens when it cannot be: training goes on, and saving is tried again."""
+"""Saves a run in time, and when that fails, tries again while training goes on."""
 
 import threading
 import time
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from shakegpt.errors import CheckpointError, ShakegptError
+from shakegpt.errors import CheckpointError, ShakegptError, error_reason
 from shakegpt.runs.checkpoint import CheckpointData, encode_checkpoint, matches_disk, write_encoded
 from shakegpt.runs.manifest import MANIFEST_FILE, CheckpointInfo, read_checkpoint_info, read_manifest
 from shakegpt.runs.run import Run
@@ -24,7 +24,7 @@ class Saver:
     Args:
         run: the run, locked by this process.
         keep: periodic checkpoints kept beside the best and the last.
-        every_seconds: the most wall time between saves; 0 for no such bound.
+        every_seconds: the longest wall time between saves; 0 for no limit.
     """
 
     def __init__(self, run: Run, *, keep: int, every_seconds: float) -> None:
@@ -34,31 +34,31 @@ class Saver:
         self.failures = 0
         """Failures in a row."""
         self.last_error = ""
-        """What the newest failure was; empty after a success."""
+        """The message of the newest failure; empty after a success."""
 
     def due(self, *, within: float = 0.0) -> bool:
-        """Say whether wall time asks for a save: the interval has passed, or an earlier failure waits for its retry.
+        """Return whether a save is due by wall time: the interval has passed, or a failed save can be retried.
 
         Args:
-            within: seconds that nothing can be saved in from now on.
+            within: seconds from now during which nothing can be saved.
         """
         if self.failures:
             return self.ready()
         return self._every_seconds > 0 and time.monotonic() + within - self._saved_at >= self._every_seconds
 
     def ready(self) -> bool:
-        """Say whether a save may be tried now: not while backing off."""
+        """Return whether a save may be tried now: not while backing off."""
         return time.monotonic() >= self._retry_at
 
     def wait_until_ready(self, stop: threading.Event) -> None:
-        """Wait until the next try, which comes at once when ``stop`` is set."""
+        """Wait for the next try, or until ``stop`` is set."""
         stop.wait(max(0.0, self._retry_at - time.monotonic()))
         self._retry_at = 0.0
 
     def save(self, data: CheckpointData) -> CheckpointInfo:
         """Write a checkpoint and remove those no longer kept.
 
-        One that is already there, of this step and of the same bytes, only gets its validation loss.
+        Where the same bytes are there already, only the validation loss is recorded.
 
         Raises:
             ShakegptError: it could not be written; earlier checkpoints are whole, and the back-off has begun.
@@ -72,11 +72,10 @@ class Saver:
                 write_encoded(folder, encoded)
             info = read_checkpoint_info(folder, run=self._run.name)
         except (OSError, SafetensorError, CheckpointError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise self._back_off(data.step, reason) from error
+            raise self._back_off(data.step, error_reason(error)) from error
         self.failures, self.last_error = 0, ""
         self._saved_at, self._retry_at = time.monotonic(), 0.0
-        with suppress(OSError):  # an old checkpoint too many is no reason to stop
+        with suppress(OSError):  # one old checkpoint too many does no harm
             self._run.prune_checkpoints(self._keep)
         return info
 

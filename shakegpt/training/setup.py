@@ -46,8 +46,8 @@ def build_trainer(store: Store, request: TrainingRequest, *, on_progress: OnProg
         on_progress: called with (bytes so far, bytes in all) while a corpus is fetched.
 
     Raises:
-        ShakegptError: something asked for is not there, does not fit, or cannot be read.
-        UsageError: a value makes no sense.
+        ShakegptError: something requested is missing, does not fit, or cannot be read.
+        UsageError: a value is invalid.
     """
     try:
         if request.resume is not None:
@@ -63,7 +63,7 @@ def _begin(store: Store, request: TrainingRequest, on_progress: OnProgress | Non
         raise UsageError(f"There is no preset {request.preset!r}; the presets are {', '.join(PRESETS)}.")
     changes = dict(request.changes)
     dropout = changes.pop("dropout", None)
-    config = preset.training_config(**changes)  # a value that makes no sense is refused before anything is fetched
+    config = preset.training_config(**changes)  # an invalid value is an error before anything is fetched
     if request.run_name is not None:
         store.check_new_name(request.run_name)
 
@@ -86,15 +86,15 @@ def _resume(store: Store, request: TrainingRequest, reference: str, on_progress:
     warnings: list[str] = []
     info, checkpoint = store.read(reference, warn=warnings.append, to_resume=True)
     saved = checkpoint.read_training_state()
-    if request.corpus is None and info.run is not None:  # the text and its encoding are the run's
+    if request.corpus is None and info.run is not None:  # by default, the text and encoding of the run
         run = store.run(info.run)
         request = replace(request, corpus=run.corpus_source, encoding=run.metadata.encoding)
     before = saved.metadata.training
-    asked = {name: value for name, value in request.changes.items() if value is not None}
-    dropout = asked.pop("dropout", checkpoint.config.dropout)
-    if asked.get("learning_rate", before.learning_rate) < before.min_learning_rate:
-        asked.setdefault("min_learning_rate", asked["learning_rate"] / 10)
-    config, model_config = replace(before, **asked), replace(checkpoint.config, dropout=dropout)
+    changes = {name: value for name, value in request.changes.items() if value is not None}
+    dropout = changes.pop("dropout", checkpoint.config.dropout)
+    if changes.get("learning_rate", before.learning_rate) < before.min_learning_rate:
+        changes.setdefault("min_learning_rate", changes["learning_rate"] / 10)
+    config, model_config = replace(before, **changes), replace(checkpoint.config, dropout=dropout)
     changed = {**changed_fields(before, config), **changed_fields(checkpoint.config, model_config)}
     ended = info.run is None or changed or store.run(info.run).status() == "finished"  # else cut just before its end
     if info.step > config.steps or (info.step == config.steps and ended):
@@ -110,15 +110,15 @@ def _resume(store: Store, request: TrainingRequest, reference: str, on_progress:
             f"{info.reference} knows {checkpoint.vocabulary.describe()}; the corpus {corpus.name} read as "
             f"{request.encoding} has {corpus.vocabulary.describe()}."
         )
-    warnings += _inexactness(saved.metadata, device_plan)
-    changes = {name: f"{old} -> {new}" for name, (old, new) in changed.items()}
-    summary = "; ".join(f"{name} {change}" for name, change in changes.items())
+    warnings += _exactness_warnings(saved.metadata, device_plan)
+    described = {name: f"{old} -> {new}" for name, (old, new) in changed.items()}
+    summary = "; ".join(f"{name} {change}" for name, change in described.items())
     if own_run is not None:
         warnings += [f"From here on: {summary}."] if summary else []
     else:
         preset = saved.metadata.preset
         own_run = _create_run(
-            store, request, preset, model_config, config, corpus, resumed_from=info.reference, changes=changes
+            store, request, preset, model_config, config, corpus, resumed_from=info.reference, changes=described
         )
         warnings.append(
             f"This is a new run, {own_run.name}, forked from {info.reference}: {summary or 'nothing changed'}."
@@ -188,8 +188,8 @@ def _choose_device_plan(saved: "TrainingMetadata", config: TrainingConfig) -> "D
     return device_plan
 
 
-def _inexactness(saved: "TrainingMetadata", device_plan: "DevicePlan") -> list[str]:
-    """Return a warning, or none, that names what differs so that the numbers will not be the same to the bit."""
+def _exactness_warnings(saved: "TrainingMetadata", device_plan: "DevicePlan") -> list[str]:
+    """Return a warning that names what prevents an exact resume, if anything does."""
     from shakegpt.version import versions
 
     pairs = {
@@ -213,8 +213,8 @@ def _run_to_resume(store: Store, request: TrainingRequest, info: CheckpointInfo,
     run = store.run(info.run)
     if (owner := run.owner()) is not None:
         raise run_busy_error(run.name, owner)
-    # Checkpoints after the one asked for would be overwritten with other numbers, so they make this a new run. Damaged
-    # ones were passed over on purpose, and are written again.
+    # Later checkpoints would be overwritten with other numbers, so they make this a new run. Damaged ones were skipped
+    # on purpose, and are written again.
     from shakegpt.runs.checkpoint import read_checkpoint
 
     for step, path in run.checkpoint_folders():

@@ -1,4 +1,4 @@
-"""Everything that changes while a run trains: what a checkpoint records of it, and what a resumed run goes on from."""
+"""Everything that changes while a run trains: what a checkpoint records, and what resuming restores."""
 
 import math
 import time
@@ -23,17 +23,17 @@ _STEPS_TIMED = 10
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """A checkpoint to resume from, and what the user should know about doing so."""
+    """A checkpoint to resume from, and warnings for the user."""
 
     checkpoint: Checkpoint
     saved: SavedTrainingState
     reference: str
-    """What names the checkpoint, such as ``macbeth@500``."""
+    """How the user refers to the checkpoint, such as ``macbeth@500``."""
     warnings: tuple[str, ...] = ()
 
 
 class TrainingClock:
-    """The time spent inside ``with``, which is training but not pauses, and the speed of the newest steps.
+    """The time spent inside ``with``, which excludes pauses, and the speed of the newest steps.
 
     Args:
         tokens_per_step: characters that one optimizer step learns from.
@@ -51,7 +51,7 @@ class TrainingClock:
         return self._earlier_seconds + (0.0 if self._entered is None else time.monotonic() - self._entered)
 
     def restore(self, seconds: float) -> None:
-        """Start from the time that a checkpoint records; going back to an earlier one gives no time back."""
+        """Start from the time that a checkpoint records; a rollback does not turn it back."""
         self._earlier_seconds += max(0.0, seconds - self.seconds)
 
     def add_step(self, seconds: float) -> None:
@@ -103,16 +103,16 @@ class TrainingState:
         """The lowest validation loss of earlier weights."""
         self.best_step: int | None = None
         self.non_finite_steps = self.rollbacks = 0
-        """Steps in a row that were not finite; times that the run went back to a checkpoint for that."""
+        """Steps in a row that were not finite; how often the run rolled back for that."""
         self.learning_rate_scale = 1.0
         """What going back has multiplied the learning rate by."""
         self.is_saved = False
-        """Whether the run has a checkpoint of this very state."""
+        """Whether the run has a checkpoint of this state."""
         self._reset_losses()
 
     def _reset_losses(self, total: float = 0.0, count: int = 0) -> None:
         device = self._device_plan.device
-        dtype = torch.float32 if device.type == "mps" else torch.float64  # an Apple GPU has no more
+        dtype = torch.float32 if device.type == "mps" else torch.float64  # MPS has no float64
         self._losses = torch.tensor([total, float(count)], dtype=dtype).to(device)
 
     # To disk and back
@@ -149,7 +149,7 @@ class TrainingState:
         return SavedTrainingState(metadata, self.optimizer.state_dict())
 
     def restore(self, checkpoint: Checkpoint, saved: SavedTrainingState, *, is_saved: bool = True) -> None:
-        """Become the state that a checkpoint recorded.
+        """Restore the state that a checkpoint records.
 
         Args:
             checkpoint: its weights, validation loss and time.

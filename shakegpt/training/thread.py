@@ -1,4 +1,4 @@
-"""A training on a thread of its own: events come out, a few commands go in."""
+"""Training on its own thread: events come out, a few commands go in."""
 
 import os
 import threading
@@ -41,7 +41,7 @@ class TrainingThread(SourceThread):
         self._pause_requested = self._stop_requested = self._save_requested = False
         self._model_requests: deque[Future[LanguageModel]] = deque()
         self.exit_code = 1
-        """What the process should end with where the run failed: 2 where the request made no sense."""
+        """The exit code for a failed run: 2 where the request was invalid."""
 
     # Commands, from any thread
 
@@ -134,7 +134,7 @@ class TrainingThread(SourceThread):
             self._set_state("training")
 
     def _read_request(self, trainer: "Trainer") -> None:
-        """Obey another process: ``shakegpt stop`` and ``shakegpt watch`` write requests into the run's folder."""
+        """Carry out a request that ``shakegpt stop`` or ``shakegpt watch`` has written to the run's folder."""
         if (request := trainer.run.take_request()) is not None:
             {"pause": self.pause, "resume": self.resume, "save": self.save, "stop": self.stop}[request]()
 

@@ -1,8 +1,7 @@
-"""The training loop: a recipe to read from top to bottom, which yields what happens as events."""
+"""The training loop, in the order of a run: started, steps, evaluations and saves, finished."""
 
 import threading
 import time
-from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -36,12 +35,12 @@ class Trainer:
     """Trains one run. Iterating trains; not advancing pauses; closing the iterator saves and stops.
 
     Args:
-        run: where it is recorded; locked from the first event to the last.
+        run: where events and checkpoints are saved; locked from the first event to the last.
         config: how to train.
-        corpus: the text to learn from.
+        corpus: the text to train on.
         model_config: the shape of the model.
         device_plan: where to train, and in which precision.
-        preset: the name of the preset, for the record.
+        preset: the name of the preset, as recorded in checkpoints.
         resume: the checkpoint to resume from; ``None`` begins with new weights.
 
     Raises:
@@ -116,13 +115,12 @@ class Trainer:
             except GeneratorExit:  # the iterator was closed: save, and record the end
                 self._stop.set()
                 events.close()
-                final_events = () if isinstance(event, Finished | Failed) else self._finish()
-                for event in final_events:
-                    deque(self.run.log.record(event), maxlen=0)
+                if not isinstance(event, Finished | Failed):
+                    for last_event in self._finish():
+                        list(self.run.log.record(last_event))
                 raise
             except Exception as error:  # the caller shows it; the log needs it too
-                failed = Failed(step=self.state.step, message=describe_failure(error))
-                deque(self.run.log.record(failed), maxlen=0)
+                list(self.run.log.record(Failed(step=self.state.step, message=describe_failure(error))))
                 raise
 
     def _train(self) -> Generator[Event, None, None]:
@@ -135,7 +133,7 @@ class Trainer:
             if not state.is_saved:  # a fork has a copy of the checkpoint it began from
                 yield from self._save()
         while not self._stop.is_set():
-            if not self._evaluation_due():  # it is where a run was cut between a step and its evaluation
+            if not self._evaluation_due():  # a resumed run may have been cut before its evaluation
                 if state.step >= self.config.steps:
                     break
                 for event in self._take_step():
@@ -149,6 +147,25 @@ class Trainer:
             if self._save_due():
                 yield from self._save()
         yield from self._finish()
+
+    def _started(self) -> Started:
+        plan, config, resume = self.device_plan, self.config, self._resume
+        return Started(
+            step=self.state.step,
+            run=self.run.name,
+            steps=config.steps,
+            parameters=self._model_config.parameters,
+            vocab_size=self._model_config.vocab_size,
+            corpus=self.corpus.name,
+            device=plan.name,
+            precision=plan.precision,
+            reason=plan.reason,
+            threads=plan.threads,
+            batch_size=config.batch_size,
+            block_size=self._model_config.block_size,
+            preset=self._preset,
+            resumed_from=resume.reference if resume else None,
+        )
 
     def _take_step(self) -> Iterator[Event]:
         """One optimizer step: batch -> loss -> gradients -> finite? -> clip -> AdamW."""
@@ -181,7 +198,7 @@ class Trainer:
         grad_norm = optimizer.step(learning_rate, loss)
         state.end_step(loss, tokens=inputs.numel())
         reported = self._is_reported(step)
-        taken = reported and not optimizer.skipped  # here, and nowhere before, a GPU is waited for
+        taken = reported and not optimizer.skipped  # the first point that waits for a GPU
         state.clock.add_step(time.perf_counter() - began)
         if taken:
             self._recovery.step_taken()
@@ -211,7 +228,7 @@ class Trainer:
     def _evaluate(self) -> Iterator[Event]:
         state, began = self.state, time.monotonic()
         loss = evaluate(state.model, self._validation_ids, pool=self._pool, stop=self._stop.is_set)
-        if loss is None:  # stopped meanwhile: the resumed run evaluates first thing
+        if loss is None:  # stopped meanwhile: a resumed run evaluates first
             return
         self._evaluation_seconds = time.monotonic() - began
         state.set_val_loss(loss.nats)
@@ -230,7 +247,7 @@ class Trainer:
             yield self._sample()
 
     def _sample(self) -> Sample:
-        """Return what the model writes now, from the run's fixed prompt and seed."""
+        """Generate from the run's fixed prompt and seed."""
         config, vocabulary = self.config, self.corpus.vocabulary
         known = set(config.sample_prompt) <= set(vocabulary.characters)
         prompt = config.sample_prompt if known else ""
@@ -245,7 +262,7 @@ class Trainer:
         return self._save_requested or self.state.step % self.config.save_every == 0 or self._saver.due()
 
     def _save(self) -> Iterator[Event]:
-        """Save, or say why that failed; the saver tries again when its back-off has passed."""
+        """Save, or warn that it failed; the saver tries again after its back-off."""
         state = self.state
         if not self._saver.ready():
             return
@@ -277,30 +294,11 @@ class Trainer:
             if self._saver.failures >= _MAX_FINAL_SAVES and self._stop.is_set():
                 yield Failed(step=state.step, message=f"The run ended unsaved. {self._saver.last_error}")
                 return
-        state.begin_step()  # the best loss of all, these weights' too
+        state.begin_step()  # counts these weights' loss towards the best
         yield Finished(
             step=state.step,
             outcome="finished" if complete else "stopped",
             best_val_loss=state.best_val_loss,
             best_step=state.best_step,
             seconds=state.clock.seconds,
-        )
-
-    def _started(self) -> Started:
-        plan, config, resume = self.device_plan, self.config, self._resume
-        return Started(
-            step=self.state.step,
-            run=self.run.name,
-            steps=config.steps,
-            parameters=self._model_config.parameters,
-            vocab_size=self._model_config.vocab_size,
-            corpus=self.corpus.name,
-            device=plan.name,
-            precision=plan.precision,
-            reason=plan.reason,
-            threads=plan.threads,
-            batch_size=config.batch_size,
-            block_size=self._model_config.block_size,
-            preset=self._preset,
-            resumed_from=resume.reference if resume else None,
         )

@@ -9,7 +9,7 @@ import pytest
 
 from shakegpt.errors import ShakegptError
 from shakegpt.events import Event, Finished, Started, Step
-from shakegpt.runs.follower import PROCESS_GONE, Follower, LogTail
+from shakegpt.runs.follower import PROCESS_ENDED, Follower, LogTail
 from shakegpt.runs.run import Run
 from shakegpt.runs.snapshot import Snapshot
 
@@ -155,7 +155,7 @@ def test_a_process_that_ended_without_a_last_event_is_noticed(followed: Run) -> 
         follower.check_alive()
         assert (follower.latest.state, follower.alive) == ("training", True)
     follower.check_alive()
-    assert (follower.latest.state, follower.latest.message) == ("failed", PROCESS_GONE)
+    assert (follower.latest.state, follower.latest.message) == ("failed", PROCESS_ENDED)
     assert (follower.latest.current_step, follower.alive) == (1, False)
 
 
