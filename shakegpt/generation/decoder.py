@@ -1,8 +1,8 @@
-"""Cached decoding: one character at a time, without computing the past again.
+"""Cached decoding: one token at a time, without computing the past again, for as long as one likes.
 
-The model has positions for ``block_size`` characters only. When they are used up, the last half of the window is read
-again from position 0 (a re-prefill), so generation goes on without limit, the context is always between half a window
-and a whole one, and the price of reading again is shared by the half window of characters that it makes room for.
+The model has positions for ``block_size`` tokens only, a window. When they are used up, the last half of the window is
+read again from position 0 (a re-prefill). So the context is always between half a window and a whole one, and the cost
+of reading again is shared by the half window of tokens that it makes room for.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from shakegpt.model.gpt import GPT
 from shakegpt.model.kv_cache import KVCache
 from shakegpt.system.threads import torch_threads
 
-_WARM_UPS = 3  # what libraries set up at their first calls must not be recorded
+_WARM_UPS = 3  # before recording: what libraries do at their first calls must not be part of it
 
 
 class Decoder:
@@ -36,7 +36,7 @@ class Decoder:
         self._model = model
         weight = model.token_embedding.weight
         self._cache = KVCache(model.config, batch_size, device=weight.device, dtype=weight.dtype)
-        self._window = np.zeros((batch_size, self.block_size), np.int64)  # what was read since position 0
+        self._window = np.zeros((batch_size, self.block_size), np.int64)  # the tokens at the cache's positions
         self._length = 0
         on_cpu = weight.device.type == "cpu"
         self._inference = torch.inference_mode()
@@ -44,7 +44,7 @@ class Decoder:
         self._graph = record_forward(model, self._cache) if weight.device.type == "cuda" else None
 
     def read(self, ids: NDArray[np.int64]) -> Logits:
-        """Read characters and return the logits of the one after them.
+        """Read tokens and return the logits of the one after them.
 
         Args:
             ids: token ids, (B, T), T at least 1. Of a text longer than a window, the last window counts.

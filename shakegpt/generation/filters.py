@@ -1,7 +1,7 @@
-"""The cuts that shape a distribution before a character is drawn from it. Each turns logits into logits.
+"""The filters that shape a distribution before a character is drawn from it: pure functions from logits to logits.
 
-Logits are (..., V) float arrays; what is cut becomes minus infinity, and the likeliest character always stays. They are
-numpy's: on the 65 logits of one character, its operators cost a fifth of torch's.
+Logits are (..., V) float arrays; a character that is cut has minus infinity, and the likeliest is never cut. The arrays
+are numpy's: on the 65 logits of one character, its operators cost a fifth of torch's.
 """
 
 import math
@@ -15,7 +15,7 @@ Logits = NDArray[np.floating]
 
 
 def penalise_repetition(logits: Logits, seen: NDArray[np.bool_], penalty: float) -> Logits:
-    """Make characters that were seen less likely (above 1) or likelier (below 1).
+    """Make characters of the context less likely (penalty above 1) or likelier (below 1).
 
     Keskar et al. 2019, CTRL (arXiv:1909.05858), section 4.1, with the sign of the logit taken into account.
 
@@ -35,7 +35,7 @@ def scale_by_temperature(logits: Logits, temperature: float) -> Logits:
         return logits
     if temperature == 0:
         return keep_top_k(logits, 1)
-    # The greatest logit is moved to 0 first, so that a tiny temperature only ever overflows to minus infinity.
+    # The greatest logit is moved to 0 first, so that a tiny temperature overflows to minus infinity alone.
     with np.errstate(over="ignore"):
         scaled: Logits = (logits - logits.max(axis=-1, keepdims=True)) / temperature
     return scaled
@@ -56,10 +56,10 @@ def keep_top_p(logits: Logits, p: float) -> Logits:
     if p >= 1:
         return logits
     order = _by_likelihood(logits)
-    ordered = probabilities(np.take_along_axis(logits, order, axis=-1))
-    before = ordered.cumsum(axis=-1) - ordered  # what the likelier characters already reach
+    ordered = softmax(np.take_along_axis(logits, order, axis=-1))
+    likelier = ordered.cumsum(axis=-1) - ordered  # the probability of all characters that are likelier
     kept = np.empty(logits.shape, bool)
-    np.put_along_axis(kept, order, before < p, axis=-1)
+    np.put_along_axis(kept, order, likelier < p, axis=-1)
     return np.where(kept, logits, -math.inf)
 
 
@@ -71,23 +71,25 @@ def keep_min_p(logits: Logits, p: float) -> Logits:
 
 
 def apply_filters(logits: Logits, settings: SamplingConfig, seen: NDArray[np.bool_]) -> tuple[Logits, Logits]:
-    """Return the logits before the cuts (penalised and tempered) and after them, in that order of filters.
+    """Apply repetition penalty, temperature, top-k, top-p and min-p, in this order.
 
     Args:
         logits: the model's, (..., V).
         settings: what to apply.
         seen: the characters in the context, (..., V).
+
+    Returns:
+        The logits before any character is cut (penalised, and divided by the temperature), and after.
     """
     penalised = penalise_repetition(logits, seen, settings.repetition_penalty)
-    # Greedy choice is a cut, not a shape: what the reader sees before it is the distribution as the model gave it.
-    tempered = penalised if settings.temperature == 0 else scale_by_temperature(penalised, settings.temperature)
-    kept = scale_by_temperature(penalised, 0) if settings.temperature == 0 else tempered
-    kept = keep_min_p(keep_top_p(keep_top_k(kept, settings.top_k), settings.top_p), settings.min_p)
-    return tempered, kept
+    scaled = scale_by_temperature(penalised, settings.temperature)
+    filtered = keep_min_p(keep_top_p(keep_top_k(scaled, settings.top_k), settings.top_p), settings.min_p)
+    # Temperature 0 cuts all but one character: what is shown as uncut is the distribution that it cuts.
+    return penalised if settings.temperature == 0 else scaled, filtered
 
 
-def probabilities(logits: Logits) -> NDArray[np.float64]:
-    """Return the softmax, (..., V)."""
+def softmax(logits: Logits) -> NDArray[np.float64]:
+    """Return the probabilities, (..., V)."""
     weights: NDArray[np.float64] = np.exp(logits - logits.max(axis=-1, keepdims=True), dtype=np.float64)
     weights /= weights.sum(axis=-1, keepdims=True)
     return weights

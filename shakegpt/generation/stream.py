@@ -15,7 +15,7 @@ from shakegpt.config import SamplingConfig
 from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.errors import UsageError
 from shakegpt.generation.decoder import Decoder
-from shakegpt.generation.filters import Logits, apply_filters, probabilities
+from shakegpt.generation.filters import Logits, apply_filters, softmax
 from shakegpt.model.language_model import LanguageModel
 from shakegpt.system.seeds import derive_seed
 from shakegpt.system.threads import ThreadPool
@@ -48,17 +48,17 @@ class Distribution:
     @cached_property
     def model_probabilities(self) -> tuple[float, ...]:
         """The model's own probabilities: no penalty, temperature 1, no cuts."""
-        return tuple(probabilities(self._logits).tolist())
+        return tuple(softmax(self._logits).tolist())
 
     @cached_property
     def uncut_probabilities(self) -> tuple[float, ...]:
         """Probabilities under the repetition penalty and the temperature, before the cuts."""
-        return tuple(probabilities(self._uncut).tolist())
+        return tuple(softmax(self._uncut).tolist())
 
     @cached_property
     def probabilities(self) -> tuple[float, ...]:
         """The probabilities drawn from; 0 where cut."""
-        return tuple(probabilities(self._filtered).tolist())
+        return tuple(softmax(self._filtered).tolist())
 
     @cached_property
     def entropy(self) -> float:

@@ -1,4 +1,4 @@
-"""The GPT: its forward pass, attention and dropout.
+"""The GPT: its one forward pass, with attention, dropout and a cache of keys and values.
 
 In: token ids, (B, T). Out: logits, (B, T, V).
 """

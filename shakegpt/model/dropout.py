@@ -1,4 +1,4 @@
-"""Dropout whose masks depend on the seed, the step and the sequence, never on what was drawn before."""
+"""Dropout whose masks depend on the seed, the step and the sequence, not on what was drawn before."""
 
 from typing import Protocol
 
@@ -15,17 +15,17 @@ class DropoutMasks(Protocol):
     """The dropout masks of one forward pass (Srivastava et al. 2014, JMLR 15)."""
 
     def drop(self, x: Tensor, probability: float) -> Tensor:
-        """Return ``x`` with each element zeroed at a probability and the others scaled up, so the mean stays.
+        """Return ``x`` with each element zeroed at a probability and the others scaled up, so that the mean stays.
 
         Args:
-            x: the rows' activations, all of a row before the next: (B, ...) or (B·H, ...).
-            probability: in [0, 1).
+            x: activations, (B, ...) or (B·H, ...), sequence after sequence.
+            probability: of zeroing an element, in [0, 1).
         """
         ...
 
 
 def make_dropout_masks(seed: int, step: int, rows: range, device: torch.device) -> DropoutMasks:
-    """Return the masks of a forward pass, of the kind that suits the device.
+    """Return the masks of one forward pass.
 
     Args:
         seed: the run's seed.
@@ -33,15 +33,15 @@ def make_dropout_masks(seed: int, step: int, rows: range, device: torch.device) 
         rows: the sequences of the batch that go through the model now.
         device: where the activations are.
     """
-    return (
-        SequenceDropoutMasks(seed, step, rows) if device.type == "cpu" else DeviceDropoutMasks(seed, step, rows, device)
-    )
+    if device.type == "cpu":
+        return SequenceDropoutMasks(seed, step, rows)
+    return DeviceDropoutMasks(seed, step, rows, device)
 
 
 class DeviceDropoutMasks:
-    """Masks from a GPU's own generator, seeded once for the pass and named by its first sequence.
+    """Torch's own dropout on a GPU, whose generator is seeded once for a pass, by the seed, the step and the first row.
 
-    Torch's own dropout; the fused attention draws from the same generator.
+    The fused attention draws from the same generator.
     """
 
     def __init__(self, seed: int, step: int, rows: range, device: torch.device) -> None:
@@ -53,14 +53,14 @@ class DeviceDropoutMasks:
 
 
 class SequenceDropoutMasks:
-    """Masks on a CPU: every sequence of the batch has its own.
+    """Masks on a CPU, where every sequence of the batch has a generator of its own.
 
-    They are named by its place in the batch, so they are the same however the batch is cut into pieces, over threads
+    It is seeded by the place in the batch, so the masks are the same however the batch is cut into pieces, over threads
     or over processes.
 
     A mask compares random bytes with a threshold: one 64-bit draw serves eight activations, where ``bernoulli_``
-    takes a serial draw for each (a seventh of the training time). The probability is therefore rounded to
-    a multiple of 1/256, and the survivors are scaled by what the rounded one asks for, so the expectation is exact.
+    takes a serial draw for each (a seventh of the training time). The probability is therefore rounded to a multiple of
+    1/256, and the other elements are scaled by what the rounded one asks for, so the expectation is exact.
 
     Args:
         seed: the run's seed.
@@ -78,27 +78,21 @@ class SequenceDropoutMasks:
         return x * self.mask(x.shape, probability, x.dtype).mul_(self.scale(probability))
 
     def scale(self, probability: float) -> float:
-        """Return what the survivors are multiplied by, so that the mean stays."""
+        """Return what the elements that are not zeroed are multiplied by, so that the mean stays."""
         return _LEVELS / (_LEVELS - _threshold(probability))
 
     def mask(self, shape: torch.Size, probability: float, dtype: torch.dtype) -> Tensor:
-        """Return 1 where an element is kept and 0 where it is dropped.
-
-        Args:
-            shape: the activations', all of a row before the next: (B, ...) or (B·H, ...).
-            probability: of dropping, in [0, 1).
-            dtype: the activations'.
-        """
+        """Return 0 where an element is zeroed and 1 elsewhere, for activations of a shape and type as in ``drop``."""
         rows = len(self._generators)
-        elements = shape.numel() // rows
+        elements = shape.numel() // rows  # of a sequence
         draws = torch.empty(rows, -(-elements // 8), dtype=torch.int64)
         for row, generator in zip(draws, self._generators, strict=True):
             row.random_(-(2**63), None, generator=generator)
-        kept = torch.empty(rows, elements, dtype=dtype)
-        torch.ge(draws.view(torch.uint8)[:, :elements], _threshold(probability), out=kept)
-        return kept.view(shape)
+        mask = torch.empty(rows, elements, dtype=dtype)
+        torch.ge(draws.view(torch.uint8)[:, :elements], _threshold(probability), out=mask)
+        return mask.view(shape)
 
 
 def _threshold(probability: float) -> int:
-    """Return the random bytes, of 256, for which an element is dropped."""
+    """Return for how many of the 256 values of a random byte an element is zeroed."""
     return min(round(probability * _LEVELS), _LEVELS - 1)

@@ -1,7 +1,7 @@
 """The GPT: a pre-norm transformer decoder in the manner of GPT-2 (Radford et al. 2019).
 
-Shapes in comments: B sequences, T characters each, C the width of the residual stream (``d_model``), H heads of
-D = C / H, V characters in the vocabulary.
+Shapes in comments: B sequences of T tokens, C the width of the residual stream (``d_model``), H heads of D = C / H, V
+tokens in the vocabulary (characters, all of them).
 """
 
 import math
@@ -19,7 +19,7 @@ INITIAL_STD = 0.02
 
 
 class CausalSelfAttention(nn.Module):
-    """Multi-head scaled dot-product attention in which a character sees itself and those before it.
+    """Multi-head scaled dot-product attention in which a token attends to itself and those before it.
 
     Vaswani et al. 2017, "Attention Is All You Need" (arXiv:1706.03762), section 3.2.
     """
@@ -33,9 +33,9 @@ class CausalSelfAttention(nn.Module):
         self.projection = nn.Linear(config.d_model, config.d_model)
 
     def forward(self, x: Tensor, masks: DropoutMasks | None = None, cache: KVCache | None = None) -> Tensor:
-        """Mix each token with those before it, those in the cache too. (B, T, C) -> (B, T, C).
+        """Mix the values of each token and those before it, in the cache too. (B, T, C) -> (B, T, C).
 
-        With a cache, the last layer's result is (B, 1, C): only the last token's is needed.
+        With a cache, the last layer returns the last token's mix alone, (B, 1, C): nothing reads the others.
         """
         B, T, C = x.shape  # noqa: N806
         H, D = self.n_head, C // self.n_head  # noqa: N806
@@ -87,7 +87,7 @@ class Block(nn.Module):
         self.mlp = MLP(config)
 
     def forward(self, x: Tensor, masks: DropoutMasks | None = None, cache: KVCache | None = None) -> Tensor:
-        """(B, T, C) -> (B, T, C).
+        """(B, T, C) -> (B, T, C); with a cache, the last layer's result is (B, 1, C).
 
         The stream and the norms stay in fp32; the linear layers may have weights in a shorter format.
         """
@@ -137,7 +137,7 @@ class GPT(nn.Module):
 
     @torch.no_grad()
     def _initialise(self, generator: torch.Generator | None) -> None:
-        """GPT-2's start: N(0, 0.02), zero biases, and residual projections smaller by 1/sqrt(2 · n_layer).
+        """Draw GPT-2's initial weights: N(0, 0.02), zero biases, residual projections smaller by 1/sqrt(2 · n_layer).
 
         Each block adds to the residual stream twice; the scale keeps its variance from growing with depth.
         """

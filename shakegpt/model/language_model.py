@@ -1,4 +1,4 @@
-"""A GPT with what it takes to generate text: its vocabulary, and its name."""
+"""A GPT with the vocabulary that it generates text with, and its name."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from shakegpt.model.gpt import GPT
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageModel:
-    """A model ready to generate text: its weights, its vocabulary, and where it comes from."""
+    """A model ready to generate text."""
 
     model: GPT
     vocabulary: Vocabulary

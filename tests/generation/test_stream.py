@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from shakegpt.config import ModelConfig, SamplingConfig
 from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.errors import UsageError
-from shakegpt.generation.filters import probabilities
+from shakegpt.generation.filters import softmax
 from shakegpt.generation.stream import Stream, draw, encode_prompt, generate_samples
 from shakegpt.model.gpt import GPT
 from shakegpt.model.language_model import LanguageModel
@@ -74,7 +74,7 @@ def test_draws_follow_the_distribution(logits: list[float], data: st.DataObject)
     row = np.array([-math.inf if index in cut else logit for index, logit in enumerate(logits)])
     count = 500
     drawn = draw(np.broadcast_to(row, (count, len(row))), (np.arange(count) + 0.5) / count)
-    expected = (probabilities(row) * count).tolist()
+    expected = (softmax(row) * count).tolist()
     counts = np.bincount(drawn, minlength=len(logits)).tolist()
     assert all(abs(one - other) <= 1 + 1e-6 for one, other in zip(counts, expected, strict=True))
     assert not cut & set(drawn.tolist())

@@ -1,4 +1,4 @@
-"""Attention on a CPU: the formula, its gradient, and dropout that is the same masks as anywhere else."""
+"""Attention on a CPU: the formula, its gradient, and its dropout."""
 
 import math
 from collections.abc import Callable
@@ -15,13 +15,13 @@ ROWS = range(5, 5 + B)
 
 
 def projections(size: int, dtype: torch.dtype = torch.float64) -> Tensor:
-    """Queries, keys and values, (B, T, 3·C), large enough for the softmax to have opinions."""
+    """Queries, keys and values, (B, T, 3·C), large enough for weights that differ."""
     generator = torch.Generator().manual_seed(size)
     return 2 * torch.randn(B, size, 3 * H * D, generator=generator, dtype=dtype)
 
 
 def spelled_out(projected: Tensor, drop: Callable[[Tensor], Tensor] = lambda weights: weights) -> Tensor:
-    """Character by character, head by head: what the formula says."""
+    """The formula, token by token."""
     size = projected.shape[1]
     query, key, value = projected.view(B, size, 3, H, D).permute(2, 0, 3, 1, 4).unbind()  # (B, H, T, D)
     rows = []
@@ -37,14 +37,14 @@ def spelled_out(projected: Tensor, drop: Callable[[Tensor], Tensor] = lambda wei
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 16])
-def test_it_is_the_formula(size: int) -> None:
+def test_it_computes_the_formula(size: int) -> None:
     projected = projections(size)
     torch.testing.assert_close(attend(projected, H), spelled_out(projected), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("dropout", [0.25, 0.1])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, 0.1)])
-def test_dropped_weights_are_those_of_the_noise(dropout: float, dtype: torch.dtype, tolerance: float) -> None:
+def test_weights_are_dropped_by_the_masks(dropout: float, dtype: torch.dtype, tolerance: float) -> None:
     projected, masks = projections(8, dtype), SequenceDropoutMasks(1, 2, ROWS)
     plain = spelled_out(projected, lambda weights: masks.drop(weights, dropout))
     quick = attend(projected, H, SequenceDropoutMasks(1, 2, ROWS), dropout)
@@ -54,7 +54,7 @@ def test_dropped_weights_are_those_of_the_noise(dropout: float, dtype: torch.dty
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 @pytest.mark.parametrize("size", [1, 2, 5])
-def test_its_gradient_is_that_of_its_values(size: int, dropout: float) -> None:
+def test_its_gradient_is_right(size: int, dropout: float) -> None:
     """Against finite differences, in fp64."""
 
     def mixed(projected: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ def test_its_gradient_is_that_of_its_values(size: int, dropout: float) -> None:
     assert torch.autograd.gradcheck(mixed, (projections(size).requires_grad_(),))
 
 
-def test_nobody_sees_what_is_ahead() -> None:
+def test_no_token_attends_to_a_later_one() -> None:
     projected = projections(9)
     changed = projected.clone()
     changed[:, 6:] += 1

@@ -11,7 +11,7 @@ def mask(seed: int = 1, step: int = 1, rows: range = range(4), probability: floa
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.25, 0.5, 0.999])
-def test_the_mean_stays_and_the_share_is_dropped(probability: float) -> None:
+def test_the_mean_stays_and_the_right_share_is_dropped(probability: float) -> None:
     dropped = SequenceDropoutMasks(3, 1, range(10)).drop(torch.ones(10, 100, 200), probability)
     share = (dropped == 0).double().mean().item()
     assert share == pytest.approx(probability, abs=0.005)  # the probability is rounded to a multiple of 1/256
@@ -24,7 +24,7 @@ def test_no_dropout_changes_nothing() -> None:
     assert torch.equal(SequenceDropoutMasks(1, 1, range(4)).drop(x, 0.0), x)
 
 
-def test_equal_names_give_equal_masks_and_others_do_not() -> None:
+def test_masks_depend_on_the_seed_and_the_step_alone() -> None:
     first = mask()
     torch.rand(10)
     assert torch.equal(mask(), first)
@@ -37,13 +37,13 @@ def test_the_masks_of_one_pass_differ() -> None:
     assert not torch.equal(masks.drop(x, 0.5), masks.drop(x, 0.5))
 
 
-def test_a_sequence_has_its_masks_however_the_batch_is_cut() -> None:
+def test_a_sequence_has_the_same_masks_however_the_batch_is_cut() -> None:
     whole = mask(rows=range(6))
     assert torch.equal(torch.cat([mask(rows=range(2)), mask(rows=range(2, 3)), mask(rows=range(3, 6))]), whole)
     assert not torch.equal(whole[0], whole[1])
 
 
-def test_a_gradient_passes_where_a_value_did() -> None:
+def test_gradients_are_dropped_with_their_values() -> None:
     x = torch.ones(2, 100, requires_grad=True)
     dropped = SequenceDropoutMasks(1, 1, range(2)).drop(x, 0.5)
     dropped.sum().backward()
@@ -51,14 +51,14 @@ def test_a_gradient_passes_where_a_value_did() -> None:
     assert torch.equal(x.grad, dropped)  # of a one, value and slope are the same
 
 
-def test_each_device_has_the_noise_that_suits_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_kind_of_device_has_its_masks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "get_device_module", lambda device: torch)
     assert isinstance(make_dropout_masks(1, 1, range(4), torch.device("cpu")), SequenceDropoutMasks)
     assert isinstance(make_dropout_masks(1, 1, range(4), torch.device("cuda")), DeviceDropoutMasks)
 
 
-def test_a_devices_own_masks_depend_on_the_names_of_the_pass_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a GPU; this CPU's generator stands in for its own."""
+def test_a_gpus_masks_depend_on_the_seed_the_step_and_the_first_sequence_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CPU's generator stands in for a GPU's."""
     monkeypatch.setattr(torch, "get_device_module", lambda device: torch)
 
     def masks(seed: int = 1, step: int = 1, rows: range = range(4)) -> torch.Tensor:

@@ -39,7 +39,7 @@ def attend_in_plain_python(attention: CausalSelfAttention, x: torch.Tensor) -> l
 
 
 @pytest.mark.parametrize(("heads", "length"), [(1, 1), (1, 5), (2, 2), (3, 7), (6, 8)])
-def test_attention_is_the_papers(heads: int, length: int) -> None:
+def test_attention_is_as_the_paper_defines_it(heads: int, length: int) -> None:
     config = ModelConfig(vocab_size=5, n_layer=1, n_head=heads, d_model=12, d_ff=8, block_size=8)
     attention = CausalSelfAttention(config)
     generator = torch.Generator().manual_seed(heads)
@@ -52,7 +52,7 @@ def test_attention_is_the_papers(heads: int, length: int) -> None:
         assert torch.allclose(result, torch.tensor(attend_in_plain_python(attention, sequence)), atol=1e-4)
 
 
-def test_the_forward_pass_is_the_designs(tiny_model: GPT, tiny_config: ModelConfig) -> None:
+def test_the_forward_pass_is_made_of_its_parts(tiny_model: GPT, tiny_config: ModelConfig) -> None:
     """Pre-norm blocks, residuals, GELU, a final norm and the tied head, put together from the named parts."""
     ids = torch.randint(13, (3, 8), generator=torch.Generator().manual_seed(0))
     weights = dict(tiny_model.named_parameters())
@@ -69,7 +69,7 @@ def test_the_forward_pass_is_the_designs(tiny_model: GPT, tiny_config: ModelConf
         assert torch.allclose(tiny_model(ids), expected, atol=1e-4)
 
 
-def test_no_character_sees_a_later_one(tiny_model: GPT) -> None:
+def test_no_token_sees_a_later_one(tiny_model: GPT) -> None:
     ids = torch.randint(13, (1, 8), generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         before = tiny_model(ids)
@@ -116,7 +116,7 @@ def test_the_head_is_the_token_embedding(tiny_model: GPT) -> None:
 
 
 @pytest.mark.parametrize("layers", [1, 2, 6])
-def test_the_start_is_gpt2s(layers: int) -> None:
+def test_the_initial_weights_are_gpt2s(layers: int) -> None:
     model = GPT(ModelConfig(vocab_size=65, n_layer=layers, n_head=4, d_model=128, d_ff=512, block_size=64), seed=1)
     for name, parameter in model.named_parameters():
         if name.endswith("norm.weight"):
@@ -132,7 +132,7 @@ def test_the_start_is_gpt2s(layers: int) -> None:
     assert len(scaled) == 2 * layers  # each block adds to the stream twice
 
 
-def test_a_seed_fixes_the_start_and_leaves_the_global_generator_alone(tiny_config: ModelConfig) -> None:
+def test_a_seed_fixes_the_initial_weights(tiny_config: ModelConfig) -> None:
     torch.manual_seed(0)
     first = torch.rand(1)
     torch.manual_seed(0)
@@ -144,20 +144,15 @@ def test_a_seed_fixes_the_start_and_leaves_the_global_generator_alone(tiny_confi
 
 
 @pytest.mark.parametrize("preset", ["seed", "nano", "baby", "gpt2"])
-def test_the_parameter_count_is_the_models(preset: str) -> None:
+def test_a_configurations_shapes_are_those_of_the_model(preset: str) -> None:
     config = PRESETS[preset].model_config(65)
     with torch.device("meta"):
         model = GPT(config)
-    assert sum(parameter.numel() for parameter in model.parameters()) == config.parameters
+    shapes = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
+    assert list(config.weight_shapes.items()) == list(shapes.items())
+    assert config.parameters == sum(parameter.numel() for parameter in model.parameters())
 
 
-def test_an_untrained_model_hesitates_among_all_characters(tiny_shakespeare: Corpus) -> None:
+def test_an_untrained_model_finds_all_characters_equally_likely(tiny_shakespeare: Corpus) -> None:
     model = GPT(PRESETS["seed"].model_config(len(tiny_shakespeare.vocabulary)), seed=1337)
     assert evaluate(model, tiny_shakespeare.validation[:4_000]).nats == pytest.approx(math.log(65), abs=0.1)
-
-
-@pytest.mark.parametrize("name", ["seed", "nano"])
-def test_a_configurations_shapes_are_those_of_the_model(name: str) -> None:
-    config = PRESETS[name].model_config(65)
-    shapes = {weight: tuple(tensor.shape) for weight, tensor in GPT(config).state_dict().items()}
-    assert list(config.weight_shapes.items()) == list(shapes.items())
