@@ -144,10 +144,6 @@ def measure_memory(preset: str, characters: int = _TINY_SHAKESPEARE_LENGTH) -> i
 
     The training has a process, a home and settings of its own.
 
-    Args:
-        preset: the size of the model and the batch.
-        characters: the length of the text, which is the demo text repeated.
-
     Raises:
         ShakegptError: the training has failed.
     """
@@ -172,12 +168,7 @@ def measure_memory(preset: str, characters: int = _TINY_SHAKESPEARE_LENGTH) -> i
 
 
 class Workloads:
-    """What is measured in this process: each method does a piece of work and returns how much that was.
-
-    Args:
-        device_plan: where to compute, and in which precision.
-        preset: the size of the model and the batch.
-    """
+    """What is measured in this process: each method does a piece of work and returns how much that was."""
 
     def __init__(self, device_plan: DevicePlan, preset: str) -> None:
         self.vocabulary = Vocabulary(_CHARACTERS)

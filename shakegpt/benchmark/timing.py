@@ -57,14 +57,7 @@ def measure_rate(work: Work, seconds: float, device: torch.device) -> float:
 
 
 def take_turns(turns: Mapping[str, Turn], rounds: int, seconds: float, report: Report) -> dict[str, Rates]:
-    """Give each workload a turn in every round, after one round to warm up that does not count.
-
-    Args:
-        turns: the workloads by name.
-        rounds: how many rounds count.
-        seconds: the shortest duration of a turn.
-        report: called after each round.
-    """
+    """Give each workload a turn in every round, after one round to warm up that does not count."""
     measured: dict[str, list[float]] = {name: [] for name in turns}
     for number in range(rounds + 1):
         for name, turn in turns.items():

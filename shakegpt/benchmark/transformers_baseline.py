@@ -81,11 +81,6 @@ class Transformers:
     A step is that of its trainer: loss, backward, clipping, AdamW, without compilation. Faster ways to train it may
     exist; this is the default.
 
-    Args:
-        config: the shape of the model.
-        training: the batch size, learning rate, betas, weight decay and clipping.
-        device: where to compute.
-
     Raises:
         ShakegptError: transformers is not installed.
     """

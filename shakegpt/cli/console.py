@@ -100,11 +100,7 @@ class JsonConsole(Console):
 
 
 class PlainConsole(Console):
-    """One line per event that deserves one, for logs and pipes.
-
-    Args:
-        step_interval: a line is printed for every so many steps.
-    """
+    """One line per event that deserves one, for logs and pipes."""
 
     def __init__(self, step_interval: int) -> None:
         self._step_interval = step_interval

@@ -12,28 +12,12 @@ from shakegpt.runs.snapshot import Snapshot
 _WIDTH, _HEIGHT = 60, 10
 _TRAIN, _VALIDATION = ".", "o"
 
-CSV_COLUMNS = (
-    "step",
-    "seconds",
-    "tokens",
-    "loss",
-    "perplexity",
-    "learning_rate",
-    "grad_norm",
-    "tokens_per_second",
-    "val_loss",
-    "val_perplexity",
-)
+_STEP_COLUMNS = ["step", "seconds", "tokens", "loss", "perplexity", "learning_rate", "grad_norm", "tokens_per_second"]
+CSV_COLUMNS = [*_STEP_COLUMNS, "val_loss", "val_perplexity"]
 
 
 def draw_chart(snapshot: Snapshot, *, width: int = _WIDTH, height: int = _HEIGHT) -> list[str]:
-    """Return a chart of a run's losses against the step in ASCII, line by line; no lines without a finite loss.
-
-    Args:
-        snapshot: the run.
-        width: columns of the chart without its scale.
-        height: rows of the chart without its scale.
-    """
+    """Return a chart of a run's losses against the step in ASCII, line by line; no lines without a finite loss."""
     train = list(zip(*mean_losses(snapshot.train, width), strict=True))
     validation = list(zip(*mean_losses(snapshot.validation, width), strict=True))
     losses = [loss for _, loss in train + validation]
@@ -72,7 +56,7 @@ def write_csv(events: Iterable[Event], file: TextIO) -> None:
             case Step():
                 while rows and next(reversed(rows)) >= event.step:
                     rows.popitem()
-                values = {name: getattr(event, name) for name in CSV_COLUMNS if hasattr(event, name)}
+                values = {name: getattr(event, name) for name in _STEP_COLUMNS}
                 rows[event.step] = _finite_values(values)
             case Evaluation():
                 row = rows.setdefault(

@@ -84,11 +84,6 @@ def known_corpora() -> list[CatalogEntry]:
 def add_corpus(path: Path, name: str, data: bytes) -> CatalogEntry:
     """Copy a text into the cache under a name, so that ``--corpus NAME`` finds it.
 
-    Args:
-        path: where the text came from, for the message.
-        name: its new name.
-        data: its bytes, already checked to be text.
-
     Raises:
         UsageError: the name is invalid, or that of a built-in corpus.
         CorpusError: the copy cannot be written.

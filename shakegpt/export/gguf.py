@@ -41,10 +41,6 @@ _BLOCK_NAMES = {
 def export_files(checkpoint: Checkpoint, *, name: str) -> dict[str, bytes]:
     """Return a checkpoint as one GGUF file.
 
-    Args:
-        checkpoint: what to export.
-        name: the model's name in the file, such as ``macbeth@500``.
-
     Raises:
         ShakegptError: the ``gguf`` package is not installed.
     """

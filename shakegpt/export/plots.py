@@ -23,10 +23,6 @@ def plot_runs(runs: Mapping[str, Snapshot], path: Path) -> None:
 
     Validation losses are bold and dotted at each evaluation; training losses are thin lines of the same colour.
 
-    Args:
-        runs: the runs by name.
-        path: the file to write or replace; its suffix chooses the format.
-
     Raises:
         UsageError: the suffix is neither ``.svg`` nor ``.png``.
         ShakegptError: matplotlib is not installed, a run has nothing to draw, or the file cannot be written.

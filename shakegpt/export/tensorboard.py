@@ -25,9 +25,6 @@ class TensorBoardLog:
     The curves of a resumed run continue: TensorBoard discards the points after the checkpoint. A full disk ends the
     log, not the training; ``error`` then says so.
 
-    Args:
-        folder: the log directory of ``tensorboard --logdir``; created if it does not exist.
-
     Raises:
         ShakegptError: tensorboardX is not installed, or the folder cannot be created.
     """

@@ -11,12 +11,6 @@ class KVCache:
 
     The buffers are allocated once and the position is a tensor: a forward pass runs the same kernels on the same memory
     at every position, so that it can be recorded as a CUDA graph.
-
-    Args:
-        config: the model's shape.
-        batch_size: B.
-        device: the model's.
-        dtype: the model's.
     """
 
     def __init__(self, config: ModelConfig, batch_size: int, *, device: torch.device, dtype: torch.dtype) -> None:

@@ -15,10 +15,6 @@ class Downsampler:
     The span doubles when the columns are used up, at most to the one that lets the whole run fill the columns. A
     full column therefore stays as it is, and so do the cells of a terminal that show it. Values that are not finite are
     left out.
-
-    Args:
-        value: the value of a point to average.
-        columns: the largest number of means.
     """
 
     def __init__(self, value: Value, columns: int) -> None:

@@ -18,11 +18,7 @@ _MAX_UNWRITTEN = 100_000
 
 
 class EventLog:
-    """The log of one run.
-
-    Args:
-        path: its file, which the first event creates.
-    """
+    """The log of one run."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

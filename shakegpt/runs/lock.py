@@ -44,10 +44,6 @@ class LockOwner(StrictRecord):
 class RunLock:
     """The right to write a run, until closed or the process ends.
 
-    Args:
-        path: the lock file.
-        run: the run's name, for messages.
-
     Raises:
         RunBusyError: another process has it; the message says which, on which host.
         ShakegptError: the lock cannot be opened, or the run was removed meanwhile.

@@ -78,12 +78,7 @@ class TrainingSource(Protocol):
 
 
 class SourceThread(threading.Thread):
-    """A thread that publishes a run's snapshots: what all sources have in common.
-
-    Args:
-        name: the thread's.
-        daemon: whether the process may end before the thread does.
-    """
+    """A thread that publishes a run's snapshots: what all sources have in common."""
 
     def __init__(self, name: str, *, daemon: bool) -> None:
         super().__init__(name=name, daemon=daemon)

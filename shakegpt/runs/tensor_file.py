@@ -28,10 +28,6 @@ def encode_tensors(tensors: Mapping[str, Tensor], text: str) -> bytes:
 def read_header(data: bytes, path: Path) -> tuple[str, Shapes]:
     """Return a file's text and each tensor's shape, having checked that all are fp32 and fill the file exactly.
 
-    Args:
-        data: the whole file.
-        path: where it is from, for messages.
-
     Raises:
         CheckpointError: it is damaged or hostile.
     """

@@ -77,12 +77,6 @@ def rows_of_rank(rank: int, ranks: int, rows: int) -> range:
 class SharedGradients(Gradients):
     """The ``Gradients`` of rank 0: the same sums, computed by all ranks.
 
-    Args:
-        model: the fp32 model, on this rank's device.
-        precision: as in ``Gradients``.
-        seed: as in ``Gradients``.
-        pool: this rank's threads.
-
     Raises:
         LostRankError: a rank has ended; so do ``compute`` and its like.
     """

@@ -20,12 +20,7 @@ ROLLBACK_RATE = 0.5
 
 
 class Recovery:
-    """Changes a training's state so that training can go on, and returns the events that tell the user.
-
-    Args:
-        run: the run, locked by this process.
-        state: its state.
-    """
+    """Changes a training's state so that training can go on, and returns the events that tell the user."""
 
     def __init__(self, run: Run, state: TrainingState) -> None:
         self._run, self._state = run, state

@@ -33,11 +33,7 @@ class ResumePoint:
 
 
 class TrainingClock:
-    """The time spent inside ``with``, which excludes pauses, and the speed of the newest steps.
-
-    Args:
-        tokens_per_step: characters that one optimizer step learns from.
-    """
+    """The time spent inside ``with``, which excludes pauses, and the speed of the newest steps."""
 
     def __init__(self, tokens_per_step: int) -> None:
         self._tokens_per_step = tokens_per_step
@@ -76,11 +72,6 @@ class TrainingState:
 
     Losses are nats per character. The training losses are added up on the model's device, and fetched only when asked
     for.
-
-    Args:
-        config: how to train.
-        model_config: the shape of the model.
-        device_plan: where to train, and in which precision.
     """
 
     def __init__(self, config: TrainingConfig, model_config: ModelConfig, device_plan: DevicePlan) -> None:
@@ -118,12 +109,7 @@ class TrainingState:
     # To disk and back
 
     def save(self, corpus: Corpus, preset: str) -> SavedTrainingState:
-        """Return what a checkpoint records beside the weights. Waits for a GPU.
-
-        Args:
-            corpus: the text that the run learns from.
-            preset: the name of the run's preset.
-        """
+        """Return what a checkpoint records beside the weights. Waits for a GPU."""
         loss_sum, loss_count = self._losses.tolist()
         metadata = TrainingMetadata(
             schema=SCHEMA,

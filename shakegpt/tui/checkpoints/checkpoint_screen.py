@@ -32,11 +32,7 @@ _SECONDS_PER_READ = 2.0
 
 
 class CheckpointScreen(Screen[None]):
-    """Runs and checkpoints. The store is read on a thread, so that a large or slow one delays no key.
-
-    Args:
-        context: what the app shares with its screens.
-    """
+    """Runs and checkpoints. The store is read on a thread, so that a large or slow one delays no key."""
 
     AUTO_FOCUS = ""
     HELP_TITLE: ClassVar[str] = "Checkpoints"

@@ -42,12 +42,7 @@ def model_choices(store: Store, *, live: bool) -> list[tuple[str, str]]:
 
 
 class ChooseModelScreen(Dialog[str | None]):
-    """Lets the user choose a model; ``None`` where they go back.
-
-    Args:
-        choices: references and descriptions.
-        current: the reference in use.
-    """
+    """Lets the user choose a model; ``None`` where they go back."""
 
     DEFAULT_CSS = """
     ChooseModelScreen {

@@ -24,9 +24,6 @@ class ModelLoader:
     """Loads models and opens streams; a checkpoint is loaded once, the live weights are copied for every stream.
 
     Every method blocks, and is called from a thread that may wait.
-
-    Args:
-        context: the store, and the run in training.
     """
 
     def __init__(self, context: AppContext) -> None:

@@ -31,13 +31,7 @@ _LONGEST_TRANSCRIPT = 500_000
 
 
 class TextPane(Vertical):
-    """A transcript with its own settings and model, and a thread that lasts until the next one starts.
-
-    Args:
-        loader: loads models.
-        settings: the settings to begin with.
-        options: the speed, and what is shown.
-    """
+    """A transcript with its own settings and model, and a thread that lasts until the next one starts."""
 
     DEFAULT_CSS = """
     TextPane {

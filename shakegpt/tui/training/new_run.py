@@ -51,11 +51,7 @@ _LABELS = {
 
 
 class NewRunScreen(Dialog[TrainingRequest | None]):
-    """Asks for the preset, the text and the most important numbers; ``None`` where the user goes back.
-
-    Args:
-        values: the fields to begin with, as they were typed the last time.
-    """
+    """Asks for the preset, the text and the most important numbers; ``None`` where the user goes back."""
 
     DEFAULT_CSS = """
     NewRunScreen {

@@ -31,11 +31,7 @@ _COLOURS = {
 
 
 class TopBar(Horizontal):
-    """Names the screens with their keys, and sums up the run; warns where the terminal is small.
-
-    Args:
-        with_run: whether to sum up the run.
-    """
+    """Names the screens with their keys, and sums up the run; warns where the terminal is small."""
 
     DEFAULT_CSS: ClassVar[str] = """
     TopBar {
