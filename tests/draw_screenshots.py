@@ -12,8 +12,8 @@ from shakegpt.tui.app import ShakegptApp
 
 FOLDER = asset_path("screenshots")
 SIZE = (120, 34)
-SPEECH_SECONDS = 3.5
-FIRST_NEWS_SECONDS = 8.0
+GENERATION_SECONDS = 3.5
+LOADING_SECONDS = 8.0
 
 
 async def draw(run: str) -> None:
@@ -22,13 +22,13 @@ async def draw(run: str) -> None:
     app = ShakegptApp(store, watch=store.run(run))
     async with app.run_test(size=SIZE) as pilot:
         app.theme = "shakegpt"  # without a terminal, the app would keep to sixteen colours
-        await asyncio.sleep(FIRST_NEWS_SECONDS)
+        await asyncio.sleep(LOADING_SECONDS)
         await pilot.pause()
         app.save_screenshot("training.svg", str(FOLDER))
         await pilot.press("2")
-        await asyncio.sleep(FIRST_NEWS_SECONDS)
+        await asyncio.sleep(LOADING_SECONDS)
         await pilot.press("x", "u", "enter")
-        await asyncio.sleep(SPEECH_SECONDS)
+        await asyncio.sleep(GENERATION_SECONDS)
         app.save_screenshot("generation.svg", str(FOLDER))
         await pilot.press("space", "3")
         await asyncio.sleep(2)
