@@ -1,7 +1,7 @@
 """How a training process reacts to SIGINT, SIGTERM and SIGHUP: one mechanism for the console and the app.
 
-A signal handler only puts the signal's number in a queue: it may interrupt any line of the main thread, even one that
-is blocked writing to a stalled terminal. A thread of its own does the rest.
+Python runs a signal handler in the main thread, which may be blocked, in a write to a stalled terminal for example. So
+the handlers do nothing: the interpreter writes each signal's number to a pipe at once, and threads of our own read it.
 """
 
 import os
@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
-from types import FrameType
 
 from shakegpt.config import OnHangup
 
@@ -58,11 +57,15 @@ class ShutdownHandler:
 
     def install(self) -> None:
         """Install the signal handlers. Only from the main thread."""
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number == signal.SIGTERM or signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, self._on_signal)
-        self._handles_hangup = signal.getsignal(signal.SIGHUP) == self._on_signal
-        threading.Thread(target=self._run, name="shakegpt-signals", daemon=True).start()
+                signal.signal(number, lambda *_: None)
+        self._handles_hangup = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
+        threading.Thread(target=self._listen, args=(reader,), name="shakegpt-signals", daemon=True).start()
+        threading.Thread(target=self._act, name="shakegpt-shutdown", daemon=True).start()
 
     def hang_up(self) -> None:
         """Do what SIGHUP does, for a caller that finds the terminal gone before the signal arrives."""
@@ -92,14 +95,17 @@ class ShutdownHandler:
         with suppress(Exception):
             self._on_detach()
 
-    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if number != signal.SIGHUP:
-            if self.exit_code is not None:
-                self._exit_now(self.exit_code)
-            self.exit_code = 128 + number
-        self._signals.put(number)
+    def _listen(self, reader: int) -> None:
+        while True:
+            number = os.read(reader, 1)[0]
+            if number in (signal.SIGINT, signal.SIGTERM):
+                if self.exit_code is not None:
+                    self._exit_now(self.exit_code)
+                self.exit_code = 128 + number
+            if number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                self._signals.put(number)
 
-    def _run(self) -> None:
+    def _act(self) -> None:
         while True:
             if self._signals.get() == signal.SIGHUP:
                 self.detach()
