@@ -4,20 +4,16 @@ Run with ``pytest tests/benchmarks --benchmark-only -s``: figures are printed, n
 """
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual._compositor import CompositorUpdate
 
-sys.path.append(str(Path(__file__).parents[1] / "tui"))  # the fakes live beside the screen's tests
-
-from fake_model_app import FakeModelApp, until_generated
-from fake_model_loader import FakeModelLoader
-
 from shakegpt.config import SamplingConfig
 from shakegpt.system.paths import asset_path
+from tests.tui.fake_model_app import FakeModelApp, until_generated
+from tests.tui.fake_model_loader import FakeModelLoader
 
 CHARACTERS = 800
 

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from cli_results import BeginCli
+
+from tests.cli.cli_results import BeginCli
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ import subprocess
 import sys
 
 import pytest
-from cli_results import PATIENCE, Invoke, objects, one_sentence
 
 from shakegpt import __version__
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
+from tests.cli.cli_results import PATIENCE, Invoke, objects, one_sentence
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from cli_results import Invoke, objects, one_sentence
 
 from shakegpt.cli.corpus import download_bar
 from shakegpt.data.catalog import CORPUS_PATH_VARIABLE, TINY_SHAKESPEARE_SHA256
+from tests.cli.cli_results import Invoke, objects, one_sentence
 
 
 def test_corpus_add_and_list(invoke: Invoke, tmp_path: Path) -> None:

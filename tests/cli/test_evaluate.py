@@ -5,12 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cli_results import Invoke, objects, one_sentence
 
 from shakegpt.data.corpus import Corpus
 from shakegpt.evaluation.loss import evaluate
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
+from tests.cli.cli_results import Invoke, objects, one_sentence
 
 
 def test_evaluate_json_is_the_full_pass(store: Store, invoke: Invoke, demo: Corpus) -> None:

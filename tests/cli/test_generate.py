@@ -3,10 +3,10 @@
 import re
 
 import pytest
-from cli_results import PATIENCE, BeginCli, Invoke, RunCli, objects, one_sentence
 
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
+from tests.cli.cli_results import PATIENCE, BeginCli, Invoke, RunCli, objects, one_sentence
 
 GENERATE_FIELDS = {
     "checkpoint", "prompt", "text", "seed", "finish", "characters", "seconds", "characters_per_second",

@@ -3,10 +3,10 @@
 import re
 
 import pytest
-from cli_results import Invoke, objects, one_sentence
 
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
+from tests.cli.cli_results import Invoke, objects, one_sentence
 
 
 def test_runs_list_json(store: Store, invoke: Invoke) -> None:

@@ -6,10 +6,10 @@ import signal
 from pathlib import Path
 
 import pytest
-from cli_results import PATIENCE, BeginCli, Invoke, RunCli, objects
 
 from shakegpt.config import ModelConfig, TrainingConfig, field_docs
 from shakegpt.runs.store import Store
+from tests.cli.cli_results import PATIENCE, BeginCli, Invoke, RunCli, objects
 
 TRAIN = [
     "train", "--preset", "nano", "--corpus", "demo", "--run", "lear", "--device", "cpu", "--precision", "fp32",

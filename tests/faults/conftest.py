@@ -8,14 +8,21 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
-import fault_work
 import pytest
-from fault_processes import Start, end_all, starting
 
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
+from tests.faults import fault_work
+from tests.faults.fault_processes import Start, end_all, starting
 
-PRELOADED = ["__main__", "fault_work", "shakegpt.cli.app", "shakegpt.training.setup", "rich.progress", "torch._dynamo"]
+PRELOADED = [
+    "__main__",
+    "tests.faults.fault_work",
+    "shakegpt.cli.app",
+    "shakegpt.training.setup",
+    "rich.progress",
+    "torch._dynamo",
+]
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +31,7 @@ def server() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     path = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *([path] if path else [])])
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), *([path] if path else [])])
     try:
         multiprocessing.forkserver.ensure_running()
     finally:

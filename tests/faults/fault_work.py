@@ -502,7 +502,7 @@ def full_disk(folder: str) -> None:
                 _fill(filler)
             case Step(step=30):
                 filler.unlink()
-                training._saver.wait(_hurry())  # as if the back-off had passed
+                training._saver.wait_until_ready(_hurry())  # as if the back-off had passed
             case Saved() | Warning():
                 told.append((event.step, event.event if isinstance(event, Saved) else event.kind))
     run = store.run("full")

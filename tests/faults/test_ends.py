@@ -11,12 +11,12 @@ from contextlib import suppress
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-import fault_work
 import pytest
-from fault_processes import Start, end_all
 
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
+from tests.faults import fault_work
+from tests.faults.fault_processes import Start, end_all
 from tests.processes import wait_for, wait_until_idle
 
 FOREVER = "1000000"

@@ -9,15 +9,15 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
-import fault_work
 import pytest
-from fault_processes import Start, end_all, starting
-from fault_work import CUT_EXCEPTION, CUT_KILL, CUT_TERM
 
 from shakegpt.events import Evaluation
 from shakegpt.runs.checkpoint import read_checkpoint
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
+from tests.faults import fault_work
+from tests.faults.fault_processes import Start, end_all, starting
+from tests.faults.fault_work import CUT_EXCEPTION, CUT_KILL, CUT_TERM
 
 EXIT_CODES = {CUT_EXCEPTION: 1, CUT_TERM: 143, CUT_KILL: -9}
 OPTIONS = {"fp16": {"precision": "fp16"}, "worse": {"learning_rate": 3, "min_learning_rate": 3}}

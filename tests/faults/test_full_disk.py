@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import fault_work
 import pytest
+
+from tests.faults import fault_work
 
 MOUNT = 'mount -t tmpfs -o size=1m tmpfs "$1" && exec "$2" "$3" "$1"'
 

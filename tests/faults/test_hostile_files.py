@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_work import Bench
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +21,7 @@ from shakegpt.runs.checkpoint import Checkpoint, read_checkpoint
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
 from shakegpt.system.files import sha256
+from tests.faults.fault_work import Bench
 
 FILES = ("model.safetensors", "training.safetensors", "manifest.json")
 SECONDS = 5.0

@@ -6,12 +6,12 @@ import signal
 import threading
 from pathlib import Path
 
-import fault_work
 import pytest
-from fault_processes import Start, end_all
 
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
+from tests.faults import fault_work
+from tests.faults.fault_processes import Start, end_all
 from tests.processes import wait_for
 
 MOST_SAVES = 4

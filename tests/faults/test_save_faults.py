@@ -6,12 +6,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import fault_work
 import pytest
-from fault_processes import Start, end_all
-from fault_work import Bench, failing
 
 from shakegpt.errors import ShakegptError
+from tests.faults import fault_work
+from tests.faults.fault_processes import Start, end_all
+from tests.faults.fault_work import Bench, failing
 
 OLD: list[tuple[int, float | None]] = [(1, 2.0), (2, None)]
 State = list[tuple[int, float | None]]

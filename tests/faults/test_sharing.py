@@ -7,10 +7,7 @@ import stat
 from functools import partial
 from pathlib import Path
 
-import fault_work
 import pytest
-from fault_processes import Start, end_all
-from fault_work import Bench
 from typer.testing import CliRunner
 
 from shakegpt.cli.app import app
@@ -22,6 +19,9 @@ from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
 from shakegpt.system.text import is_safe
 from shakegpt.training.setup import TrainingRequest, build_trainer
+from tests.faults import fault_work
+from tests.faults.fault_processes import Start, end_all
+from tests.faults.fault_work import Bench
 from tests.processes import wait_for
 
 FOREVER = "1000000"

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import fault_work
 import pytest
 import torch
 
@@ -23,6 +22,7 @@ from shakegpt.training.gradients import Gradients
 from shakegpt.training.saver import Saver
 from shakegpt.training.setup import TrainingRequest, build_trainer
 from shakegpt.training.trainer import Trainer
+from tests.faults import fault_work
 
 Prepare = Callable[..., Trainer]
 Spoil = Callable[..., None]

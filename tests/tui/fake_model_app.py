@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from fake_model_loader import FakeModelLoader
 from textual.app import App
 from textual.pilot import Pilot
 
@@ -13,6 +12,7 @@ from shakegpt.tui import app as app_module
 from shakegpt.tui.app import ShakegptApp
 from shakegpt.tui.generation.generation_screen import GenerationScreen
 from shakegpt.tui.generation.model_loader import ModelLoader
+from tests.tui.fake_model_loader import FakeModelLoader
 
 _PATIENCE_SECONDS = 20
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
-from fake_model_app import FakeModelApp, until
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -21,6 +20,7 @@ from shakegpt.tui.dialogs.questions import QuitScreen
 from shakegpt.tui.messages import StartTraining, TrainingChanged
 from shakegpt.tui.preferences import load_preferences
 from shakegpt.tui.widgets.top_bar import TopBar
+from tests.tui.fake_model_app import FakeModelApp, until
 
 Snapshots = Callable[[str], Snapshot]
 Fake = Callable[[str], Any]

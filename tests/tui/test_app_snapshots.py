@@ -6,7 +6,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from fake_model_app import FakeModelApp, until
 from textual.pilot import Pilot
 
 from shakegpt.runs.manifest import CheckpointInfo, FileEntry, Manifest
@@ -14,6 +13,7 @@ from shakegpt.runs.store import Store
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
 from shakegpt.tui.checkpoints.run_list import ListedCheckpoint, ListedRun
 from shakegpt.tui.dialogs.questions import QuitScreen
+from tests.tui.fake_model_app import FakeModelApp, until
 
 SMALL = (80, 24)
 NOW = 1_795_384_800.0

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from fake_model_app import FakeModelApp, until
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
@@ -25,6 +24,7 @@ from shakegpt.tui.checkpoints.run_list import age, filter_runs, read_run_list, s
 from shakegpt.tui.checkpoints.run_table import RunTable
 from shakegpt.tui.dialogs.questions import ConfirmScreen, PromptScreen
 from shakegpt.tui.messages import GenerateFrom, StartTraining
+from tests.tui.fake_model_app import FakeModelApp, until
 
 Events = Callable[..., list[Event]]
 NOW = 1_795_384_800.0

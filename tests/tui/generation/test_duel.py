@@ -1,11 +1,11 @@
 """Two texts side by side."""
 
 import pytest
-from fake_model_app import FakeModelApp, until, until_generated
-from fake_model_loader import FakeModelLoader
 from textual.widgets import Static
 
 from shakegpt.tui.generation.generation_thread import GenerationState
+from tests.tui.fake_model_app import FakeModelApp, until, until_generated
+from tests.tui.fake_model_loader import FakeModelLoader
 
 
 async def test_two_texts_have_one_prompt_and_seed() -> None:

@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_model_app import FakeModelApp, until, until_generated
-from fake_model_loader import FakeModelLoader
 from textual.widgets import Input
 
 from shakegpt.config import SamplingConfig
@@ -16,6 +14,8 @@ from shakegpt.tui.generation.knobs import KNOBS, SAMPLING_PRESETS, KnobsBar
 from shakegpt.tui.generation.next_character import NextCharacter
 from shakegpt.tui.generation.transcript import Transcript
 from shakegpt.tui.messages import GenerateFrom
+from tests.tui.fake_model_app import FakeModelApp, until, until_generated
+from tests.tui.fake_model_loader import FakeModelLoader
 
 VERSE = "O, speak again, bright angel! for thou art\nAs glorious to this night.\n"
 

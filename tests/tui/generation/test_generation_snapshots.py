@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from fake_model_app import FakeModelApp, until, until_generated
-from fake_model_loader import FakeModelLoader
 from textual.pilot import Pilot
 
 from shakegpt.tui.generation.generation_thread import GenerationState
+from tests.tui.fake_model_app import FakeModelApp, until, until_generated
+from tests.tui.fake_model_loader import FakeModelLoader
 
 VERSE = (
     "O, speak again, bright angel! for thou art\n"

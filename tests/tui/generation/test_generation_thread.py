@@ -7,11 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fake_model_loader import FakeModelLoader
 
 from shakegpt.config import SamplingConfig
 from shakegpt.errors import CheckpointError
 from shakegpt.tui.generation.generation_thread import GenerationOptions, GenerationState, GenerationThread, Update
+from tests.tui.fake_model_loader import FakeModelLoader
 
 if TYPE_CHECKING:
     from shakegpt.generation.stream import Stream

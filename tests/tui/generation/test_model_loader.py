@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from fake_model_app import FakeModelApp, until, until_generated
 
 from shakegpt.config import ModelConfig, SamplingConfig
 from shakegpt.data.vocabulary import Vocabulary
@@ -20,6 +19,7 @@ from shakegpt.tui.generation.generation_thread import GenerationState
 from shakegpt.tui.generation.model_loader import DEFAULT_MODEL, ModelLoader
 from shakegpt.tui.messages import LIVE
 from shakegpt.tui.preferences import Preferences
+from tests.tui.fake_model_app import FakeModelApp, until, until_generated
 
 VOCABULARY = Vocabulary("\n :EMORabcdefghijklmnopqrstuvwxyz")
 

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from fake_model_app import FakeModelApp, until, until_generated
-from fake_model_loader import FakeModelLoader
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
@@ -11,6 +9,8 @@ from shakegpt.tui.generation.cast_screen import CastScreen
 from shakegpt.tui.generation.generation_thread import GenerationState
 from shakegpt.tui.generation.scene import Scene, Speech
 from shakegpt.tui.generation.scene_pane import ScenePane
+from tests.tui.fake_model_app import FakeModelApp, until, until_generated
+from tests.tui.fake_model_loader import FakeModelLoader
 
 ANSWER = "By a name\nI know not how."
 
