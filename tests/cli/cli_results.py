@@ -10,8 +10,6 @@ from typer.testing import Result
 Invoke = Callable[..., Result]
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
 BeginCli = Callable[..., "subprocess.Popen[str]"]
-PATIENCE = 100
-"""Seconds that a process may take on a busy machine."""
 
 
 def one_sentence(result: Result, code: int) -> str:

@@ -9,7 +9,8 @@ import pytest
 from shakegpt import __version__
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
-from tests.cli.cli_results import PATIENCE, Invoke, objects, one_sentence
+from tests.cli.cli_results import Invoke, objects, one_sentence
+from tests.processes import PATIENCE
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import pytest
 
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
-from tests.cli.cli_results import PATIENCE, BeginCli, Invoke, RunCli, objects, one_sentence
+from tests.cli.cli_results import BeginCli, Invoke, RunCli, objects, one_sentence
+from tests.processes import PATIENCE
 
 GENERATE_FIELDS = {
     "checkpoint", "prompt", "text", "seed", "finish", "characters", "seconds", "characters_per_second",

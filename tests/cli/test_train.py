@@ -9,7 +9,8 @@ import pytest
 
 from shakegpt.config import ModelConfig, TrainingConfig, field_docs
 from shakegpt.runs.store import Store
-from tests.cli.cli_results import PATIENCE, BeginCli, Invoke, RunCli, objects
+from tests.cli.cli_results import BeginCli, Invoke, RunCli, objects
+from tests.processes import PATIENCE
 
 TRAIN = [
     "train", "--preset", "nano", "--corpus", "demo", "--run", "lear", "--device", "cpu", "--precision", "fp32",

@@ -15,8 +15,7 @@ from shakegpt.runs.snapshot import Snapshot
 from shakegpt.runs.store import Store
 from shakegpt.training.setup import TrainingRequest, build_trainer
 from shakegpt.training.thread import TrainingThread
-
-PATIENCE = 60.0
+from tests.processes import PATIENCE
 
 STARTED = Started(
     step=0, run="lear", steps=3, parameters=1, vocab_size=2, corpus="demo", device="cpu", precision="fp32", reason="",

@@ -12,9 +12,8 @@ from shakegpt.tui import app as app_module
 from shakegpt.tui.app import ShakegptApp
 from shakegpt.tui.generation.generation_screen import GenerationScreen
 from shakegpt.tui.generation.model_loader import ModelLoader
+from tests.processes import PATIENCE
 from tests.tui.fake_model_loader import FakeModelLoader
-
-_PATIENCE_SECONDS = 20
 
 
 class FakeModelApp(ShakegptApp):
@@ -41,7 +40,7 @@ class FakeModelApp(ShakegptApp):
 
 async def until(pilot: Pilot[Any], happened: Callable[[], bool]) -> None:
     """Let messages be handled until something has happened; the clock only ends a test that would never end."""
-    async with asyncio.timeout(_PATIENCE_SECONDS):
+    async with asyncio.timeout(PATIENCE):
         while not happened():
             await pilot.pause()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from shakegpt.config import SamplingConfig
 from shakegpt.errors import UsageError
 from shakegpt.tui.generation.model_loader import ModelLoader
+from tests.processes import PATIENCE
 
 if TYPE_CHECKING:
     from shakegpt.generation.stream import Finish, Stream
@@ -103,7 +104,7 @@ class FakeStream:
         return []
 
     def step(self, choice: str | None = None) -> list[FakeCharacter]:
-        if self.gate is not None and not self.gate.acquire(timeout=20):
+        if self.gate is not None and not self.gate.acquire(timeout=PATIENCE):
             raise TimeoutError("no test let this character pass")
         settings = self.settings()
         character = self.text[self.index % len(self.text)] if choice is None else choice

@@ -166,7 +166,7 @@ async def test_only_one_run_trains_at_a_time() -> None:
     release = threading.Event()
 
     def wait() -> list[Event]:
-        release.wait(30)
+        release.wait()
         return []
 
     thread = TrainingThread(wait)
@@ -181,7 +181,7 @@ async def test_only_one_run_trains_at_a_time() -> None:
             assert "already" in str(next(iter(app._notifications)).message)
     finally:
         release.set()
-        thread.join(30)
+        thread.join()
 
 
 async def test_a_request_is_trained_on_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,7 +200,7 @@ async def test_a_request_is_trained_on_a_thread(monkeypatch: pytest.MonkeyPatch)
         await until(pilot, lambda: app.current_mode == "training")
         thread = app.context.training
         assert isinstance(thread, TrainingThread)
-        thread.join(30)
+        thread.join()
         await until(pilot, lambda: any("There is no text." in str(n.message) for n in app._notifications))
         assert asked == [request]
 

@@ -11,12 +11,11 @@ import pytest
 from shakegpt.config import SamplingConfig
 from shakegpt.errors import CheckpointError
 from shakegpt.tui.generation.generation_thread import GenerationOptions, GenerationState, GenerationThread, Update
+from tests.processes import PATIENCE
 from tests.tui.fake_model_loader import FakeModelLoader
 
 if TYPE_CHECKING:
     from shakegpt.generation.stream import Stream
-
-PATIENCE_SECONDS = 20
 
 
 class Listener:
@@ -37,7 +36,7 @@ class Listener:
 
     def wait(self, happened: Callable[[], bool]) -> None:
         with self.changed:
-            assert self.changed.wait_for(happened, PATIENCE_SECONDS)
+            assert self.changed.wait_for(happened, PATIENCE)
 
     def wait_for(self, state: GenerationState) -> Update:
         self.wait(lambda: bool(self.updates) and self.updates[-1].state is state)
@@ -66,7 +65,7 @@ class Generation:
         self.thread.close()
         if self.loader.gate is not None:
             self.loader.let(10_000)
-        self.thread.join(PATIENCE_SECONDS)
+        self.thread.join(PATIENCE)
         assert not self.thread.is_alive()
 
 
@@ -206,7 +205,7 @@ def test_an_error_is_one_sentence(error: Exception, sentence: str) -> None:
     thread = GenerationThread(fail, on_update=listener, options=GenerationOptions())
     thread.start()
     assert listener.wait_for(GenerationState.FAILED).error == sentence
-    thread.join(PATIENCE_SECONDS)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
 
 
@@ -229,5 +228,5 @@ def test_no_update_is_announced_before_the_last_one_is_collected() -> None:
     thread.join(0.3)
     assert len(calls) == 1
     thread.close()
-    thread.join(PATIENCE_SECONDS)
+    thread.join(PATIENCE)
     assert len(thread.collect().characters) == 50
