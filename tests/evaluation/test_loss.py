@@ -33,7 +33,7 @@ def test_a_full_pass_counts_every_character_once(tiny_model: GPT, length: int) -
 
 
 @pytest.mark.parametrize("vocab_size", [2, 65])
-def test_a_model_without_an_opinion_has_a_loss_of_ln_v(vocab_size: int) -> None:
+def test_equal_logits_have_a_loss_of_ln_v(vocab_size: int) -> None:
     model = GPT(ModelConfig(vocab_size=vocab_size, n_layer=1, n_head=1, d_model=4, d_ff=4, block_size=8), seed=0)
     with torch.no_grad():
         model.token_embedding.weight.zero_()
@@ -60,7 +60,7 @@ def test_threads_that_share_the_work_change_no_bit(tiny_model: GPT) -> None:
     assert evaluate(tiny_model, ids, pool=ThreadPool(2)) == evaluate(tiny_model, ids)
 
 
-def test_a_pass_can_be_given_up(tiny_model: GPT) -> None:
+def test_a_pass_can_be_stopped(tiny_model: GPT) -> None:
     ids = torch.zeros(8 * 32 * 5, dtype=torch.int64)
     assert evaluate(tiny_model, ids, stop=lambda: True) is None
     assert evaluate(tiny_model, ids, stop=lambda: False) == evaluate(tiny_model, ids)
@@ -68,5 +68,5 @@ def test_a_pass_can_be_given_up(tiny_model: GPT) -> None:
     assert evaluate(tiny_model, ids, stop=lambda: next(answers)) is None
 
 
-def test_a_loss_that_is_no_number_is_still_a_loss() -> None:
+def test_a_huge_loss_has_an_infinite_perplexity() -> None:
     assert Loss(nats=1e9, characters=1).perplexity == math.inf

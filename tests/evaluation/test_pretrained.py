@@ -40,14 +40,14 @@ def test_its_validation_loss_is_the_one_on_its_card(tiny_shakespeare: Corpus, ca
     checkpoint = Store(tmp_path).open("pretrained")
     assert checkpoint.vocabulary == tiny_shakespeare.vocabulary
     loss = evaluate(checkpoint.model(), tiny_shakespeare.validation, pool=ThreadPool(2))
-    told = re.search(r"validation loss \| (\d\.\d{4}) ", card)
-    assert told
-    assert f"{loss.nats:.4f}" == told[1]
+    reported = re.search(r"validation loss \| (\d\.\d{4}) ", card)
+    assert reported
+    assert f"{loss.nats:.4f}" == reported[1]
     assert checkpoint.manifest.val_loss == pytest.approx(loss.nats, abs=5e-5)
     assert loss.nats <= 1.44
 
 
-def test_its_greedy_words_are_those_on_its_card(card: str, tmp_path: Path) -> None:
+def test_its_greedy_text_is_the_one_on_its_card(card: str, tmp_path: Path) -> None:
     language_model = Store(tmp_path).language_model("pretrained")
     settings = SamplingConfig(temperature=0, length=60)
     text = "".join(character.text for character in Stream(language_model, "ROMEO:\n", settings))
@@ -56,5 +56,5 @@ def test_its_greedy_words_are_those_on_its_card(card: str, tmp_path: Path) -> No
     assert greedy[1].startswith(text.rstrip("\n"))
 
 
-def test_it_speaks_when_nothing_is_named(tmp_path: Path) -> None:
+def test_it_is_the_default_model(tmp_path: Path) -> None:
     assert Store(tmp_path).default_reference() == "pretrained"

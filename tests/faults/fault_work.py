@@ -249,7 +249,7 @@ def _initial(self: Any, name: str) -> Any:
     return self._initial_model(self.model.config).state_dict()[name]
 
 
-def trouble(_: object) -> None:
+def diverge(_: object) -> None:
     """Memory runs out at the second step, and steps 6 to 10 are not finite until the learning rate is lowered."""
     import torch
 
@@ -318,14 +318,14 @@ def stdout(path: str) -> None:
 
 
 def closed_pipe(_: object) -> None:
-    """Have standard output go to a pipe that nobody reads."""
+    """Have standard output go to a pipe without a reader."""
     reader, writer = os.pipe()
     os.close(reader)
     os.dup2(writer, 1)
 
 
 def listening(path: str) -> None:
-    """Leave a file when the signals are heard."""
+    """Create a file when the signal handlers are installed."""
     from shakegpt.system.signals import ShutdownHandler
 
     install = ShutdownHandler.install
@@ -337,8 +337,8 @@ def listening(path: str) -> None:
     ShutdownHandler.install = noting
 
 
-def heard(path: str) -> None:
-    """Leave a file when the training is asked to stop."""
+def report_stop(path: str) -> None:
+    """Create a file when the training is asked to stop."""
     from shakegpt.training.thread import TrainingThread
 
     stop = TrainingThread.stop
@@ -361,12 +361,12 @@ FAULTS: dict[str, Callable[[Any], None]] = {
     "stop_after": stop_after,
     "hold_at": hold_at,
     "leave_out": leave_out,
-    "trouble": trouble,
+    "diverge": diverge,
     "scale_grows_after": scale_grows_after,
     "first_scale": first_scale,
     "acknowledge": acknowledge,
     "block_saves": block_saves,
-    "heard": heard,
+    "report_stop": report_stop,
     "ignore": ignore,
     "umask": os.umask,
     "stdout": stdout,
@@ -482,7 +482,7 @@ def failing(number: int, fail: Callable[[], None], *, ever_after: bool = False) 
 
 
 def full_disk(folder: str) -> None:
-    """Train in a folder on a small disk that fills up and is emptied again; print what was told as JSON."""
+    """Train in a folder on a small disk that fills up and is emptied again; print what was reported as JSON."""
     from shakegpt.events import Saved, Step, Warning
     from shakegpt.training.setup import TrainingRequest, build_trainer
 
@@ -495,7 +495,7 @@ def full_disk(folder: str) -> None:
         store, TrainingRequest(preset="tiny", corpus=str(corpus), run_name="full", changes=changes)
     )
     filler = Path(folder, "filler")
-    told: list[tuple[int, str]] = []
+    reported: list[tuple[int, str]] = []
     for event in training:
         match event:
             case Step(step=10):
@@ -504,12 +504,12 @@ def full_disk(folder: str) -> None:
                 filler.unlink()
                 training._saver.wait_until_ready(_hurry())  # as if the back-off had passed
             case Saved() | Warning():
-                told.append((event.step, event.event if isinstance(event, Saved) else event.kind))
+                reported.append((event.step, event.event if isinstance(event, Saved) else event.kind))
     run = store.run("full")
     for info in run.checkpoints():
         store.open(info.reference).read_training_state()
     steps = [point.step for point in run.snapshot().train.points()]
-    print(json.dumps({"told": told, "status": run.status(), "last": run.last().step, "steps": steps}))
+    print(json.dumps({"reported": reported, "status": run.status(), "last": run.last().step, "steps": steps}))
 
 
 def _hurry() -> Any:

@@ -163,8 +163,8 @@ def test_what_goes_to_a_file_still_does_when_the_link_drops(
     terminal.hang_up()
     gate.write_bytes(b"")
     assert end(process)[0] == 0
-    told = [json.loads(line)["event"] for line in events.read_text().splitlines()]
-    assert (told[0], told[-1], told.count("step")) == ("started", "finished", 40)
+    kinds = [json.loads(line)["event"] for line in events.read_text().splitlines()]
+    assert (kinds[0], kinds[-1], kinds.count("step")) == ("started", "finished", 40)
 
 
 def test_under_nohup_a_hang_up_is_nothing(begin: Begin) -> None:
@@ -177,7 +177,7 @@ def test_under_nohup_a_hang_up_is_nothing(begin: Begin) -> None:
     assert (run.status(), is_saved(run)) == ("stopped", True)
 
 
-def test_a_reader_of_the_output_may_leave(begin: Begin) -> None:
+def test_the_reader_of_the_output_may_close_it(begin: Begin) -> None:
     process, run = begin("--steps", "40", "--json", closed_pipe=True)
     assert end(process)[0] == 0
     assert run.status() == "finished"
@@ -211,12 +211,14 @@ def test_a_stalled_terminal_slows_nothing_and_sigterm_still_saves(begin: Begin, 
 def test_a_second_interrupt_ends_at_once_and_the_last_checkpoint_is_whole(begin: Begin, tmp_path: Path) -> None:
     blocked = tmp_path / "blocked"
     os.mkfifo(blocked)
-    heard = tmp_path / "heard"
-    process, run = begin("--steps", FOREVER, "--save-every", "4", block_saves=str(blocked), heard=str(heard))
+    stop_requested = tmp_path / "stop_requested"
+    process, run = begin(
+        "--steps", FOREVER, "--save-every", "4", block_saves=str(blocked), report_stop=str(stop_requested)
+    )
     with blocked.open("rb") as pipe:
         pipe.read(1)  # the second save has begun, and will not end
     os.kill(process.pid, signal.SIGINT)
-    wait_for(heard.exists)
+    wait_for(stop_requested.exists)
     os.kill(process.pid, signal.SIGINT)
     code, seconds = end(process)
     assert (code, seconds < DEADLINE) == (130, True)

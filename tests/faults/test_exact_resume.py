@@ -27,7 +27,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "fp32": {},
     "worse": {},
     "fp16": OVERFLOW,
-    "trouble": {"trouble": True},
+    "diverging": {"diverge": True},
     "threads": {"threads": 2},
 }
 
@@ -77,7 +77,7 @@ class Uncut:
     moments: int
 
 
-STOPPED_AFTER = {"fp32": 7, "worse": 11, "fp16": 7, "trouble": 11, "threads": 7}
+STOPPED_AFTER = {"fp32": 7, "worse": 11, "fp16": 7, "diverging": 11, "threads": 7}
 
 
 @pytest.fixture(scope="session")
@@ -111,7 +111,7 @@ def cut_and_compare(
             start(fault_work.command, home, *begin(corpus, f"cut-{moment}", variant), cut_at=(manner, moment), **faults)
             for moment in batch
         ]
-        assert set(end_all(cut)) <= {EXIT_CODES[manner], 0}  # 0: the cut came after the last word
+        assert set(end_all(cut)) <= {EXIT_CODES[manner], 0}  # 0: the cut came after the last event
         resumed = []
         for moment in batch:
             run = Run(store.runs_folder / f"cut-{moment}")
@@ -151,10 +151,10 @@ def test_a_run_cut_at_any_moment_ends_as_an_uncut_one(
     cut_and_compare(start, home, corpus, reference, variant=variant, manner=manner, moments=moments)
 
 
-def test_the_fp16_run_skips_overflows_and_the_troubled_one_goes_back(uncut: Callable[[str], Uncut]) -> None:
+def test_the_fp16_run_skips_overflows_and_the_diverging_one_goes_back(uncut: Callable[[str], Uncut]) -> None:
     skipped = set(range(1, 13)) - set(uncut("fp16").end.losses)
     assert {1, 2} <= skipped
-    last = Store(uncut("trouble").home).run("uncut").last()
+    last = Store(uncut("diverging").home).run("uncut").last()
     record = read_checkpoint(last.path).read_training_state().metadata
     assert (record.rollbacks, record.learning_rate_scale, record.accumulate) == (1, 0.5, 4)
 
@@ -181,12 +181,12 @@ STATE = {
     ],
     "worse": ["best"],
     "fp16": ["scaler.scale", "scaler.growth_tracker"],
-    "trouble": ["learning_rate_scale", "rollbacks", "accumulate"],
+    "diverging": ["learning_rate_scale", "rollbacks", "accumulate"],
 }
 
 
 @pytest.mark.parametrize(("variant", "piece"), [(variant, piece) for variant in STATE for piece in STATE[variant]])
-def test_no_piece_of_the_state_can_be_left_out(
+def test_no_part_of_the_state_can_be_left_out(
     start: Start, home: str, uncut: Callable[[str], Uncut], variant: str, piece: str
 ) -> None:
     assert resume_stopped(start, home, uncut(variant), variant, leave_out=piece) != uncut(variant).end

@@ -26,12 +26,12 @@ def test_training_outlives_a_full_disk(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    kinds = [kind for _, kind in told["told"]]
-    steps = [step for step, _ in told["told"]]
+    result = json.loads(done.stdout)
+    kinds = [kind for _, kind in result["reported"]]
+    steps = [step for step, _ in result["reported"]]
     full, empty = kinds.index("save"), steps.index(next(step for step in steps if step >= 30))
     assert set(kinds[:full]) == {"saved"}
     assert set(kinds[full:empty]) == {"save"}
     assert set(kinds[empty:]) == {"saved"}
-    assert (told["status"], told["last"]) == ("finished", 60)
-    assert told["steps"] == list(range(1, 61))  # what the log could not take was kept until it could
+    assert (result["status"], result["last"]) == ("finished", 60)
+    assert result["steps"] == list(range(1, 61))  # what the log could not take was kept until it could

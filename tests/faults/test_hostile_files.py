@@ -1,4 +1,4 @@
-"""A checkpoint is data from strangers: whatever its bytes, it opens whole or is refused in one sentence."""
+"""A checkpoint is untrusted: whatever its bytes, it opens whole or is refused in one sentence."""
 
 import json
 import os
@@ -63,9 +63,9 @@ def bounded() -> Iterator[None]:
 
 
 def refused(folder: Path) -> str:
-    with bounded(), pytest.raises(CheckpointError) as told:
+    with bounded(), pytest.raises(CheckpointError) as caught:
         read(folder)
-    message = str(told.value)
+    message = str(caught.value)
     assert message.endswith(".")
     assert message.isprintable(), message
     return message
@@ -150,7 +150,7 @@ def check_mutation(sound: Path, folder: Path, mutation: tuple[str, Callable[[byt
     if isinstance(checkpoint, str):
         assert checkpoint.isprintable()
         return True
-    # What still opens either is the same, or was vouched for by whoever changed it.
+    # What still opens either is the same, or has a hash by whatever changed it.
     assert signed or after == before or name == "manifest.json"
     checkpoint.model()
     return False
@@ -210,7 +210,7 @@ MODEL_LIES = {
     "a weight left out": drop(WEIGHT),
     "a newer schema": lie(schema=2),
     "an older schema": lie(schema=0),
-    "a field that nobody knows": lie(surprise=1),
+    "an unknown field": lie(surprise=1),
     "a vocabulary of another size": lie(vocabulary="ab"),
     "a character twice": lie(vocabulary="aabcd"),
     "half a character": lie(vocabulary="\ud800abcd"),
@@ -250,26 +250,26 @@ MANIFEST_LIES: dict[str, dict[str, Any]] = {
     "an absolute path": {"files": {"/etc/passwd": {"size": 1, "sha256": "0" * 64}}},
     "a negative size": {"files": {"model.safetensors": {"size": -1, "sha256": "0" * 64}}},
     "a huge size": {"files": {"model.safetensors": {"size": 2**62, "sha256": "0" * 64}}},
-    "a field that nobody knows": {"surprise": 1},
+    "an unknown field": {"surprise": 1},
 }
 
 
 @pytest.mark.parametrize("name", MODEL_LIES)
-def test_a_model_file_that_lies_is_refused(folder: Path, name: str) -> None:
+def test_a_model_file_with_a_wrong_field_is_refused(folder: Path, name: str) -> None:
     rewrite(folder / "model.safetensors", MODEL_LIES[name])
     sign(folder)
     refused(folder)
 
 
 @pytest.mark.parametrize("name", TRAINING_LIES)
-def test_a_training_file_that_lies_is_refused(folder: Path, name: str) -> None:
+def test_a_training_file_with_a_wrong_field_is_refused(folder: Path, name: str) -> None:
     rewrite(folder / "training.safetensors", TRAINING_LIES[name])
     sign(folder)
     refused(folder)
 
 
 @pytest.mark.parametrize("name", MANIFEST_LIES)
-def test_a_manifest_that_lies_is_refused(folder: Path, name: str) -> None:
+def test_a_manifest_with_a_wrong_field_is_refused(folder: Path, name: str) -> None:
     path = folder / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | MANIFEST_LIES[name]))
     message = refused(folder)
@@ -308,7 +308,7 @@ def test_a_huge_header_is_refused(folder: Path, length: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["[" * 30_000, '{"schema": ' * 5_000, "9" * 60_000, "NaN", "", "{}", "null", "\x00"])
-def test_json_that_is_a_trap_is_refused(folder: Path, text: str) -> None:
+def test_malicious_json_is_refused(folder: Path, text: str) -> None:
     (folder / "manifest.json").write_text(text)
     refused(folder)
 
@@ -321,7 +321,7 @@ def test_no_link_is_followed(folder: Path, tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_pipe_that_never_speaks_is_refused_at_once(folder: Path, name: str) -> None:
+def test_a_pipe_without_a_writer_is_refused_at_once(folder: Path, name: str) -> None:
     (folder / name).unlink()
     os.mkfifo(folder / name)
     refused(folder)
@@ -339,7 +339,7 @@ def test_a_file_of_terabytes_is_refused_unread(folder: Path, name: str) -> None:
     refused(folder)
 
 
-def test_links_in_a_run_lead_nowhere(sound: Path, tmp_path: Path) -> None:
+def test_links_in_a_run_are_not_followed(sound: Path, tmp_path: Path) -> None:
     home = tmp_path / "store"
     bench = Bench(str(home))
     bench.save(1)
@@ -367,7 +367,7 @@ def _event() -> Any:
 
 
 @pytest.mark.parametrize("trap", ["fifo", "long line", "deep"])
-def test_a_log_that_is_a_trap_is_passed_over(tmp_path: Path, trap: str) -> None:
+def test_a_malicious_log_is_skipped(tmp_path: Path, trap: str) -> None:
     run: Run = Bench(str(tmp_path)).run
     if trap == "fifo":
         os.mkfifo(run.metrics_path)
@@ -384,7 +384,7 @@ def test_a_log_that_is_a_trap_is_passed_over(tmp_path: Path, trap: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_damaged_last_falls_back_loudly(tmp_path: Path, name: str) -> None:
+def test_a_damaged_last_falls_back_with_a_warning(tmp_path: Path, name: str) -> None:
     bench = Bench(str(tmp_path))
     for step in (3, 5):
         bench.save(step)
@@ -392,13 +392,13 @@ def test_a_damaged_last_falls_back_loudly(tmp_path: Path, name: str) -> None:
     path.write_bytes(path.read_bytes()[:-9])
     store = Store(tmp_path)
     for reference in ("bench@last", "last", "bench"):
-        told: list[str] = []
-        info, checkpoint = store.read(reference, warn=told.append, to_resume=True)
+        warnings: list[str] = []
+        info, checkpoint = store.read(reference, warn=warnings.append, to_resume=True)
         assert (info.reference, checkpoint.manifest.step) == ("bench@3", 3)
-        assert len(told) == 1
-        assert "damaged" in told[0] or "cannot be read" in told[0]
-        assert "before it" in told[0]
+        assert len(warnings) == 1
+        assert "damaged" in warnings[0] or "cannot be read" in warnings[0]
+        assert "before it" in warnings[0]
     with pytest.raises(CheckpointError):
         store.read("bench@last", to_resume=True)
     with pytest.raises(ShakegptError):
-        store.read("bench@5", warn=told.append, to_resume=True)
+        store.read("bench@5", warn=warnings.append, to_resume=True)

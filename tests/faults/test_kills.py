@@ -28,17 +28,17 @@ def read_acknowledged(path: Path) -> list[int]:
 def check_store(home: str, acknowledged: Path) -> int:
     """Open everything there is as a user would, and return the newest step."""
     store = Store(Path(home))
-    told = read_acknowledged(acknowledged)
+    reported = read_acknowledged(acknowledged)
     for run in store.runs():
         assert store.summary(run).status in ("killed", "finished")
         for info in run.checkpoints():
             store.open(info.reference).read_training_state()
         assert len(run.checkpoints()) == len(run.checkpoint_folders())
         last = run.last()
-        assert (last.step if last else 0) >= max(told, default=0)
-        assert run.snapshot().current_step >= max(told, default=0)
+        assert (last.step if last else 0) >= max(reported, default=0)
+        assert run.snapshot().current_step >= max(reported, default=0)
         return last.step if last else 0
-    assert not told
+    assert not reported
     return 0
 
 

@@ -32,7 +32,7 @@ def damage_last(bench: Bench) -> None:
 SCENARIOS: dict[str, Scenario] = {
     "a new checkpoint": (nothing_more, (3, 1.5), [*OLD, (3, 1.5)]),
     "a validation loss for the last one": (nothing_more, (2, 1.5), [OLD[0], (2, 1.5)]),
-    "a new one where a damaged one stands": (damage_last, (3, 1.5), [*OLD, (3, 1.5)]),
+    "a new one in place of a damaged one": (damage_last, (3, 1.5), [*OLD, (3, 1.5)]),
 }
 CALLS = 80
 """More than any scenario makes."""
@@ -53,7 +53,7 @@ def whole(bench: Bench, scenario: Scenario) -> State:
         try:
             bench.readable()
         except ShakegptError:
-            assert (path / "model.safetensors").exists()  # the damaged one stands there still
+            assert (path / "model.safetensors").exists()  # the damaged one is still there
             return OLD
     return bench.readable()
 

@@ -1,4 +1,4 @@
-"""One writer, any number of readers, and nobody else: locks, half-written files, modes, and strangers' words."""
+"""One writer, any number of readers, and no second writer: locks, half-written files, modes, and untrusted text."""
 
 import json
 import os
@@ -42,31 +42,31 @@ def training(start: Start, home: str, corpus: str) -> Run:
 # Two writers
 
 
-def test_the_second_writer_is_told_at_once_who_is_the_first(training: Run, home: str, corpus: str) -> None:
+def test_a_second_writer_fails_at_once_with_the_name_of_the_first(training: Run, home: str, corpus: str) -> None:
     owner = training.owner()
     for request in (
         TrainingRequest(resume="macbeth"),
         TrainingRequest(resume="macbeth", changes={"save_every": 7}),
         TrainingRequest(preset="nano", corpus=corpus, run_name="macbeth"),
     ):
-        with pytest.raises(RunBusyError) as told:  # at once: the first writer would go on for days
+        with pytest.raises(RunBusyError) as caught:  # at once: the first writer would go on for days
             build_trainer(Store(Path(home)), request)
-        assert f"process {owner.pid} on {owner.host}" in str(told.value)
-        assert "shakegpt watch macbeth" in str(told.value)
+        assert f"process {owner.pid} on {owner.host}" in str(caught.value)
+        assert "shakegpt watch macbeth" in str(caught.value)
     with pytest.raises(RunBusyError, match=f"process {owner.pid}"):
         training.lock()
     with pytest.raises(RunBusyError):
         training.remove()
 
 
-def test_of_two_that_begin_together_one_trains(start: Start, home: str, corpus: str) -> None:
+def test_of_two_started_together_one_trains(start: Start, home: str, corpus: str) -> None:
     arguments = ("train", "--preset", "tiny", "--corpus", corpus, "--run", "macbeth")
     codes = end_all([start(fault_work.command, home, *arguments, output=os.devnull) for _ in range(3)])
     assert sorted(codes) == [0, 1, 1]
     assert Run(Path(home) / "runs" / "macbeth").status() == "finished"
 
 
-def test_a_run_held_by_nobody_any_more_is_free(training: Run) -> None:
+def test_a_run_is_free_once_its_process_is_gone(training: Run) -> None:
     os.kill(training.owner().pid, 9)
     wait_for(lambda: not training.is_locked())
     assert training.owner() is None
@@ -88,7 +88,7 @@ def test_readers_beside_a_writer_never_wait_and_never_see_half(training: Run, ho
     assert training.is_locked()
 
 
-def test_a_watcher_sees_a_run_move_and_can_stop_it(training: Run) -> None:
+def test_a_follower_sees_a_run_move_and_can_stop_it(training: Run) -> None:
     follower = Follower(training, interval=0.01)
     follower.start()
     try:
@@ -108,7 +108,7 @@ def test_a_watcher_sees_a_run_move_and_can_stop_it(training: Run) -> None:
     assert training.status() == "stopped"
 
 
-def test_a_watcher_notices_a_killed_writer(training: Run) -> None:
+def test_a_follower_notices_a_killed_writer(training: Run) -> None:
     follower = Follower(training, interval=0.01)
     follower.start()
     try:
@@ -121,7 +121,7 @@ def test_a_watcher_notices_a_killed_writer(training: Run) -> None:
     assert training.status() == "killed"
 
 
-def test_leftovers_are_swept_by_the_next_writer_alone(tmp_path: Path) -> None:
+def test_leftovers_are_removed_by_the_next_writer_alone(tmp_path: Path) -> None:
     run = Bench(str(tmp_path)).run
     leftovers = [
         run.checkpoints_folder / ".step-00000009.123.tmp",
@@ -150,7 +150,7 @@ def test_files_are_0600_and_folders_0700(start: Start, home: str, corpus: str) -
         assert mode == (0o700 if path.is_dir() else 0o600), path
 
 
-# What strangers write
+# Untrusted text
 
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x1b[31mred\u202e\x9b1m"
@@ -190,28 +190,26 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=lambda arguments: " ".join(arguments).replace(EVIL, "EVIL"))
-def test_escape_sequences_are_shown_harmless(evil: Run, arguments: list[str]) -> None:
+def test_escape_sequences_are_escaped(evil: Run, arguments: list[str]) -> None:
     result = CliRunner().invoke(app, arguments)
     assert result.output
     assert all(is_safe(character) for character in result.output)
 
 
-def test_a_holder_with_an_evil_name_is_harmless_too(evil: Run) -> None:
+def test_the_name_of_a_lock_owner_is_escaped(evil: Run) -> None:
     import fcntl
 
     with (evil.path / "lock").open("rb+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(RunBusyError) as told:
+        with pytest.raises(RunBusyError) as caught:
             evil.lock()
-        assert all(is_safe(character) for character in str(told.value))
+        assert all(is_safe(character) for character in str(caught.value))
         result = CliRunner().invoke(app, ["runs", "show", "bench"])
         assert all(is_safe(character) for character in result.output)
 
 
 @pytest.mark.parametrize("style", ["live", "plain", "json"])
-def test_events_are_shown_harmless(
-    style: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_events_are_escaped(style: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     from shakegpt.cli import console
     from shakegpt.runs.snapshot import Snapshot
 

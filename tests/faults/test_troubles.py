@@ -1,4 +1,4 @@
-"""Numbers that are not finite, memory that runs out, disks that fail: training goes on, and says so."""
+"""Numbers that are not finite, memory that runs out, disks that fail: training goes on, with a warning."""
 
 import errno
 import math
@@ -67,7 +67,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> Spoil:
     return install
 
 
-def told(events: Iterable[Event], kind: str) -> list[Warning]:
+def warnings_of(events: Iterable[Event], kind: str) -> list[Warning]:
     return [event for event in events if isinstance(event, Warning) and event.kind == kind]
 
 
@@ -76,7 +76,9 @@ def told(events: Iterable[Event], kind: str) -> list[Warning]:
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_step_that_is_not_finite_is_skipped_and_told(prepare: Prepare, spoil: Spoil, what: str, value: float) -> None:
+def test_a_step_that_is_not_finite_is_skipped_with_a_warning(
+    prepare: Prepare, spoil: Spoil, what: str, value: float
+) -> None:
     trainer = prepare(steps=9)
     spoil(lambda step: step in (3, 6), gradient_of=trainer if what == "gradient" else None, value=value)
     before: dict[int, bytes] = {}
@@ -85,8 +87,8 @@ def test_a_step_that_is_not_finite_is_skipped_and_told(prepare: Prepare, spoil: 
         events.append(event)
         before[trainer.state.step] = _weights(trainer)
     assert before[3] == before[2] != before[4]
-    assert [warning.step for warning in told(events, "non-finite")] == [3, 6]
-    assert not told(events, "rollback")
+    assert [warning.step for warning in warnings_of(events, "non-finite")] == [3, 6]
+    assert not warnings_of(events, "rollback")
     assert [event.step for event in events if isinstance(event, Step)] == [1, 2, 4, 5, 7, 8, 9]
     assert isinstance(events[-1], Finished)
 
@@ -99,7 +101,7 @@ def test_after_five_in_a_row_the_run_goes_back_and_lowers_the_learning_rate(prep
     trainer = prepare(steps=20)
     spoil(lambda step: 10 <= step <= 14 and trainer.state.learning_rate_scale == 1.0)
     events = list(trainer)
-    (warning,) = told(events, "rollback")
+    (warning,) = warnings_of(events, "rollback")
     assert "went back to step 8" in warning.message
     assert "0.5" in warning.message
     assert isinstance(events[-1], Finished)
@@ -112,7 +114,7 @@ def test_it_goes_back_three_times_and_then_stops(prepare: Prepare, spoil: Spoil)
     spoil(lambda step: step > 6)
     trainer = prepare(steps=50)
     events = list(trainer)
-    assert len(told(events, "rollback")) == 3
+    assert len(warnings_of(events, "rollback")) == 3
     assert isinstance(events[-1], Failed)
     assert "lower --learning-rate" in events[-1].message
     assert trainer.run.status() == "failed"
@@ -122,11 +124,11 @@ def test_it_goes_back_three_times_and_then_stops(prepare: Prepare, spoil: Spoil)
     assert trainer.run.best().val_loss is not None
 
 
-def test_a_run_without_a_checkpoint_begins_anew(prepare: Prepare, spoil: Spoil) -> None:
+def test_a_run_without_a_checkpoint_starts_over(prepare: Prepare, spoil: Spoil) -> None:
     trainer = prepare(steps=8, save_every=100, eval_every=100)
     spoil(lambda step: step >= 2 and trainer.state.learning_rate_scale == 1.0)
     events = list(trainer)
-    assert "went back to step 0" in told(events, "rollback")[0].message
+    assert "went back to step 0" in warnings_of(events, "rollback")[0].message
     assert isinstance(events[-1], Finished)
 
 
@@ -134,7 +136,7 @@ def test_a_second_time_it_goes_back_beyond_a_checkpoint_that_led_nowhere(prepare
     trainer = prepare(steps=20, eval_every=3, save_every=4, keep=9)
     spoil(lambda step: step > 8 and trainer.state.learning_rate_scale > 0.25)
     events = list(trainer)
-    assert [warning.message.split("step ")[1].split()[0] for warning in told(events, "rollback")] == ["8", "6"]
+    assert [warning.message.split("step ")[1].split()[0] for warning in warnings_of(events, "rollback")] == ["8", "6"]
     assert isinstance(events[-1], Finished)
     assert [info.step for info in trainer.run.checkpoints()][-1] == 20
 
@@ -156,7 +158,9 @@ def test_nothing_is_saved_amid_steps_that_are_not_finite_but_at_a_stop(prepare: 
     assert "up to 10" in warning.message  # the three before the stop count
 
 
-def test_a_validation_loss_that_is_not_a_number_is_no_best(prepare: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_validation_loss_that_is_not_a_number_is_never_the_best(
+    prepare: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from shakegpt.training import trainer as module
 
     evaluate = module.evaluate
@@ -188,14 +192,14 @@ def test_when_memory_runs_out_the_micro_batch_is_halved(prepare: Prepare, monkey
     monkeypatch.setattr(Gradients, "compute", greedy)
     trainer = prepare(steps=5, batch_size=4, accumulate=1)
     events = list(trainer)
-    assert [warning.message.split(" parts")[0][-1] for warning in told(events, "memory")] == ["2", "4"]
+    assert [warning.message.split(" parts")[0][-1] for warning in warnings_of(events, "memory")] == ["2", "4"]
     assert [event.step for event in events if isinstance(event, Step)] == [1, 2, 3, 4, 5]
     assert trainer.config.accumulate == 1
     resumed = prepare(resume="macbeth", steps=6)
-    assert not told(list(resumed), "memory")  # it remembers
+    assert not warnings_of(list(resumed), "memory")  # it remembers
 
 
-def test_when_not_even_one_sequence_fits_that_is_said(prepare: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_not_even_one_sequence_fits_the_run_fails(prepare: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
     def starving(self: Gradients, *arguments: Any, **options: Any) -> torch.Tensor:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
@@ -234,7 +238,7 @@ def test_training_goes_on_while_nothing_can_be_saved(
             clock[0] += 1.0
             broken = 10 <= event.step < 20
     saves = [event.step for event in events if isinstance(event, Saved)]
-    warnings = told(events, "save")
+    warnings = warnings_of(events, "save")
     # Tried again after 1 s, 2 s, 4 s; a step takes a second here.
     assert [warning.step for warning in warnings] == [10, 11, 13, 17]
     assert all(os.strerror(error) in warning.message for warning in warnings)
@@ -246,7 +250,7 @@ def test_training_goes_on_while_nothing_can_be_saved(
     assert [event.step for event in trainer.run.log.events() if isinstance(event, Step)] == list(range(1, 31))
 
 
-def test_a_log_that_cannot_be_written_is_told_once_and_caught_up_with(
+def test_a_log_that_cannot_be_written_is_one_warning_and_is_completed_later(
     prepare: Prepare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trainer = prepare(steps=12)
@@ -258,13 +262,13 @@ def test_a_log_that_cannot_be_written_is_told_once_and_caught_up_with(
 
     monkeypatch.setattr(log.os, "write", torn)
     events = list(trainer)
-    assert [warning.step for warning in told(events, "save")] == [4]
+    assert [warning.step for warning in warnings_of(events, "save")] == [4]
     assert [event.step for event in trainer.run.log.events() if isinstance(event, Step)] == list(range(1, 13))
     lines = trainer.run.metrics_path.read_bytes().splitlines()
     assert len(lines) == len(list(trainer.run.log.events()))
 
 
-def test_a_run_that_cannot_be_saved_at_its_stop_says_so(prepare: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_cannot_be_saved_at_its_stop_fails(prepare: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(descriptor: int) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
@@ -279,7 +283,7 @@ def test_a_run_that_cannot_be_saved_at_its_stop_says_so(prepare: Prepare, monkey
     assert "ended unsaved" in events[-1].message
 
 
-def test_saves_come_by_the_clock_as_well(prepare: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_are_saved_by_the_clock_too(prepare: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr("shakegpt.training.saver.time.monotonic", lambda: clock[0])
     trainer = prepare(steps=40, save_every=1000, eval_every=1000, save_seconds=60.0)
@@ -295,11 +299,11 @@ def test_saves_come_by_the_clock_as_well(prepare: Prepare, monkeypatch: pytest.M
 # Going on with something else
 
 
-def test_a_fork_says_and_records_what_changed(prepare: Prepare) -> None:
+def test_a_fork_warns_of_and_records_its_changes(prepare: Prepare) -> None:
     list(prepare(steps=8))
     fork = prepare(resume="macbeth@8", steps=12, learning_rate=2e-2)
     events = list(fork)
-    (warning,) = told(events, "resume")
+    (warning,) = warnings_of(events, "resume")
     assert "steps 8 -> 12" in warning.message
     assert "learning_rate 0.01 -> 0.02" in warning.message
     assert fork.run.name != "macbeth"
@@ -308,9 +312,7 @@ def test_a_fork_says_and_records_what_changed(prepare: Prepare) -> None:
     assert next(event.step for event in events if isinstance(event, Saved)) == 8  # a copy of what it began from
 
 
-def test_a_difference_that_breaks_exactness_is_said_in_one_warning(
-    prepare: Prepare, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_differences_that_break_exactness_are_one_warning(prepare: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = prepare(steps=100)
     for _ in trainer:
         if trainer.state.step == 5:

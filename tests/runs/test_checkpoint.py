@@ -90,7 +90,7 @@ def test_a_checkpoint_reads_back_as_it_was_written(folder: Path) -> None:
     assert set(state.tensors) == set(expected.tensors)
 
 
-def test_the_model_of_a_checkpoint_speaks_as_the_one_that_was_saved(folder: Path) -> None:
+def test_the_model_of_a_checkpoint_has_the_logits_of_the_one_saved(folder: Path) -> None:
     ids = torch.tensor([[0, 1, 2, 3]])
     with torch.no_grad():
         assert torch.equal(read_checkpoint(folder).model()(ids), GPT(CONFIG, seed=1)(ids))
@@ -228,7 +228,7 @@ def seal_again(folder: Path, name: str, data: bytes) -> None:
         ("training.safetensors", b'\\"rollbacks\\": 0', b'\\"rollbacks\\": x'),
     ],
 )
-def test_a_header_that_does_not_fit_is_refused_though_its_hash_is_right(
+def test_a_wrong_header_is_refused_though_its_hash_is_right(
     folder: Path, name: str, was: bytes, becomes: bytes
 ) -> None:
     data = (folder / name).read_bytes()
@@ -239,7 +239,7 @@ def test_a_header_that_does_not_fit_is_refused_though_its_hash_is_right(
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_weight_that_is_no_number_is_refused(tmp_path: Path, value: float) -> None:
+def test_a_weight_that_is_not_finite_is_refused(tmp_path: Path, value: float) -> None:
     weights = GPT(CONFIG, seed=1).state_dict()
     weights["final_norm.bias"][2] = value
     write(tmp_path / "nan", weights=weights)
@@ -257,7 +257,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", FILES)
 @given(data=st.binary(max_size=200))
-def test_whatever_stands_in_a_file_is_refused_and_nothing_worse(target: Path, name: str, data: bytes) -> None:
+def test_random_bytes_in_a_file_are_refused_and_nothing_worse(target: Path, name: str, data: bytes) -> None:
     whole = bytes_of(target)
     try:
         if name == "manifest.json":
@@ -272,7 +272,7 @@ def test_whatever_stands_in_a_file_is_refused_and_nothing_worse(target: Path, na
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"schema": 2}, "newer shakegpt"),
         ({"schema": 0}, "damaged"),
@@ -284,19 +284,19 @@ def test_whatever_stands_in_a_file_is_refused_and_nothing_worse(target: Path, na
         ({"val_loss": "low"}, "damaged"),
     ],
 )
-def test_a_manifest_that_makes_no_sense_is_refused(folder: Path, changes: dict[str, object], told: str) -> None:
+def test_a_manifest_that_makes_no_sense_is_refused(folder: Path, changes: dict[str, object], message: str) -> None:
     path = folder / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-    with pytest.raises(CheckpointError, match=told):
+    with pytest.raises(CheckpointError, match=message):
         read_manifest(folder)
 
 
-def test_a_folder_without_a_manifest_is_no_checkpoint(tmp_path: Path) -> None:
+def test_a_folder_without_a_manifest_is_not_a_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"is not a checkpoint: it has no manifest\.json"):
         read_checkpoint(tmp_path)
 
 
-def test_an_absurd_claim_costs_no_memory(folder: Path) -> None:
+def test_an_absurd_size_costs_no_memory(folder: Path) -> None:
     """A header may claim any size; what it claims is compared with the bytes before anything is made."""
     data = (folder / "model.safetensors").read_bytes()
     seal_again(folder, "model.safetensors", data.replace(b'\\"d_ff\\": 12', b'\\"d_ff\\": 999999', 1))

@@ -1,4 +1,4 @@
-"""A run's folder: its checkpoints, its log, its one writer, and what other processes may ask of it."""
+"""A run's folder: its checkpoints, its log, its lock, and the requests of other processes."""
 
 import json
 import os
@@ -59,20 +59,20 @@ def info(step: int, val_loss: float | None) -> CheckpointInfo:
 
 
 @pytest.mark.parametrize("name", ["lear", "King_Lear-2.1", "_", "-", "7", "x" * 64])
-def test_a_good_name(name: str) -> None:
+def test_a_valid_name(name: str) -> None:
     check_run_name(name)
 
 
 @pytest.mark.parametrize(
     "name", ["", ".", "..", ".hidden", "a/b", "a b", "a\n", "é", "x" * 65, "a\x1b[31m", "lear@best"]
 )
-def test_a_name_that_could_not_be_a_folders_is_refused(name: str) -> None:
+def test_an_invalid_name_is_refused(name: str) -> None:
     with pytest.raises(ShakegptError, match="cannot be called") as caught:
         check_run_name(name)
     assert str(caught.value).isprintable()
 
 
-def test_a_run_is_its_record(run: Run) -> None:
+def test_a_run_reads_back_its_metadata(run: Run) -> None:
     assert Run(run.path).metadata == RECORD
     assert run.path.stat().st_mode & 0o077 == 0
     assert json.loads((run.path / "run.json").read_text())["corpus_sha256"] == "0" * 64
@@ -81,7 +81,7 @@ def test_a_run_is_its_record(run: Run) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", "not JSON", '{"preset": "nano", "preset": "nano"}'])
-def test_a_damaged_record_is_told(run: Run, text: str) -> None:
+def test_damaged_metadata_is_an_error_that_names_the_file(run: Run, text: str) -> None:
     (run.path / "run.json").write_text(text)
     with pytest.raises(ShakegptError, match="The run lear is damaged"):
         _ = Run(run.path).metadata
@@ -113,7 +113,7 @@ def test_where_none_was_evaluated_the_last_is_the_best(run: Run) -> None:
     assert best.step == 6
 
 
-def test_what_is_no_checkpoint_is_passed_over(run: Run, tmp_path: Path) -> None:
+def test_what_is_not_a_checkpoint_is_skipped(run: Run, tmp_path: Path) -> None:
     whole = save(run, 5, 2.0)
     (run.checkpoints_folder / "notes.txt").write_text("mine")
     (run.checkpoints_folder / "step-00000006").mkdir()  # no manifest: it was being written
@@ -124,7 +124,7 @@ def test_what_is_no_checkpoint_is_passed_over(run: Run, tmp_path: Path) -> None:
     assert [found.path for found in run.checkpoints()] == [whole]
 
 
-def test_a_checkpoint_describes_itself(run: Run) -> None:
+def test_the_info_of_a_checkpoint_is_its_manifests(run: Run) -> None:
     path = save(run, 5, 2.0)
     described = read_checkpoint_info(path)
     assert (described.reference, described.run) == (str(path), None)
@@ -138,7 +138,7 @@ def test_a_checkpoint_describes_itself(run: Run) -> None:
     st.lists(st.one_of(st.none(), st.sampled_from([1.0, 2.0, 3.0])), min_size=1, max_size=7),
     st.integers(1, 4),
 )
-def test_retention_never_removes_the_best_or_the_last(
+def test_pruning_never_removes_the_best_or_the_last(
     tmp_path_factory: pytest.TempPathFactory, losses: list[float | None], keep: int
 ) -> None:
     """Pruned after every save, as training does: what is left is the best, the last, and the newest beside them."""
@@ -165,7 +165,7 @@ def test_retention_never_removes_the_best_or_the_last(
     assert not list(run.checkpoints_folder.glob(".*"))
 
 
-def test_a_sweep_removes_what_a_dead_writer_left(run: Run) -> None:
+def test_leftovers_of_a_killed_process_are_removed(run: Run) -> None:
     whole = save(run, 5)
     for name in (".step-00000006.99.tmp", ".step-00000003.99.1.gone"):
         (run.checkpoints_folder / name).mkdir()
@@ -190,7 +190,7 @@ def test_events_are_one_line_each_and_read_back(run: Run) -> None:
     assert run.snapshot().current_step == 2
 
 
-def test_a_torn_line_is_passed_over_and_closed_before_the_next(run: Run) -> None:
+def test_a_half_written_line_is_skipped_and_ended_before_the_next(run: Run) -> None:
     run.metrics_path.write_text(json.dumps(STEP.to_json()) + '\n{"event": "step", "st')
     run.log.append(replace(STEP, step=2))
     assert [event.step for event in run.log.events()] == [1, 2]
@@ -199,7 +199,7 @@ def test_a_torn_line_is_passed_over_and_closed_before_the_next(run: Run) -> None
 @pytest.mark.parametrize(
     "line", [b"\xff\xfe\n", b"null\n", b"[]\n", b"{}\n", b"[" * 99_999 + b"\n", b'{"event": "moon"}\n']
 )
-def test_a_line_that_is_not_ours_is_passed_over(run: Run, line: bytes) -> None:
+def test_a_line_that_is_no_event_is_skipped(run: Run, line: bytes) -> None:
     run.metrics_path.write_bytes(line)
     run.log.append(STEP)
     assert list(run.log.events()) == [STEP]
@@ -215,7 +215,7 @@ def test_a_line_that_is_not_ours_is_passed_over(run: Run, line: bytes) -> None:
         (Failed(step=1, message="!"), "failed"),
     ],
 )
-def test_the_status_of_a_run_that_nobody_holds_is_its_last_word(run: Run, last: Event | None, status: str) -> None:
+def test_the_status_of_an_unlocked_run_is_its_last_event(run: Run, last: Event | None, status: str) -> None:
     if last is not None:
         run.log.append(last)
     assert run.status() == status
@@ -242,12 +242,12 @@ def test_a_run_has_one_writer(run: Run) -> None:
     run.lock().close()
 
 
-def test_a_hold_dies_with_its_process(run: Run) -> None:
+def test_a_lock_ends_with_its_process(run: Run) -> None:
     code = f"""
         import os
         from pathlib import Path
         from shakegpt.runs.run import Run
-        hold = Run(Path({str(run.path)!r})).lock()
+        lock = Run(Path({str(run.path)!r})).lock()
         print(os.getpid(), flush=True)
         input()
     """
@@ -278,13 +278,13 @@ def test_a_request_is_taken_once(run: Run, what: str) -> None:
         assert run.take_request() is None
 
 
-def test_only_a_run_in_training_can_be_asked(run: Run) -> None:
+def test_only_a_run_in_training_takes_requests(run: Run) -> None:
     with pytest.raises(ShakegptError, match="The run lear is not training: it is killed"):
         run.request("stop")
 
 
 @pytest.mark.parametrize("data", [b"", b"explode", b"stop\n" * 999, b"\xff"])
-def test_a_request_that_makes_no_sense_is_dropped(run: Run, data: bytes) -> None:
+def test_an_unknown_request_is_dropped(run: Run, data: bytes) -> None:
     with run.lock():
         (run.path / "request").write_bytes(data)
         assert run.take_request() is None

@@ -1,4 +1,4 @@
-"""A run's story, folded from its events: cumulative, frozen, and right after going back."""
+"""A snapshot accumulates a run's events, is frozen, and is right after going back."""
 
 import math
 from collections.abc import Sequence
@@ -43,12 +43,12 @@ def test_before_anything_happens_the_run_is_loading() -> None:
     assert len(snapshot.train) == 0
 
 
-def test_a_snapshot_adds_up_what_happened() -> None:
-    story: list[Event] = [
+def test_a_snapshot_accumulates_events() -> None:
+    events: list[Event] = [
         started(), stepped(1, 3.0), stepped(2, 2.5), evaluated(2, 2.4, best=True), Sample(step=2, prompt="", text="O"),
         Saved(step=2, path="p", best=True, val_loss=2.4), stepped(3, 2.2),
     ]  # fmt: skip
-    snapshot = replay(story)
+    snapshot = replay(events)
     assert (snapshot.state, snapshot.current_step, snapshot.steps) == ("training", 3, 100)
     assert snapshot.train.points() == [
         Point(1, 0.5, 32, 3.0, 1e-3), Point(2, 1.0, 64, 2.5, 1e-3), Point(3, 1.5, 96, 2.2, 1e-3),
@@ -60,7 +60,7 @@ def test_a_snapshot_adds_up_what_happened() -> None:
     assert snapshot.seconds_left == pytest.approx(97 * 32 / 64)
 
 
-def test_a_snapshot_never_changes_after_it_was_handed_out() -> None:
+def test_a_snapshot_never_changes() -> None:
     early = replay([started(), stepped(1)])
     late = advance(advance(early, stepped(2)), stepped(3))
     assert steps_of(early.train) == [1]
@@ -76,12 +76,12 @@ def test_the_best_evaluation_stays_when_a_worse_one_comes() -> None:
     assert (snapshot.best.step, snapshot.evaluation.step) == (1, 2)
 
 
-def test_going_on_from_a_checkpoint_drops_what_will_happen_again() -> None:
-    story: Sequence[Event] = [
+def test_resuming_drops_the_steps_after_the_checkpoint() -> None:
+    events: Sequence[Event] = [
         started(), *(stepped(step) for step in range(1, 6)), evaluated(4, 2.0, best=True),
         Sample(step=4, prompt="", text="old"), Failed(step=5, message="cut"), started(3),
     ]  # fmt: skip
-    snapshot = replay(story)
+    snapshot = replay(events)
     assert snapshot.state == "training"
     assert snapshot.message == ""
     assert steps_of(snapshot.train) == [1, 2, 3]
@@ -103,7 +103,7 @@ def test_a_save_that_works_clears_a_warning_about_saving_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("outcome", ["finished", "stopped"])
-def test_a_run_ends_as_it_says(outcome: Outcome) -> None:
+def test_a_finished_event_sets_the_state(outcome: Outcome) -> None:
     end = Finished(step=1, outcome=outcome, best_val_loss=None, best_step=None, seconds=1.0)
     assert replay([started(), stepped(1), end]).state == outcome
     assert outcome in ENDED

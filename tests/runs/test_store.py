@@ -45,7 +45,7 @@ def test_an_empty_store_is_no_error(tmp_path: Path) -> None:
 # Runs
 
 
-def test_runs_are_listed_newest_first_and_strangers_passed_over(store: Store, macbeth: Run) -> None:
+def test_runs_are_listed_newest_first_and_other_folders_skipped(store: Store, macbeth: Run) -> None:
     copy(macbeth, "later", "2999-01-01T00:00:00+00:00")
     copy(macbeth, "early", "1999-01-01T00:00:00+00:00")
     (store.runs_folder / "notes").mkdir()
@@ -56,13 +56,13 @@ def test_runs_are_listed_newest_first_and_strangers_passed_over(store: Store, ma
     assert [run.name for run in store.runs()] == ["later", "macbeth", "early"]
 
 
-def test_a_run_that_is_not_there_is_told_with_those_that_are(store: Store) -> None:
+def test_a_missing_run_is_an_error_that_names_the_others(store: Store) -> None:
     with pytest.raises(ShakegptError, match="There is no run lear; the runs here are macbeth"):
         store.run("lear")
 
 
 @pytest.mark.parametrize("name", ["../macbeth", "", ".", "a b"])
-def test_a_name_that_leads_elsewhere_is_refused(store: Store, name: str) -> None:
+def test_a_name_that_is_a_path_is_refused(store: Store, name: str) -> None:
     with pytest.raises(ShakegptError, match="cannot be called"):
         store.run(name)
     with pytest.raises(ShakegptError, match="cannot be called"):
@@ -70,7 +70,7 @@ def test_a_name_that_leads_elsewhere_is_refused(store: Store, name: str) -> None
 
 
 @pytest.mark.parametrize("name", ["last", "pretrained"])
-def test_a_name_with_a_meaning_of_its_own_is_refused(store: Store, macbeth: Run, name: str) -> None:
+def test_a_reserved_name_is_refused(store: Store, macbeth: Run, name: str) -> None:
     with pytest.raises(ShakegptError, match="meaning of its own"):
         store.create(macbeth.metadata, name)
 
@@ -82,14 +82,14 @@ def test_a_name_that_is_taken_is_refused(store: Store, macbeth: Run) -> None:
         store.create(macbeth.metadata, "macbeth")
 
 
-def test_a_run_without_a_name_is_given_a_free_one(store: Store, macbeth: Run) -> None:
+def test_a_run_without_a_name_gets_a_free_one(store: Store, macbeth: Run) -> None:
     names = [store.create(macbeth.metadata).name for _ in range(40)]
     assert len({*names, "macbeth"}) == 41
     assert names[0] == "coriolanus"
     assert "coriolanus-2" in names
 
 
-def test_a_store_that_cannot_be_written_says_so(tmp_path: Path, macbeth: Run) -> None:
+def test_a_store_that_cannot_be_written_is_an_error_with_a_way_out(tmp_path: Path, macbeth: Run) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ShakegptError, match=r"cannot be written.*SHAKEGPT_HOME"):
         Store(tmp_path / "file").create(macbeth.metadata)
@@ -131,7 +131,7 @@ def test_every_reference_finds_its_checkpoint(store: Store, macbeth: Run, monkey
 
 
 @pytest.mark.parametrize(
-    ("reference", "told"),
+    ("reference", "message"),
     [
         ("macbeth@21", "has no checkpoint 21; it has best, last and"),
         ("macbeth@worst", "has no checkpoint worst"),
@@ -142,8 +142,8 @@ def test_every_reference_finds_its_checkpoint(store: Store, macbeth: Run, monkey
         ("pretrained@best", "There is no run pretrained"),
     ],
 )
-def test_a_reference_that_names_nothing_says_what_there_is(store: Store, reference: str, told: str) -> None:
-    with pytest.raises(ShakegptError, match=told):
+def test_a_reference_that_names_nothing_is_an_error(store: Store, reference: str, message: str) -> None:
+    with pytest.raises(ShakegptError, match=message):
         store.find(reference)
 
 
@@ -176,45 +176,45 @@ def test_a_checkpoint_that_is_read_is_verified(store: Store, macbeth: Run) -> No
         store.open("macbeth@30")
 
 
-def test_a_damaged_last_is_passed_over_aloud_and_never_silently(store: Store, macbeth: Run) -> None:
+def test_a_damaged_last_is_skipped_with_a_warning_and_never_silently(store: Store, macbeth: Run) -> None:
     (macbeth.checkpoint_path(30) / "model.safetensors").write_bytes(b"")
-    told: list[str] = []
-    info, checkpoint = store.read("macbeth@last", warn=told.append)
+    warnings: list[str] = []
+    info, checkpoint = store.read("macbeth@last", warn=warnings.append)
     assert (info.step, checkpoint.manifest.step) == (25, 25)
-    assert len(told) == 1
-    assert "damaged" in told[0]
+    assert len(warnings) == 1
+    assert "damaged" in warnings[0]
     with pytest.raises(CheckpointError):
         store.open("macbeth@last")
     with pytest.raises(CheckpointError):
-        store.read("macbeth@30", warn=told.append)
+        store.read("macbeth@30", warn=warnings.append)
 
 
-def test_a_speaker_says_where_it_comes_from(store: Store) -> None:
+def test_a_language_model_has_the_name_of_its_checkpoint(store: Store) -> None:
     language_model = store.language_model("macbeth@last")
     assert (language_model.name, language_model.step) == ("macbeth@30", 30)
     assert language_model.model.config.vocab_size == len(language_model.vocabulary)
 
 
-# What speaks when nothing is named
+# The default model
 
 
-def test_a_run_of_ones_own_speaks_unless_the_pretrained_model_does_better(
+def test_the_default_is_the_newest_run_unless_the_pretrained_model_is_better(
     store: Store, macbeth: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     set_losses(macbeth, {20: 2.0, 30: 2.5})
     shipped = tmp_path / "shipped"
     monkeypatch.setattr("shakegpt.runs.store.asset_path", lambda _: shipped)
     shutil.copytree(macbeth.checkpoint_path(20), shipped)
-    for bar, speaks in ((1.9, "pretrained"), (2.0, "macbeth@20"), (2.1, "macbeth@20")):
-        manifest = replace(read_manifest(shipped), val_loss=bar)
+    for pretrained_loss, default in ((1.9, "pretrained"), (2.0, "macbeth@20"), (2.1, "macbeth@20")):
+        manifest = replace(read_manifest(shipped), val_loss=pretrained_loss)
         (shipped / "manifest.json").write_bytes(manifest.to_json())
-        assert store.default_reference() == speaks
+        assert store.default_reference() == default
     macbeth.remove()
     assert store.default_reference() == "pretrained"
     assert store.find("pretrained").path == shipped
 
 
-def test_an_installation_without_a_pretrained_model_says_so(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_installation_without_a_pretrained_model_is_no_crash(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(_: str) -> Path:
         raise FileNotFoundError
 

@@ -21,7 +21,7 @@ Start = Callable[[str], list["subprocess.Popen[str]"]]
 
 
 @pytest.mark.parametrize(("rows", "ranks"), [(8, 2), (5, 2), (7, 3), (1, 4)])
-def test_the_shares_of_the_ranks_are_the_batch_in_order(rows: int, ranks: int) -> None:
+def test_the_rows_of_the_ranks_are_the_batch_in_order(rows: int, ranks: int) -> None:
     shares = [rows_of_rank(rank, ranks, rows) for rank in range(ranks)]
     assert [row for share in shares for row in share] == list(range(rows))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
@@ -59,7 +59,7 @@ def start_two() -> Iterator[Start]:
 
 
 def first_step(process: "subprocess.Popen[str]") -> dict[str, Any]:
-    """Wait until a process has told of a step."""
+    """Wait until a process has reported a step."""
     assert process.stdout is not None
     return next(event for event in map(json.loads, process.stdout) if event["event"] == "step")
 
@@ -70,10 +70,10 @@ def outcome(process: "subprocess.Popen[str]") -> tuple[list[dict[str, Any]], str
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_two_processes_train_as_one_and_another_number_goes_on(start_two: Start, precision: str) -> None:
+def test_two_processes_train_as_one_and_one_resumes_their_run(start_two: Start, precision: str) -> None:
     first, second = start_two(f"--steps 8 --run two --precision {precision}")
     events, _ = outcome(first)
-    assert outcome(second) == ([], "")  # rank 0 alone speaks
+    assert outcome(second) == ([], "")  # only rank 0 prints
     assert (first.returncode, second.returncode) == (0, 0)
     assert [run.name for run in Store.default().runs()] == ["two"]  # and alone writes
 

@@ -75,7 +75,7 @@ def test_the_second_step_forgets_the_first(by_hand: tuple[float, list[torch.Tens
 
 
 def test_the_gradient_follows_the_weights(by_hand: tuple[float, list[torch.Tensor]]) -> None:
-    """Copies of the weights, where there are any, are made anew each step."""
+    """Copies of the weights, where there are any, are made again each step."""
     for precision in ("fp32", "bf16"):
         gpt = model()
         gradients = Gradients(gpt, precision=precision, seed=1)  # type: ignore[arg-type]

@@ -60,7 +60,7 @@ def test_the_step_is_adams(gpt: GPT) -> None:
 
 
 @pytest.mark.parametrize(("most", "factor"), [(0.0, 1.0), (1e9, 1.0), (0.5, None)])
-def test_the_norm_is_told_before_clipping_and_clipped_to_the_most(gpt: GPT, most: float, factor: float | None) -> None:
+def test_the_norm_is_measured_before_clipping_to_the_maximum(gpt: GPT, most: float, factor: float | None) -> None:
     fill_gradients(gpt, 0.25)
     norm = 0.25 * math.sqrt(sum(parameter.numel() for parameter in gpt.parameters()))
     optimizer = Optimizer(gpt, TrainingConfig(grad_clip=most), precision="fp32")
@@ -119,9 +119,7 @@ def test_an_overflow_in_fp16_halves_the_scale_and_is_part_of_the_recipe(gpt: GPT
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_an_optimizer_that_was_put_away_goes_on_as_if_it_had_not_been(
-    tiny_config: ModelConfig, precision: Precision
-) -> None:
+def test_a_restored_optimizer_continues_exactly(tiny_config: ModelConfig, precision: Precision) -> None:
     def take(gpt: GPT, optimizer: Optimizer, gradients: list[float]) -> None:
         for gradient in gradients:
             fill_gradients(gpt, gradient)

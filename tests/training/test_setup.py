@@ -27,7 +27,7 @@ def warnings(events: list[Event]) -> str:
 
 
 def cut_after(run: Run, step: int) -> None:
-    """Make a run as if it had been killed after a checkpoint: later ones, and the last words, are not there."""
+    """Make a run as if it had been killed after a checkpoint: without later checkpoints and its last event."""
     import shutil
 
     for info in run.checkpoints():
@@ -43,7 +43,7 @@ def cut_after(run: Run, step: int) -> None:
 # A new run
 
 
-def test_a_request_becomes_a_run_with_its_record(train_nano: TrainNano) -> None:
+def test_a_request_becomes_a_run_with_its_metadata(train_nano: TrainNano) -> None:
     run, _ = train_nano(run_name="lear", steps=3, learning_rate=2e-3, dropout=0.3, seed=11)
     record = Run(run.path).metadata
     assert (record.preset, record.corpus, record.training.steps, record.training.seed) == ("nano", "demo", 3, 11)
@@ -53,7 +53,7 @@ def test_a_request_becomes_a_run_with_its_record(train_nano: TrainNano) -> None:
     assert run.status() == "finished"
 
 
-def test_the_run_is_made_only_when_everything_else_is_in_order(private_surroundings: Path, tmp_path: Path) -> None:
+def test_the_run_is_created_only_when_everything_else_is_valid(private_surroundings: Path, tmp_path: Path) -> None:
     store = Store(private_surroundings)
     (tmp_path / "short.txt").write_text("too short")
     for request, error in (
@@ -75,7 +75,7 @@ def test_the_run_is_made_only_when_everything_else_is_in_order(private_surroundi
 
 
 @pytest.mark.parametrize("device", ["cuda", "mps"])
-def test_a_device_that_is_absent_makes_no_run(private_surroundings: Path, device: str) -> None:
+def test_a_missing_device_creates_no_run(private_surroundings: Path, device: str) -> None:
     import torch
 
     if (torch.cuda if device == "cuda" else torch.backends.mps).is_available():
@@ -105,7 +105,7 @@ def test_a_resumed_run_goes_on_where_it_was_and_ends_as_if_uncut(macbeth: Run, t
     assert [event.step for event in run.snapshot().train.points()] == list(range(1, 31))
 
 
-def test_how_often_to_look_may_change_within_a_run(macbeth: Run, train_nano: TrainNano) -> None:
+def test_the_evaluation_interval_may_change_within_a_run(macbeth: Run, train_nano: TrainNano) -> None:
     cut_after(macbeth, 20)
     run, events = train_nano(resume="macbeth", save_every=7, eval_every=3)
     assert run.name == "macbeth"
@@ -114,7 +114,7 @@ def test_how_often_to_look_may_change_within_a_run(macbeth: Run, train_nano: Tra
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "summary"),
     [
         ({"steps": 32}, "steps 30 -> 32"),
         ({"seed": 8}, "seed 7 -> 8"),
@@ -122,17 +122,17 @@ def test_how_often_to_look_may_change_within_a_run(macbeth: Run, train_nano: Tra
         ({"dropout": 0.25}, "dropout 0.0 -> 0.25"),
     ],
 )
-def test_another_recipe_makes_a_fork_that_says_what_changed(
-    macbeth: Run, train_nano: TrainNano, changes: dict[str, object], told: str
+def test_a_changed_configuration_makes_a_fork_that_names_the_changes(
+    macbeth: Run, train_nano: TrainNano, changes: dict[str, object], summary: str
 ) -> None:
     cut_after(macbeth, 25)
     before = sorted(path.name for path in macbeth.checkpoints_folder.iterdir())
     run, events = train_nano(resume="macbeth", **changes)
     assert run.name != "macbeth"
-    assert f"This is a new run, {run.name}, forked from macbeth@25: {told}." in warnings(events)
+    assert f"This is a new run, {run.name}, forked from macbeth@25: {summary}." in warnings(events)
     assert run.metadata.resumed_from == "macbeth@25"
     assert run.metadata.changes is not None
-    assert "; ".join(f"{name} {change}" for name, change in run.metadata.changes.items()) == told
+    assert "; ".join(f"{name} {change}" for name, change in run.metadata.changes.items()) == summary
     assert steps(events)[0] == 26
     assert sorted(path.name for path in macbeth.checkpoints_folder.iterdir()) == before
     assert run.checkpoints()[0].step == 25  # a fork keeps a copy of what it began from
@@ -170,7 +170,7 @@ def test_a_run_that_another_process_trains_is_refused(macbeth: Run, train_nano: 
         train_nano(resume="macbeth")
 
 
-def test_a_damaged_last_checkpoint_is_passed_over_aloud(macbeth: Run, train_nano: TrainNano) -> None:
+def test_a_damaged_last_checkpoint_is_skipped_with_a_warning(macbeth: Run, train_nano: TrainNano) -> None:
     (macbeth.checkpoint_path(30) / "training.safetensors").write_bytes(b"")
     run, events = train_nano(resume="macbeth")
     assert "is damaged" in warnings(events)
@@ -211,7 +211,7 @@ def test_another_text_is_refused(macbeth: Run, private_surroundings: Path, tmp_p
         build_trainer(Store(private_surroundings), request)
 
 
-def test_a_text_that_went_away_is_told(train_nano: TrainNano, tmp_path: Path) -> None:
+def test_a_missing_text_is_an_error_that_names_it(train_nano: TrainNano, tmp_path: Path) -> None:
     path = tmp_path / "gone.txt"
     path.write_text("To be, or not to be: that is the question.\n" * 40)
     run, _ = train_nano(corpus=str(path), run_name="lear", steps=6)

@@ -151,7 +151,7 @@ def test_a_signal_before_the_thread_is_started_waits_for_nothing(begin: Begin) -
     assert thread.await_end() is None
 
 
-def test_pause_holds_before_the_next_step_and_resume_goes_on(begin: Begin) -> None:
+def test_pause_waits_before_the_next_step_and_resume_continues(begin: Begin) -> None:
     trainer = ScriptedTrainer()
     thread, watcher = begin(trainer)
     thread.pause()
@@ -256,7 +256,7 @@ def test_what_goes_wrong_is_the_last_event(begin: Begin, error: Exception, messa
     assert (thread.latest.state, thread.exit_code, thread.alive) == ("failed", code, False)
 
 
-def test_a_subscriber_that_breaks_ends_nothing(begin: Begin) -> None:
+def test_a_subscriber_that_fails_ends_nothing(begin: Begin) -> None:
     thread, watcher = begin(ScriptedTrainer(3, freely=True), start=False)
 
     def broken(*_: object) -> None:

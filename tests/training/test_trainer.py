@@ -1,4 +1,4 @@
-"""The training loop: what it says and in which order, what it listens to, and that it learns."""
+"""The training loop: its events and their order, its commands, and that it learns."""
 
 import math
 from collections import Counter
@@ -65,7 +65,7 @@ def logged(run: Run) -> list[Event]:
     return list(run.log.events())
 
 
-# What it says
+# Events
 
 
 def test_the_events_come_in_order_and_are_recorded(make_trainer: MakeTrainer) -> None:
@@ -82,7 +82,7 @@ def test_the_events_come_in_order_and_are_recorded(make_trainer: MakeTrainer) ->
     assert [info.step for info in trainer.run.checkpoints()] == [2, 3, 4]
 
 
-def test_the_beginning_says_what_is_trained(make_trainer: MakeTrainer, demo: Corpus) -> None:
+def test_the_started_event_describes_the_run(make_trainer: MakeTrainer, demo: Corpus) -> None:
     trainer = make_trainer()
     started = next(iter(trainer))
     assert isinstance(started, Started)
@@ -92,7 +92,7 @@ def test_the_beginning_says_what_is_trained(make_trainer: MakeTrainer, demo: Cor
     assert (started.precision, started.reason, started.threads, started.resumed_from) == ("fp32", "tests", 1, None)
 
 
-def test_a_step_says_what_happened(make_trainer: MakeTrainer) -> None:
+def test_a_step_event_has_the_numbers_of_the_step(make_trainer: MakeTrainer) -> None:
     trainer = make_trainer()
     steps = [event for event in trainer if isinstance(event, Step)]
     assert [step.step for step in steps] == [1, 2, 3, 4]
@@ -125,7 +125,7 @@ def test_the_training_loss_of_an_evaluation_is_the_mean_since_the_last_one(make_
     assert second == pytest.approx(sum(losses(events)[2:]) / 2, rel=1e-6)
 
 
-def test_a_checkpoint_says_whether_it_is_the_best_and_finished_names_it(make_trainer: MakeTrainer) -> None:
+def test_a_saved_event_marks_the_best_and_the_finished_event_names_it(make_trainer: MakeTrainer) -> None:
     trainer = make_trainer(steps=6, learning_rate=3.0, min_learning_rate=3.0, warmup=0)  # so high that it gets worse
     events = list(trainer)
     evaluations = {event.step: event for event in events if isinstance(event, Evaluation)}
@@ -143,12 +143,12 @@ def test_a_checkpoint_says_whether_it_is_the_best_and_finished_names_it(make_tra
 
 
 @pytest.mark.parametrize("length", [0, 5])
-def test_samples_may_be_turned_off(make_trainer: MakeTrainer, length: int) -> None:
+def test_samples_can_be_turned_off(make_trainer: MakeTrainer, length: int) -> None:
     samples = [event for event in make_trainer(steps=2, sample_length=length) if isinstance(event, Sample)]
     assert [len(sample.text) for sample in samples] == [length] * (2 if length else len(samples))
 
 
-# What it learns
+# Learning
 
 
 def test_the_loss_falls_in_a_hundred_steps_on_the_real_text(
@@ -170,17 +170,17 @@ def test_the_loss_falls_in_a_hundred_steps_on_the_real_text(
 def test_a_seed_fixes_the_whole_run(make_trainer: MakeTrainer) -> None:
     first, again, other = (list(make_trainer(seed=seed, dropout=0.2)) for seed in (1, 1, 2))
 
-    def story(events: list[Event]) -> list[object]:
+    def numbers(events: list[Event]) -> list[object]:
         return [
             (event.loss, event.grad_norm) if isinstance(event, Step) else event.text if isinstance(event, Sample) else 0
             for event in events
         ]
 
-    assert story(first) == story(again)
-    assert story(first) != story(other)
+    assert numbers(first) == numbers(again)
+    assert numbers(first) != numbers(other)
 
 
-def test_looking_at_a_run_does_not_change_it(make_trainer: MakeTrainer) -> None:
+def test_evaluating_and_saving_do_not_change_a_run(make_trainer: MakeTrainer) -> None:
     often = list(make_trainer(eval_every=1, save_every=1, sample_length=20, dropout=0.2))
     never = list(make_trainer(eval_every=1000, save_every=1000, sample_length=0, dropout=0.2))
     assert losses(often) == losses(never)
@@ -253,10 +253,10 @@ class Reads(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_a_step_that_is_not_shown_fetches_no_number(
+def test_a_step_that_is_not_reported_fetches_no_number(
     make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch, precision: str
 ) -> None:
-    """What keeps a GPU busy, on a CPU with a GPU's noise."""
+    """What keeps a GPU busy, on a CPU with a GPU's dropout masks."""
     monkeypatch.setattr(torch, "get_device_module", lambda device: torch)
     monkeypatch.setattr("shakegpt.training.gradients.make_dropout_masks", DeviceDropoutMasks)
     device_plan = DevicePlan(**{**CPU.__dict__, "precision": precision})
@@ -294,7 +294,7 @@ def test_a_gpu_trains_samples_and_evaluates(make_trainer: MakeTrainer, precision
     assert kinds(list(make_trainer(device_plan=device_plan, dropout=0.1)))[-1] == "finished"
 
 
-# What it listens to
+# Commands
 
 
 def test_stop_finishes_the_step_saves_and_ends(make_trainer: MakeTrainer) -> None:
@@ -313,7 +313,7 @@ def test_stop_finishes_the_step_saves_and_ends(make_trainer: MakeTrainer) -> Non
     assert last.step == 5
 
 
-def test_stop_before_the_first_step_leaves_a_run_that_can_go_on(make_trainer: MakeTrainer) -> None:
+def test_stop_before_the_first_step_leaves_a_run_that_can_be_resumed(make_trainer: MakeTrainer) -> None:
     trainer = make_trainer()
     trainer.stop()
     assert kinds(list(trainer)) == ["started", "sample", "saved", "finished"]
@@ -335,7 +335,7 @@ def test_not_advancing_pauses_and_stops_the_clock(make_trainer: MakeTrainer, mon
     monkeypatch.setattr("shakegpt.training.trainer.time.monotonic", lambda: now)
     events = iter(make_trainer())
     for event in events:
-        now += 1000.0  # spent by whoever looks at the event
+        now += 1000.0  # spent by the caller
         if isinstance(event, Step):
             assert event.seconds == 0.0
     assert isinstance(event, Finished)
@@ -369,7 +369,7 @@ def test_closing_after_the_last_event_adds_nothing(make_trainer: MakeTrainer) ->
     assert trainer.run.status() == "finished"
 
 
-def test_a_run_is_held_while_it_is_trained_and_by_one_only(make_trainer: MakeTrainer) -> None:
+def test_a_run_is_locked_while_it_is_trained(make_trainer: MakeTrainer) -> None:
     trainer = make_trainer()
     assert not trainer.run.is_locked()
     events = iter(trainer)
@@ -402,7 +402,7 @@ def test_a_text_too_short_for_a_window_is_refused(make_trainer: MakeTrainer, dem
         make_trainer(corpus=Corpus(name="short", text=demo.text[:640], sha256="0" * 64))
 
 
-def test_a_sample_begins_with_nothing_where_its_prompt_is_unknown(
+def test_a_sample_has_no_prompt_where_the_vocabulary_lacks_it(
     make_trainer: MakeTrainer, corpus_of: Callable[[str], Corpus]
 ) -> None:
     events = list(make_trainer(corpus=corpus_of("no newline in here " * 80), steps=1))
