@@ -276,10 +276,7 @@ def generate_samples(
     the border between two characters: matrices of another height are summed in another order.
 
     Args:
-        language_model: the model.
         prompt: what all of them continue.
-        settings: how they draw.
-        count: how many.
         pool: the threads that share the samples on a CPU; the calling thread where left out.
 
     Raises:

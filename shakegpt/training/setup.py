@@ -41,8 +41,6 @@ def build_trainer(store: Store, request: TrainingRequest, *, on_progress: OnProg
     """Return the trainer that a request asks for. Imports torch, reads the corpus, and creates the run's folder.
 
     Args:
-        store: where runs are.
-        request: what to train.
         on_progress: called with (bytes so far, bytes in all) while a corpus is fetched.
 
     Raises:

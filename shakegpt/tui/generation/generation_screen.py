@@ -50,8 +50,6 @@ class GenerationScreen(Screen[None]):
     """Where models generate text.
 
     Args:
-        context: what the app shares with its screens.
-        loader: loads models; the context's where not given.
         characters_per_second: the speed to begin with: slow enough to read along, and to turn a knob meanwhile.
     """
 

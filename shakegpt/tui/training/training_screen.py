@@ -42,7 +42,6 @@ class TrainingScreen(Screen[None]):
     """Shows the newest snapshot of a run, a few times a second, and sends it commands.
 
     Args:
-        context: what the app shares with its screens.
         read_memory: returns the bytes that this process holds; ``None`` where that is not known.
         read_gpu: returns the load of the GPU; ``None`` without one. Both are called off the UI thread.
     """
