@@ -26,7 +26,11 @@ class FakeModelApp(ShakegptApp):
         super().__init__(**arguments)
 
     def generation_screen(self) -> GenerationScreen:
-        return GenerationScreen(self.context, self.loader, characters_per_second=0)
+        screen = GenerationScreen(self.context, self.loader, characters_per_second=0)
+        if isinstance(self.loader, FakeModelLoader) and self.loader.gate is not None:
+            # The thread blocks in the next draw, so a character that waits for the next frame would never be shown.
+            screen._options.frame_seconds = 0.0
+        return screen
 
     @property
     def fake_loader(self) -> FakeModelLoader:
