@@ -76,7 +76,7 @@ def private_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 @pytest.fixture(autouse=True)
 def same_threads() -> Iterator[None]:
-    """Put torch's thread count back after a test: the benchmark's transformers baseline sets it for its process."""
+    """Put torch's thread count back after a test: a command sets it for its whole process."""
     threads = torch.get_num_threads()
     yield
     if torch.get_num_threads() != threads:

@@ -61,7 +61,8 @@ class CpuKernel:
         """
         stream, (heads, hidden, update, logits) = self._stream, self._products
         x, heads_array, hidden_array, update_array, logits_array = self._arrays
-        np.add(self._tokens[ids], self._positions[position], out=x)
+        self._tokens.take(ids, axis=0, out=x, mode="clip")
+        x += self._positions[position]
         views = self._cache_views.get(position) or self._view_cache(position)
         for layer, (new, keys, values) in zip(self._layers, views, strict=True):
             weight, bias = layer.query_key_value

@@ -39,7 +39,7 @@ class Decoder:
         self._window = np.zeros((batch_size, self.block_size), np.int64)  # the tokens at the cache's positions
         self._length = 0
         on_cpu = weight.device.type == "cpu"
-        self._inference = torch.inference_mode()
+        self._one_thread, self._inference = torch_threads(1), torch.inference_mode()  # made once: cheaper to enter
         self._kernel = CpuKernel(model, self._cache) if on_cpu and weight.dtype == torch.float32 else None
         self._graph = record_forward(model, self._cache) if weight.device.type == "cuda" else None
 
@@ -60,7 +60,7 @@ class Decoder:
             start, end = 0, ids.shape[1]
         self._window[:, start:end] = ids
         self._length = end
-        with torch_threads(1), self._inference:
+        with self._one_thread, self._inference:
             if self._kernel is not None and end - start == 1:
                 logits = self._kernel.step(ids[:, 0], start)
             else:

@@ -75,22 +75,20 @@ class torch_threads:  # noqa: N801 (it is used as a function; a class because it
             torch.set_num_threads(self._before)
 
 
-def configure_process() -> bool:
-    """Set up a process of our own, such as a command's, to train and generate; say whether that was possible.
+def configure_process() -> None:
+    """Set up a process of our own, such as a command's, to train and generate fast.
 
-    ``import shakegpt`` never calls this: a training in a notebook is slower by some 10 % and leaves the process alone.
+    ``import shakegpt`` never calls this: a notebook's process stays as it is, and a training there is some 10 % slower.
 
-    It has glibc keep memory that is freed instead of handing it back to the system. A step allocates and frees the same
-    megabytes each time, and handing them back costs a page fault for every 4 kB when they are touched again. Blocks
-    larger than any activation of a piece, such as the bytes of a checkpoint, still go back at once, and there is one
-    arena for each core instead of eight: what one thread has freed, another can use.
+    Torch computes on the calling thread, as all that we compute asks for anyway, and glibc keeps memory that is freed.
+    A step allocates and frees the same megabytes each time, and handing them back to the system costs a page fault for
+    every 4 kB when they are touched again. Blocks larger than any activation of a piece, such as the bytes of a
+    checkpoint, still go back at once, and there is one arena for each core instead of eight: what one thread has freed,
+    another can use.
     """
-    if platform.libc_ver()[0] != "glibc":
-        return False
-    libc = ctypes.CDLL(None)
-    options = {
-        _M_MMAP_THRESHOLD: _LARGEST_ACTIVATION,
-        _M_TRIM_THRESHOLD: 2**31 - 1,
-        _M_ARENA_MAX: available_cores(),
-    }
-    return all(libc.mallopt(option, value) for option, value in options.items())
+    torch.set_num_threads(1)
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST_ACTIVATION)
+        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+        libc.mallopt(_M_ARENA_MAX, available_cores())

@@ -4,12 +4,13 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 
-from shakegpt.system.threads import ThreadPool, torch_threads
+from shakegpt.system.threads import ThreadPool, configure_process, torch_threads
 
 IN_A_NOTEBOOK = """
 import threading, torch, shakegpt
@@ -38,6 +39,12 @@ def test_the_package_leaves_a_process_as_it_found_it(private_surroundings: Path)
         [sys.executable, "-c", IN_A_NOTEBOOK], env=os.environ, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_process_of_our_own_computes_on_one_torch_thread_per_thread() -> None:
+    configure_process()
+    with ThreadPoolExecutor(1) as executor:
+        assert (torch.get_num_threads(), executor.submit(torch.get_num_threads).result()) == (1, 1)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
