@@ -160,6 +160,10 @@ class Stream:
         while True:
             settings = self._settings()
             at_end = self._at_end(settings)
+            if not (settings.stop or self._held or at_end):  # nothing to hold back
+                self._draw()
+                self.count += 1
+                return self._held.pop()
             held = "".join(character.text for character in self._held)
             if held and (at_end or not any(stop.startswith(held) for stop in settings.stop)):
                 self.count += 1
