@@ -53,15 +53,10 @@ class GenerationPane(Protocol):
 
 
 class PromptPane:
-    """One text generated from the prompt, or two side by side that share prompt, seed and length.
-
-    Args:
-        mode: its name in the status line.
-        texts: the widgets that show the texts.
-    """
+    """One text generated from the prompt, or two side by side that share prompt, seed and length."""
 
     def __init__(self, mode: str, *texts: TextPane) -> None:
-        self.mode = mode
+        self.mode = mode  # as the status line names it
         self.texts: Sequence[TextPane] = texts
         self.current = texts[0]
 
