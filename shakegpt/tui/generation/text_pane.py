@@ -92,8 +92,11 @@ class TextPane(Vertical):
         yield self.transcript
 
     def on_unmount(self) -> None:
-        """End the thread."""
+        """End the thread, and wait for it: torch aborts the process if a thread still runs as the interpreter ends."""
+        thread = self._thread
         self.close_thread()
+        if thread is not None:
+            thread.join(timeout=0.5)
 
     @property
     def busy(self) -> bool:
