@@ -92,7 +92,7 @@ class TextPane(Vertical):
         yield self.transcript
 
     def on_unmount(self) -> None:
-        """End the thread, and wait for it: torch aborts the process if a thread still runs as the interpreter ends."""
+        """End the thread, and wait for it, so that it is not inside torch while the interpreter ends."""
         thread = self._thread
         self.close_thread()
         if thread is not None:
