@@ -57,6 +57,7 @@ def open_full_screen(*, on_hangup: OnHangup = "continue", watch: "Run | None" = 
             f"This terminal (TERM={term}) cannot move its cursor, as the full-screen app needs to; use "
             "`shakegpt generate` or `shakegpt train`, or set TERM to what the terminal is, such as xterm-256color."
         )
+    from shakegpt.system.signals import end_process
     from shakegpt.tui.terminal import open_app
 
-    raise typer.Exit(open_app(on_hangup=on_hangup, watch=watch))
+    end_process(open_app(on_hangup=on_hangup, watch=watch))  # a text's thread, or the one that imports torch, may run

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from shakegpt.config import ModelConfig, TrainingConfig
 from shakegpt.data.vocabulary import Vocabulary
-from shakegpt.errors import CheckpointError
+from shakegpt.errors import CheckpointError, error_reason
 from shakegpt.events import Finished
 from shakegpt.export.bundle import weight_names
 from shakegpt.runs.checkpoint import Checkpoint, CheckpointData, read_checkpoint, write_checkpoint
@@ -239,8 +239,7 @@ def import_run(store: Store, folder: Path, name: str | None = None) -> Run:
             run.log.close()
     except (OSError, CheckpointError) as error:
         run.remove()
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise CheckpointError(f"{_quote(folder)} was not imported: {reason}") from error
+        raise CheckpointError(f"{_quote(folder)} was not imported: {error_reason(error)}") from error
     return run
 
 
@@ -334,8 +333,7 @@ def _read(folder: Path, name: str, max_bytes: int) -> bytes:
             f"{_quote(folder)} has no {name}; name a directory made by `shakegpt export` or `save_pretrained`."
         ) from None
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise CheckpointError(f"{name} of {_quote(folder)} cannot be read: {reason}.") from None
+        raise CheckpointError(f"{name} of {_quote(folder)} cannot be read: {error_reason(error)}.") from None
 
 
 def _read_json(folder: Path, name: str, max_bytes: int) -> dict[str, Any]:

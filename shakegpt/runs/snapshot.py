@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from shakegpt.events import Evaluation, Event, Failed, Finished, Sample, Saved, Started, Step, Warning
 
-State = Literal["loading", "training", "paused", "saving", "finished", "stopped", "failed"]
+State = Literal["loading", "training", "paused", "finished", "stopped", "failed"]
 ENDED: frozenset[State] = frozenset({"finished", "stopped", "failed"})
 
 

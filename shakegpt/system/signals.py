@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
+from typing import NoReturn
 
 from shakegpt.config import OnHangup
 
@@ -122,3 +123,11 @@ class ShutdownHandler:
         with suppress(Exception):
             self._restore_terminal()
         os._exit(code)
+
+
+def end_process(code: int) -> NoReturn:
+    """End the process at once, where daemon threads may be inside torch. Output must have been flushed.
+
+    An interpreter that ends stops such a thread as it leaves torch's C++, which aborts the whole process (SIGABRT).
+    """
+    os._exit(code)

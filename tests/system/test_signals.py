@@ -40,3 +40,28 @@ def test_the_main_thread_chooses_the_exit_code_where_it_ends_in_time() -> None:
 
 def test_a_hang_up_detaches_and_ends_nothing() -> None:
     assert run("while not shutdown.detached: pass", "SIGHUP") == (0, "")
+
+
+def test_a_process_ends_while_a_daemon_thread_is_inside_torch() -> None:
+    # With sys.exit instead of end_process, this process aborts.
+    code = """
+import threading, torch
+from shakegpt.system.signals import end_process
+
+
+def multiply():
+    matrix = torch.ones(64, 64)
+    while True:
+        matrix @ matrix
+        busy.set()
+
+
+busy = threading.Event()
+for _ in range(2):
+    threading.Thread(target=multiply, daemon=True).start()
+busy.wait()
+print("saved", flush=True)
+end_process(3)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=100)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "saved\n", "")

@@ -105,7 +105,7 @@ def snapshot_of(state: str) -> Snapshot:
             return replay(half[:1])
         case "training":
             return replay(half)
-        case "paused" | "saving":
+        case "paused":
             return replace(replay(half), state=state)
         case "finished":
             return replay(run_events())

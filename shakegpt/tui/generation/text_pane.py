@@ -92,11 +92,8 @@ class TextPane(Vertical):
         yield self.transcript
 
     def on_unmount(self) -> None:
-        """End the thread, and wait for it, so that it is not inside torch while the interpreter ends."""
-        thread = self._thread
+        """End the thread."""
         self.close_thread()
-        if thread is not None:
-            thread.join(timeout=0.5)
 
     @property
     def busy(self) -> bool:

@@ -26,7 +26,6 @@ class RunHeader(DiffWidget):
         & > .run-header--name { text-style: bold; }
         & > .run-header--detail { color: $foreground 65%; }
         & > .run-header--loading { background: $secondary; color: $background; text-style: bold; }
-        & > .run-header--saving { background: $secondary; color: $background; text-style: bold; }
         & > .run-header--training { background: $primary; color: $background; text-style: bold; }
         & > .run-header--paused { background: $warning; color: $background; text-style: bold; }
         & > .run-header--finished { background: $success; color: $background; text-style: bold; }

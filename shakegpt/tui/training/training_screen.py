@@ -12,7 +12,7 @@ from textual.timer import Timer
 from textual.widgets import Footer
 
 from shakegpt.errors import ShakegptError
-from shakegpt.runs.snapshot import ENDED, Snapshot, State
+from shakegpt.runs.snapshot import ENDED, Snapshot
 from shakegpt.runs.source import TrainingSource
 from shakegpt.system.memory import GpuUsage, gpu_usage, process_memory
 from shakegpt.system.text import escape_control_characters
@@ -35,7 +35,6 @@ SECONDS_PER_CURVE_UPDATE = 3.5
 SECONDS_PER_MEASUREMENT = 2.0
 """Of the memory and the GPU."""
 _ALL = 1_000_000  # more samples than any run has
-_RUNNING: frozenset[State] = frozenset({"training", "paused", "saving"})
 
 
 class TrainingScreen(Screen[None]):
@@ -162,7 +161,7 @@ class TrainingScreen(Screen[None]):
         state = self.snapshot.state if self.snapshot else None
         training = self.context.training
         read_only = training is not None and training.read_only
-        running = state in _RUNNING and not read_only
+        running = state in ("training", "paused") and not read_only
         enabled = {
             "pause": running and state != "paused",
             "resume": running and state == "paused",
@@ -313,6 +312,5 @@ class TrainingScreen(Screen[None]):
 
 
 def _phase(snapshot: Snapshot) -> tuple[object, ...]:
-    """Return what everything is repainted for when it changes; saving counts as training, for it takes a moment."""
-    state = "training" if snapshot.state == "saving" else snapshot.state
-    return state, snapshot.started, snapshot.saved is None, snapshot.evaluation is None
+    """Return what everything is repainted for when it changes."""
+    return snapshot.state, snapshot.started, snapshot.saved is None, snapshot.evaluation is None

@@ -23,7 +23,6 @@ _SECONDS_PER_PAINT = 1.0  # each paint of the run costs a slow link a hundred by
 _COLOURS = {
     "training": "$success",
     "paused": "$warning",
-    "saving": "$secondary",
     "finished": "$primary",
     "stopped": "$foreground 70%",
     "failed": "$error",

@@ -75,7 +75,6 @@ async def test_the_screen_shows_the_figures_of_the_run(snapshots: Snapshots) -> 
         ("loading", "LOADING", {"stop"}),
         ("training", "TRAINING", {"pause", "save", "stop", "zoom", "generate"}),
         ("paused", "PAUSED", {"resume", "save", "stop", "generate"}),
-        ("saving", "SAVING", {"pause", "save", "stop"}),
         ("finished", "FINISHED", {"generate", "new_run"}),
         ("stopped", "STOPPED", {"continue_run", "generate", "new_run"}),
         ("failed", "FAILED", {"continue_run", "new_run"}),

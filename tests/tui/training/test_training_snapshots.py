@@ -21,7 +21,7 @@ def test_the_training_screen(snap_compare: Compare, snapshots: Snapshots, size: 
     assert snap_compare(app, terminal_size=size)
 
 
-@pytest.mark.parametrize("state", ["loading", "fresh", "paused", "saving", "finished", "stopped", "disk full"])
+@pytest.mark.parametrize("state", ["loading", "fresh", "paused", "finished", "stopped", "disk full"])
 def test_the_states_of_the_training_screen(snap_compare: Compare, snapshots: Snapshots, state: str) -> None:
     assert snap_compare(TrainingApp(snapshots(state)), terminal_size=SMALL)
 
