@@ -153,7 +153,7 @@ class ShakegptApp(App[str]):
     async def on_generate_from(self, message: GenerateFrom) -> None:
         """Switch to the generation screen, and pass the message on to it."""
         await self.action_switch_mode("generation")
-        self.screen_stack[0].post_message(GenerateFrom(message.reference))
+        self.screen_stack[0].post_message(GenerateFrom(message.reference, message.behind))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Put every action of the current screen and of the app into the command palette."""

@@ -32,3 +32,5 @@ class GenerateFrom(Message):
 
     reference: str
     """A checkpoint's reference, or ``LIVE``."""
+    behind: int | None = None
+    """How many steps the run has trained since that checkpoint; ``None`` where it is not in training."""
