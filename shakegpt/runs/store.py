@@ -19,6 +19,7 @@ from shakegpt.runs.run import (
     create_run,
     is_run,
 )
+from shakegpt.runs.trash import empty_abandoned_trash
 from shakegpt.system.files import make_folder, remove_leftovers
 from shakegpt.system.paths import HOME_VARIABLE, asset_path, home_folder, runs_folder
 from shakegpt.system.text import escape_line
@@ -115,6 +116,7 @@ class Store:
         try:
             make_folder(self.runs_folder)
             remove_leftovers(self.runs_folder, older_than=_LEFTOVER_SECONDS)
+            empty_abandoned_trash(self.runs_folder)
             for candidate in [name] if name else _free_names():
                 try:
                     return create_run(self.runs_folder / candidate, metadata)
