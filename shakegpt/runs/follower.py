@@ -66,6 +66,7 @@ class Follower(SourceThread):
         self._run = run
         self.owner = run.owner()
         """The process that trains the run; ``None`` where it has ended."""
+        self._begin: Snapshot | None = None
         self._tail = LogTail(run.metrics_path)
         self._interval = interval
         self._closed = threading.Event()
@@ -121,8 +122,10 @@ class Follower(SourceThread):
     def poll(self) -> bool:
         """Publish what the log says now; return whether anything was new."""
         paused = self._pause_requested and not self._run.has_request()
+        if self._begin is None:  # not before the thread runs: the log of a fork's parent may be long
+            self._begin = self._snapshot = self._run.before_fork()
         restarted, events = self._tail.read()
-        snapshot = reduce(advance, events, Snapshot() if restarted else self._snapshot)
+        snapshot = reduce(advance, events, self._begin if restarted else self._snapshot)
         # The log does not say that a run is paused: it is once it has taken the request, until it takes a step again.
         # All steps before it took the request were read by the end of the poll before.
         if self._paused and any(isinstance(event, Step) for event in events):

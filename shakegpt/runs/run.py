@@ -171,8 +171,34 @@ class Run:
         return EventLog(self.metrics_path)
 
     def snapshot(self) -> Snapshot:
-        """Return the run as of its newest event."""
-        return replay(self.log.events())
+        """Return the run as of its newest event; of a fork, with the steps before it."""
+        return replay(self.log.events(), self.before_fork())
+
+    def before_fork(self) -> Snapshot:
+        """Return the steps, evaluations and samples that a fork has in common with its parent.
+
+        An empty snapshot where the run is no fork, or where its parent is gone.
+        """
+        return self._before_fork(frozenset())
+
+    def _before_fork(self, children: frozenset[str]) -> Snapshot:
+        with suppress(ShakegptError, ValueError):
+            name, _, step = (self.metadata.resumed_from or "").rpartition("@")
+            parent = self._parent(name) if name not in children | {self.name} else None
+            if parent is not None:
+                before = parent._before_fork(children | {self.name})
+                story = replay(parent.log.events(), before).until(int(step))
+                # What the parent saved, and the best that it reached, are its own.
+                return Snapshot(step=story.step, train=story.train, validation=story.validation, samples=story.samples)
+        return Snapshot()
+
+    def _parent(self, name: str) -> "Run | None":
+        """Return the run of a name beside this one, unless it is a younger one, or one of another text."""
+        parent = Run(self.path.with_name(name)) if is_name(name) else None
+        if parent is None or not is_run(parent.path):
+            return None
+        ours, theirs = self.metadata, parent.metadata
+        return parent if theirs.corpus_sha256 == ours.corpus_sha256 and theirs.created <= ours.created else None
 
     def status(self) -> Status:
         """Return what the lock and the last event say; a run that no living process has locked is not training."""

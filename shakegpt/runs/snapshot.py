@@ -7,10 +7,11 @@ showing, so a slow screen drops snapshots and loses nothing.
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 from shakegpt.events import Evaluation, Event, Failed, Finished, Sample, Saved, Started, Step, Warning
 
+AnyEvent = TypeVar("AnyEvent", bound=Event)
 State = Literal["loading", "training", "paused", "finished", "stopped", "failed"]
 ENDED: frozenset[State] = frozenset({"finished", "stopped", "failed"})
 
@@ -92,6 +93,23 @@ class Snapshot:
             return self.step.step
         return self.started.step if self.started else 0
 
+    def until(self, step: int) -> "Snapshot":
+        """Return the run without what came after a step."""
+        return replace(
+            self,
+            step=_not_after(self.step, step),
+            evaluation=_not_after(self.evaluation, step),
+            best=_not_after(self.best, step),
+            saved=_not_after(self.saved, step),
+            train=self.train.until(step),
+            validation=self.validation.until(step),
+            samples=tuple(sample for sample in self.samples if sample.step <= step),
+        )
+
+    def continued(self) -> "Snapshot":
+        """Return the run as it is while it is being resumed: with its curves and samples, and no end."""
+        return replace(self, state="loading", finished=None, message="", warning=None)
+
     @property
     def steps(self) -> int:
         """The step at which the run will end; 0 while unknown."""
@@ -106,22 +124,17 @@ class Snapshot:
         return (self.steps - self.current_step) * tokens_per_step / self.step.tokens_per_second
 
 
+def _not_after(event: AnyEvent | None, step: int) -> AnyEvent | None:
+    return event if event is not None and event.step <= step else None
+
+
 def advance(snapshot: Snapshot, event: Event) -> Snapshot:
     """Return the snapshot after an event."""
     match event:
         case Started():
             # Of a resumed run, the steps after the checkpoint will be taken again.
-            return replace(
-                snapshot,
-                state="training",
-                started=event,
-                finished=None,
-                message="",
-                step=snapshot.step if snapshot.step and snapshot.step.step <= event.step else None,
-                train=snapshot.train.until(event.step),
-                validation=snapshot.validation.until(event.step),
-                samples=tuple(sample for sample in snapshot.samples if sample.step <= event.step),
-            )
+            story = snapshot.until(event.step)
+            return replace(story, state="training", started=event, finished=None, message="")
         case Step():
             point = Point(event.step, event.seconds, event.tokens, event.loss, event.learning_rate)
             # Going back to an earlier checkpoint also repeats steps.
@@ -147,6 +160,6 @@ def advance(snapshot: Snapshot, event: Event) -> Snapshot:
             return snapshot
 
 
-def replay(events: Iterable[Event]) -> Snapshot:
-    """Return the snapshot after a whole log of events."""
-    return reduce(advance, events, Snapshot())
+def replay(events: Iterable[Event], begin: Snapshot | None = None) -> Snapshot:
+    """Return the snapshot after a whole log of events, which ``begin`` was the state before."""
+    return reduce(advance, events, begin or Snapshot())

@@ -100,6 +100,7 @@ class TrainingThread(SourceThread):
             self._trainer = self._prepare()
             if self._stop_requested:
                 self._trainer.stop()
+            self._snapshot = self._trainer.run.snapshot().continued()  # of a run that is resumed; a new one has none
             for event in self._trainer:
                 self._publish(advance(self._snapshot, event), event)
                 self._run_commands(self._trainer)

@@ -10,7 +10,7 @@ import pytest
 from shakegpt.errors import ShakegptError
 from shakegpt.events import Event, Finished, Started, Step
 from shakegpt.runs.follower import PROCESS_ENDED, Follower, LogTail
-from shakegpt.runs.run import Run
+from shakegpt.runs.run import Run, create_run, utc_timestamp
 from shakegpt.runs.snapshot import Snapshot
 
 STARTED = Started(
@@ -135,6 +135,19 @@ def test_a_poll_publishes_what_is_new(followed: Run) -> None:
     assert follower.poll() is True
     assert len(published) == 1
     assert [point.step for point in follower.latest.train.points()] == [1, 2]
+
+
+def test_a_fork_is_followed_with_the_steps_before_it(macbeth: Run) -> None:
+    metadata = replace(macbeth.metadata, created=utc_timestamp(), resumed_from="macbeth@20")
+    fork = create_run(macbeth.path.with_name("lear"), metadata)
+    append(fork, replace(STARTED, run="lear", step=20), replace(STEP, step=21))
+    follower = Follower(fork)
+    follower.poll()
+    assert [point.step for point in follower.latest.train.points()] == list(range(1, 22))
+    assert [point.step for point in follower.latest.validation.points()] == [10, 20]
+    fork.metrics_path.write_bytes(line(replace(STARTED, run="lear", step=20)))  # cut back: read again
+    follower.poll()
+    assert [point.step for point in follower.latest.train.points()] == list(range(1, 21))
 
 
 def test_a_log_that_was_cut_back_gives_a_shorter_curve(followed: Run) -> None:

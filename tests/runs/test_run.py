@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import textwrap
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -188,6 +188,46 @@ def test_events_are_one_line_each_and_read_back(run: Run) -> None:
     assert list(Run(run.path).log.events()) == events
     assert len(run.metrics_path.read_text().splitlines()) == 3
     assert run.snapshot().current_step == 2
+
+
+def fork_of(run: Run, name: str, step: int, **changes: object) -> Run:
+    """Put down a run that was forked from a step of another one, and has taken one step itself."""
+    metadata = replace(RECORD, created="2026-01-02T00:00:00+00:00", resumed_from=f"{run.name}@{step}", **changes)  # type: ignore[arg-type]
+    fork = create_run(run.path.with_name(name), metadata)
+    fork.log.append(replace(STEP, step=step + 1, loss=1.5))
+    return fork
+
+
+def test_the_snapshot_of_a_fork_begins_with_the_steps_of_its_parents(run: Run) -> None:
+    for step in range(1, 10):
+        run.log.append(replace(STEP, step=step))
+    grandchild = fork_of(fork_of(run, "goneril", 5), "regan", 6)
+    assert [(point.step, point.loss) for point in grandchild.snapshot().train.points()] == [
+        *((step, 2.0) for step in range(1, 6)),
+        (6, 1.5),
+        (7, 1.5),
+    ]
+    assert run.snapshot().current_step == 9
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("goneril", {"resumed_from": "cordelia@3"}),
+        ("goneril", {"resumed_from": "goneril@3"}),
+        ("goneril", {"resumed_from": "/nowhere/step-00000003"}),
+        ("goneril", {"resumed_from": "lear@best"}),
+        ("goneril", {"corpus_sha256": "1" * 64}),
+        ("goneril", {"created": "2025-12-31T00:00:00+00:00"}),
+    ],
+    ids=["gone", "itself", "a path", "no step", "another text", "a younger run of that name"],
+)
+def test_a_fork_whose_parent_is_not_to_be_found_has_its_own_steps(run: Run, name: str, changes: dict[str, str]) -> None:
+    run.log.append(STEP)
+    fork = fork_of(run, name, 3)
+    record = replace(fork.metadata, **changes)  # type: ignore[arg-type]
+    (fork.path / "run.json").write_text(json.dumps(asdict(record)))
+    assert [point.step for point in Run(fork.path).snapshot().train.points()] == [4]
 
 
 def test_a_half_written_line_is_skipped_and_ended_before_the_next(run: Run) -> None:

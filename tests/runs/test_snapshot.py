@@ -90,6 +90,16 @@ def test_resuming_drops_the_steps_after_the_checkpoint() -> None:
     assert steps_of(advance(snapshot, stepped(4)).train) == [1, 2, 3, 4]
 
 
+def test_resuming_drops_what_is_known_of_later_weights() -> None:
+    early, late = evaluated(2, 2.5, best=True), evaluated(4, 2.0, best=True)
+    saved = [Saved(step=step, path="p", best=True, val_loss=None) for step in (2, 4)]
+    events: Sequence[Event] = [started(), early, saved[0], late, saved[1]]
+    snapshot = replay([*events, started(3)])
+    assert (snapshot.evaluation, snapshot.best, snapshot.saved) == (None, None, None)
+    snapshot = replay([*events, started(4)])
+    assert (snapshot.evaluation, snapshot.best, snapshot.saved) == (late, late, saved[1])
+
+
 def test_rolling_back_repeats_steps_once() -> None:
     snapshot = replay([started(), stepped(1), stepped(2, 9.0), stepped(2, 2.0), stepped(3)])
     assert [(point.step, point.loss) for point in snapshot.train.points()] == [(1, 2.0), (2, 2.0), (3, 2.0)]

@@ -1,5 +1,6 @@
 """A training on a thread of its own: what it publishes, and its commands. Nothing here waits for a clock."""
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,6 +36,9 @@ class NoRequests:
 
     def take_request(self) -> None:
         return None
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot()
 
 
 class ScriptedTrainer:
@@ -309,3 +313,21 @@ def test_a_real_training_runs_stops_and_is_saved(begin: Begin, private_surroundi
     assert (thread.latest.state, run.status()) == ("stopped", "stopped")
     kinds = {type(event) for event, _ in watcher.published}
     assert {Started, Sample, Step, Saved, Finished} <= kinds
+
+
+@pytest.mark.parametrize("changes", [{}, {"steps": 32}], ids=["the same run", "a fork"])
+def test_a_resumed_run_begins_with_the_whole_story_up_to_its_checkpoint(
+    macbeth: Run, store: Store, begin: Begin, changes: dict[str, int]
+) -> None:
+    for info in macbeth.checkpoints():
+        if info.step > 20:
+            shutil.rmtree(info.path)
+    before = macbeth.snapshot()
+    request = TrainingRequest(resume="macbeth@20", changes=changes)
+    _, watcher = begin(lambda: build_trainer(store, request))
+    snapshot = watcher.wait_for(lambda event, _: isinstance(event, Started))
+    assert [point.step for point in snapshot.train.points()] == list(range(1, 21))
+    assert snapshot.train.points() == before.train.points()[:20]
+    assert [point.step for point in snapshot.validation.points()] == [10, 20]
+    assert [sample.step for sample in snapshot.samples] == [0, 10, 20]
+    assert snapshot.state == "training"
