@@ -68,3 +68,11 @@ LIGHT = Theme(
 )
 
 THEMES = (DARK, LIGHT)
+
+RUN_COLOURS = ("$primary", "$secondary", "$accent", "$success", "$error", "$foreground")
+"""The colours of runs that are drawn together, in their order; after the last comes the first again."""
+
+
+def run_colour_rules(selector: str) -> str:
+    """Return the style rules of ``RUN_COLOURS``, each for ``selector`` with the number of its colour."""
+    return "\n".join(f"{selector}{number} {{ color: {colour}; }}" for number, colour in enumerate(RUN_COLOURS))

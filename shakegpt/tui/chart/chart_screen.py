@@ -14,7 +14,7 @@ from shakegpt.runs.snapshot import Snapshot
 from shakegpt.system.text import escape_line
 from shakegpt.tui import formatting
 from shakegpt.tui.chart.cursor_line import CursorLine, CursorValues
-from shakegpt.tui.chart.curve_plot import COLOURS, CurvePlot
+from shakegpt.tui.chart.curve_plot import CurvePlot
 from shakegpt.tui.chart.curves import (
     AXES,
     LOSS,
@@ -29,6 +29,7 @@ from shakegpt.tui.chart.curves import (
     smooth,
     thin,
 )
+from shakegpt.tui.themes import RUN_COLOURS
 
 SECONDS_PER_REFRESH = 10.0
 """Of a run in training: each redraws every cell of the plot, tens of kilobytes."""
@@ -299,7 +300,7 @@ class ChartScreen(Screen[None]):
         lines = []
         for number, run in enumerate(self.runs):
             name = escape_line(run.name)
-            colour = str(number % COLOURS)
+            colour = str(number % len(RUN_COLOURS))
             raw = line_of(run.snapshot.train, self.axis, self.quantity.value)
             smoothed = smooth(raw, self.smoothing if self.quantity.has_validation else "off")
             if single and smoothed is not raw:

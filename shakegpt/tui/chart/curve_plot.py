@@ -9,9 +9,7 @@ from textual_plot.axis_formatter import AxisFormatter, DurationFormatter
 
 from shakegpt.tui import formatting
 from shakegpt.tui.chart.curves import Axis, Line
-
-COLOURS = 6
-"""How many colours there are for runs; after them the first comes again."""
+from shakegpt.tui.themes import RUN_COLOURS, run_colour_rules
 
 
 class CountFormatter(NumericAxisFormatter):
@@ -57,7 +55,7 @@ class CurvePlot(PlotWidget, can_focus=False, inherit_bindings=False):
         "plot--axis",
         "plot--tick",
         "plot--label",
-        *(f"curve--{number}" for number in range(COLOURS)),
+        *(f"curve--{number}" for number in range(len(RUN_COLOURS))),
         "curve--validation",
         "curve--raw",
     }
@@ -67,16 +65,10 @@ class CurvePlot(PlotWidget, can_focus=False, inherit_bindings=False):
         & > .plot--axis { color: $border; }
         & > .plot--tick { color: $foreground 70%; }
         & > .plot--label { color: $foreground 70%; }
-        & > .curve--0 { color: $primary; }
-        & > .curve--1 { color: $secondary; }
-        & > .curve--2 { color: $accent; }
-        & > .curve--3 { color: $success; }
-        & > .curve--4 { color: $error; }
-        & > .curve--5 { color: $foreground; }
         & > .curve--validation { color: $secondary; }
         & > .curve--raw { color: $primary 40%; }
     }
-    """
+    """ + run_colour_rules("CurvePlot > .curve--")
 
     def __init__(self) -> None:
         super().__init__(id="curve-plot")
