@@ -130,7 +130,7 @@ class Model:
         from shakegpt.data.corpus import Corpus
         from shakegpt.evaluation.loss import evaluate
 
-        text = Corpus.load(fspath(corpus))
+        text = Corpus.load(fspath(corpus), vocabulary=self._language_model.vocabulary)
         text.check_length(self.config.block_size)
         return evaluate(self._language_model.model, text.encode_split(self._language_model.vocabulary, split))
 

@@ -44,7 +44,7 @@ def evaluate(
     if corpus is None and info.run is not None:
         run = store.run(info.run)
         corpus, encoding = run.corpus_source, run.metadata.encoding
-    text = Corpus.load(corpus or TINY_SHAKESPEARE, encoding=encoding)
+    text = Corpus.load(corpus or TINY_SHAKESPEARE, encoding=encoding, vocabulary=found.vocabulary)
     unknown = sorted(set(text.vocabulary.characters) - set(found.vocabulary.characters))
     if unknown:
         raise CorpusError(
@@ -89,7 +89,7 @@ def _measure_copying(language_model: "LanguageModel", training_text: str, charac
     from shakegpt.generation.stream import Stream
 
     settings = SamplingConfig(temperature=1.0, length=characters)
-    generated = "".join(character.text for character in Stream(language_model, "\n", settings))
+    generated = "".join(character.text for character in Stream(language_model, "", settings))
     copied = measure_memorization(generated, training_text)
     return {
         "characters": copied.characters,

@@ -1,5 +1,6 @@
 """A text to train on: found, read, encoded, split, and cut into batches."""
 
+import codecs
 import re
 from array import array
 from collections import Counter
@@ -17,6 +18,12 @@ from shakegpt.system.files import sha256
 from shakegpt.system.seeds import derive_seed
 
 TRAIN_SHARE = 0.9
+_BYTE_ORDER_MARKS = {  # UTF-32's first: the little-endian one begins with UTF-16's
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 
 
 @dataclass(frozen=True)
@@ -29,12 +36,20 @@ class Corpus:
     """Of the bytes that the text was read from."""
 
     @classmethod
-    def load(cls, name: str, *, encoding: str = "utf-8", on_progress: OnProgress | None = None) -> "Corpus":
+    def load(
+        cls,
+        name: str,
+        *,
+        encoding: str = "utf-8",
+        vocabulary: Vocabulary | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> "Corpus":
         """Read a corpus: ``tiny-shakespeare``, ``demo``, a name that was added, or the path of a text file.
 
         Args:
             name: what to read.
             encoding: the text encoding of a file.
+            vocabulary: that of the checkpoint which is to read the text, as in ``decode_text``.
             on_progress: called with (bytes so far, bytes in all) while a download runs.
 
         Raises:
@@ -46,7 +61,8 @@ class Corpus:
             data = found.path.read_bytes()
         except OSError as error:
             raise CorpusError(f"The corpus {found.path} cannot be read: {error.strerror}.") from error
-        return cls(name=found.name, text=decode_text(data, found.path, encoding), sha256=sha256(data))
+        text = decode_text(data, found.path, encoding, vocabulary=vocabulary)
+        return cls(name=found.name, text=text, sha256=sha256(data))
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -102,8 +118,18 @@ class Corpus:
             )
 
 
-def decode_text(data: bytes, path: Path, encoding: str = "utf-8") -> str:
-    """Decode the bytes that were read from ``path``. A byte order mark is dropped.
+def decode_text(data: bytes, path: Path, encoding: str = "utf-8", *, vocabulary: Vocabulary | None = None) -> str:
+    r"""Decode the bytes that were read from ``path``, as Python reads a text.
+
+    Every line ends in ``\n``. A byte order mark at the beginning makes UTF-8 into UTF-16 or UTF-32. The marks
+    themselves are dropped, those inside too, which files have that were put together from several.
+
+    Args:
+        data: the bytes.
+        path: what messages call them.
+        encoding: their encoding.
+        vocabulary: that of the checkpoint which is to read the text. Version 0.1.0 learned ``\r`` and inner byte order
+            marks as characters; for a checkpoint that knows them they stay, so that it reads the text it learned from.
 
     Raises:
         CorpusError: the bytes are not of this encoding (the message gives the offset of the first wrong one, from 0),
@@ -111,6 +137,8 @@ def decode_text(data: bytes, path: Path, encoding: str = "utf-8") -> str:
         UsageError: there is no such encoding.
     """
     try:
+        if codecs.lookup(encoding).name == "utf-8":
+            encoding = next((name for mark, name in _BYTE_ORDER_MARKS.items() if data.startswith(mark)), encoding)
         text = data.decode(encoding).removeprefix("\ufeff")
         text.encode()  # a lone surrogate, which utf-7 allows, could not be written as UTF-8
     except LookupError:
@@ -120,6 +148,11 @@ def decode_text(data: bytes, path: Path, encoding: str = "utf-8") -> str:
         raise CorpusError(
             f"The corpus {path} is not {encoding.upper()}{where}; name its encoding, such as --encoding latin-1."
         ) from None
+    known = frozenset() if vocabulary is None else vocabulary.stoi.keys()
+    if "\ufeff" not in known:
+        text = text.replace("\ufeff", "")
+    if "\r" not in known:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text:
         raise CorpusError(f"The corpus {path} is empty; give a text of a few thousand characters or more.")
     return text

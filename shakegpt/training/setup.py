@@ -15,6 +15,7 @@ from shakegpt.runs.store import Store
 
 if TYPE_CHECKING:
     from shakegpt.data.corpus import Corpus
+    from shakegpt.data.vocabulary import Vocabulary
     from shakegpt.runs.checkpoint import TrainingMetadata
     from shakegpt.system.device import DevicePlan
     from shakegpt.training.trainer import Trainer
@@ -102,7 +103,7 @@ def _resume(store: Store, request: TrainingRequest, reference: str, on_progress:
         )
     own_run = _run_to_resume(store, request, info, set(changed))
     device_plan = _choose_device_plan(saved.metadata, config)
-    corpus = _load_corpus(saved.metadata, request, on_progress)
+    corpus = _load_corpus(saved.metadata, checkpoint.vocabulary, request, on_progress)
     if checkpoint.vocabulary != corpus.vocabulary:
         raise CorpusError(
             f"{info.reference} knows {checkpoint.vocabulary.describe()}; the corpus {corpus.name} read as "
@@ -163,11 +164,15 @@ def _create_run(
     return store.create(metadata, request.run_name)
 
 
-def _load_corpus(saved: "TrainingMetadata", request: TrainingRequest, on_progress: OnProgress | None) -> "Corpus":
+def _load_corpus(
+    saved: "TrainingMetadata", vocabulary: "Vocabulary", request: TrainingRequest, on_progress: OnProgress | None
+) -> "Corpus":
     """Return the text that a checkpoint was trained on."""
     from shakegpt.data.corpus import Corpus
 
-    corpus = Corpus.load(request.corpus or saved.corpus, encoding=request.encoding, on_progress=on_progress)
+    corpus = Corpus.load(
+        request.corpus or saved.corpus, encoding=request.encoding, vocabulary=vocabulary, on_progress=on_progress
+    )
     if corpus.sha256 != saved.corpus_sha256:
         raise CorpusError(
             f"The corpus {corpus.name} is not the text that this run learned from (its SHA-256 differs); give the same "

@@ -12,6 +12,7 @@ from shakegpt.data.catalog import TINY_SHAKESPEARE_SHA256
 from shakegpt.data.corpus import Corpus, decode_text, draw_batch, speaker_names
 from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.errors import CorpusError, UsageError
+from shakegpt.system.files import sha256
 
 CorpusOf = Callable[..., Corpus]
 
@@ -82,19 +83,58 @@ def test_a_validation_split_holds_a_window_or_the_text_is_too_short(
 # Reading
 
 
-def test_a_file_is_read_as_it_is(tmp_path: Path) -> None:
+def test_a_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "my play.txt"
-    path.write_bytes("Ünïcode\r\nstays\n".encode())
+    path.write_bytes("Ünïcode\nstays\n".encode())
     corpus = Corpus.load(str(path))
-    assert corpus.text == "Ünïcode\r\nstays\n"
+    assert corpus.text == "Ünïcode\nstays\n"
     assert corpus.name == "my play"
-    assert len(corpus.sha256) == 64
+    assert corpus.sha256 == sha256(path.read_bytes())
 
 
-def test_a_byte_order_mark_is_dropped(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"O Romeo\r\nwherefore\r\n", "O Romeo\nwherefore\n"),
+        (b"O Romeo\rwherefore\r", "O Romeo\nwherefore\n"),
+        (b"\r\n\r\n\r\r\n", "\n\n\n\n"),
+        (b"\xef\xbb\xbfO Romeo", "O Romeo"),
+        (b"\xef\xbb\xbf\xef\xbb\xbfO Romeo", "O Romeo"),
+        (b"O Romeo\r\n\xef\xbb\xbfwherefore", "O Romeo\nwherefore"),  # two files of Windows, one after the other
+        ("\ufeffO Romeo\r\né".encode("utf-16-le"), "O Romeo\né"),
+        ("\ufeffO Romeo\r\né".encode("utf-16-be"), "O Romeo\né"),
+        ("\ufeffO Romeo\r\né".encode("utf-32-le"), "O Romeo\né"),
+        ("\ufeffO Romeo\r\né".encode("utf-32-be"), "O Romeo\né"),
+    ],
+)
+def test_a_text_is_read_as_python_reads_text(tmp_path: Path, data: bytes, text: str) -> None:
+    """Line ends become newlines, and a byte order mark tells the encoding and is no character of the text."""
     path = tmp_path / "windows.txt"
-    path.write_bytes(b"\xef\xbb\xbfO Romeo")
-    assert Corpus.load(str(path)).text == "O Romeo"
+    path.write_bytes(data)
+    assert Corpus.load(str(path)).text == text
+    assert Corpus.load(str(path)).sha256 == sha256(data)  # of what is on disk
+
+
+def test_utf_16_without_its_mark_is_read_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "windows.txt"
+    path.write_bytes("O Romeo\r\n".encode("utf-16-le"))
+    assert Corpus.load(str(path), encoding="utf-16-le").text == "O Romeo\n"
+
+
+def test_a_cut_utf_16_file_is_reported_by_that_name(tmp_path: Path) -> None:
+    path = tmp_path / "windows.txt"
+    path.write_bytes("\ufeffO Romeo".encode("utf-16-le") + b"!")
+    with pytest.raises(CorpusError, match="is not UTF-16: byte 16 is 0x21"):
+        Corpus.load(str(path))
+
+
+def test_a_checkpoint_that_learned_carriage_returns_reads_them(tmp_path: Path) -> None:
+    """Runs of version 0.1.0 did: resumed and evaluated, they read the text that they learned from."""
+    path = tmp_path / "windows.txt"
+    path.write_bytes(b"\xef\xbb\xbfO Romeo\r\n\xef\xbb\xbfwherefore")
+    learned = Vocabulary.of("O Romeo\r\n\ufeffwherefore")
+    assert Corpus.load(str(path), vocabulary=learned).text == "O Romeo\r\n\ufeffwherefore"
+    assert Corpus.load(str(path), vocabulary=Vocabulary("\nab")).text == "O Romeo\nwherefore"
 
 
 def test_a_named_encoding_is_used(tmp_path: Path) -> None:

@@ -200,6 +200,25 @@ def test_a_text_given_as_a_file_is_found_again(
     assert steps(train_nano(resume="lear")[1]) == [6]
 
 
+def test_a_run_that_learned_carriage_returns_goes_on_with_them(
+    train_nano: TrainNano, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run on a file of Windows that version 0.1.0 began, which read the file as it is."""
+    from shakegpt.data import corpus
+
+    path = tmp_path / "windows.txt"
+    path.write_bytes(b"To be, or not to be: that is the question.\r\n" * 40)
+    with monkeypatch.context() as old:
+        old.setattr(corpus, "decode_text", lambda data, *_, **__: data.decode())
+        run, whole = train_nano(corpus=str(path), run_name="lear", steps=6, eval_every=3, save_every=3)
+    cut_after(run, 3)
+    _, rest = train_nano(resume="lear")
+    assert losses(rest) == losses(whole)[3:]
+    assert "\r" in Store.default().open("lear").vocabulary.characters
+    _, new = train_nano(corpus=str(path), run_name="new", steps=1)
+    assert "\r" not in Store.default().open("new").vocabulary.characters
+
+
 def test_another_text_is_refused(macbeth: Run, private_surroundings: Path, tmp_path: Path, demo: object) -> None:
     from shakegpt.data.corpus import Corpus
 
