@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     configure_process()
 _DEFAULTS = SamplingConfig()
-_DEFAULT_PROMPT = "\n"  # between two speeches
 
 
 def generate(
@@ -79,6 +78,7 @@ def generate(
     )  # torch's own threads synchronize after every small tensor, and wait for busy cores
     store = Store.default()
     language_model = store.language_model(checkpoint or store.default_reference(), warn=print_note)
+    prompt = prompt or language_model.opening
     encode_prompt(language_model.vocabulary, prompt)  # an unknown character is an error before anything is printed
     if samples > 1:
         _write_samples(language_model, prompt, settings, samples, pool, json=json)
@@ -88,14 +88,14 @@ def generate(
         _write_stream(language_model, prompt, settings)
 
 
-def _read_prompt(prompt: str | None) -> str:
+def _read_prompt(prompt: str | None) -> str | None:
     if prompt == "-" or (prompt is None and not sys.stdin.isatty()):
         data = sys.stdin.buffer.read() if sys.stdin is not None else b""
         try:
-            return data.decode() or _DEFAULT_PROMPT
+            return data.decode()
         except UnicodeDecodeError as error:
             raise UsageError(f"The prompt is not UTF-8: byte {error.start} is 0x{data[error.start]:02x}.") from None
-    return _DEFAULT_PROMPT if prompt is None else prompt
+    return prompt
 
 
 def _write_stream(language_model: "LanguageModel", prompt: str, settings: SamplingConfig) -> None:

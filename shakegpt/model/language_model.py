@@ -16,3 +16,8 @@ class LanguageModel:
     """Such as ``pretrained``, ``macbeth@500`` or ``macbeth (live)``."""
     step: int = 0
     val_loss: float | None = None
+
+    @property
+    def opening(self) -> str:
+        """What an empty prompt stands for: a newline, after which a speech begins; nothing where it knows none."""
+        return "\n" if "\n" in self.vocabulary.stoi else ""

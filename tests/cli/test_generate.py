@@ -1,12 +1,14 @@
 """``shakegpt generate``: text, JSON, prompts from a pipe, and invalid values."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
 from tests.cli.cli_results import BeginCli, Invoke, RunCli, objects, one_sentence
+from tests.conftest import TrainNano
 from tests.processes import PATIENCE
 
 GENERATE_FIELDS = {
@@ -83,6 +85,18 @@ def test_a_prompt_is_read_from_a_pipe(store: Store, invoke: Invoke, arguments: l
 def test_without_a_prompt_a_new_speech_begins(store: Store, invoke: Invoke) -> None:
     (result,) = objects(invoke("generate", "--length", "3", "--json").stdout)
     assert result["prompt"] == "\n"
+
+
+def test_a_model_that_knows_no_newline_needs_no_prompt(train_nano: TrainNano, tmp_path: Path, invoke: Invoke) -> None:
+    (tmp_path / "line.txt").write_text("to be or not to be that is the question " * 40)
+    train_nano(corpus=str(tmp_path / "line.txt"), run_name="line", steps=1)
+    options = ("generate", "--checkpoint", "line", "--length", "9", "--json")
+    (result,) = objects(invoke(*options).stdout)
+    assert (result["prompt"], result["characters"]) == ("", 9)
+    (several,) = objects(invoke(*options, "--samples", "2").stdout)
+    assert len(several["samples"]) == 2
+    assert "U+000A" in one_sentence(invoke(*options, "--prompt", "\n"), 2)
+    assert invoke("evaluate", "line", "--copying", "10").exit_code == 0
 
 
 @pytest.mark.parametrize(

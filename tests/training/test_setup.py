@@ -215,7 +215,7 @@ def test_a_run_that_learned_carriage_returns_goes_on_with_them(
     _, rest = train_nano(resume="lear")
     assert losses(rest) == losses(whole)[3:]
     assert "\r" in Store.default().open("lear").vocabulary.characters
-    _, new = train_nano(corpus=str(path), run_name="new", steps=1)
+    train_nano(corpus=str(path), run_name="new", steps=1)
     assert "\r" not in Store.default().open("new").vocabulary.characters
 
 
