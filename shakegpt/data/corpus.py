@@ -191,3 +191,8 @@ _SPEAKER = re.compile(r"^([A-Z][A-Za-z' -]{0,40}):$", re.MULTILINE)
 def speaker_names(text: str) -> list[str]:
     """Return who speaks in a play of Tiny Shakespeare's layout (``NAME:`` alone on a line), most frequent first."""
     return [name for name, _ in Counter(_SPEAKER.findall(text)).most_common()]
+
+
+def speaker_spans(text: str) -> list[tuple[int, int]]:
+    """Return where the speakers' names stand in such a play: each one's first character, and the colon after it."""
+    return [match.span(1) for match in _SPEAKER.finditer(text)]

@@ -28,7 +28,7 @@ def attend(projected: Tensor, n_head: int, masks: SequenceDropoutMasks | None = 
     """
     B, T, C = projected.shape[0], projected.shape[1], projected.shape[2] // 3  # noqa: N806
     H, D = n_head, C // n_head  # noqa: N806
-    query, key, value = projected.view(B, T, 3, H, D).permute(2, 0, 3, 1, 4).reshape(3, B * H, T, D).unbind()
+    query, key, value = _split_heads(projected, n_head)
     halves = []
     for scores in _Scores.apply(query, key):  # type: ignore[no-untyped-call]
         weights = torch.softmax(scores, dim=-1)  # (B·H, T / 2, T / 2 or T)
@@ -39,6 +39,32 @@ def attend(projected: Tensor, n_head: int, masks: SequenceDropoutMasks | None = 
     if masks is not None and dropout:
         mixed = mixed * masks.scale(dropout)
     return mixed.view(B, H, T, D).transpose(1, 2).reshape(B, T, C)
+
+
+def attention_weights(projected: Tensor, n_head: int) -> Tensor:
+    """Return softmax(Q Kᵀ / sqrt(D) + mask), which ``attend`` mixes the values with.
+
+    Args:
+        projected: as for ``attend``.
+        n_head: H.
+
+    Returns:
+        (B, H, T, T): of each head, how much the token of a row attends to that of each column; 0 ahead of it.
+    """
+    B, T = projected.shape[:2]  # noqa: N806
+    query, key, _ = _split_heads(projected, n_head)
+    weights = projected.new_zeros(B * n_head, T, T)
+    scores = _Scores.apply(query, key)  # type: ignore[no-untyped-call]
+    for (start, end), part in zip(_halves(T), scores, strict=True):
+        weights[:, start:end, :end] = torch.softmax(part, dim=-1)
+    return weights.view(B, n_head, T, T)
+
+
+def _split_heads(projected: Tensor, n_head: int) -> tuple[Tensor, ...]:
+    """Return the queries, the keys and the values of (B, T, 3·C), each (B·H, T, D)."""
+    B, T, width = projected.shape  # noqa: N806
+    heads = projected.view(B, T, 3, n_head, width // (3 * n_head)).permute(2, 0, 3, 1, 4)
+    return heads.reshape(3, B * n_head, T, -1).unbind()
 
 
 class _Scores(torch.autograd.Function):

@@ -133,7 +133,11 @@ class GPT(nn.Module):
             x = masks.drop(x, self.config.dropout)
         for block in self.blocks:
             x = block(x, masks, cache)
-        return functional.linear(self.final_norm(x), self.token_embedding.weight)  # the tied head: (B, T, V)
+        return self.unembed(x)
+
+    def unembed(self, x: Tensor) -> Tensor:
+        """Return the logits that the final norm and the tied head read off the stream: (B, T, C) -> (B, T, V)."""
+        return functional.linear(self.final_norm(x), self.token_embedding.weight)
 
     @torch.no_grad()
     def _initialise(self, generator: torch.Generator | None) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from shakegpt.model.attention import attend
+from shakegpt.model.attention import attend, attention_weights
 from shakegpt.model.dropout import SequenceDropoutMasks
 
 B, H, D = 2, 3, 4
@@ -70,3 +70,14 @@ def test_no_token_attends_to_a_later_one() -> None:
     before, after = attend(projected, H), attend(changed, H)
     assert torch.equal(before[:, :6], after[:, :6])
     assert not torch.equal(before[:, 6:], after[:, 6:])
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 16])
+def test_the_weights_alone_mix_the_values_as_it_does(size: int) -> None:
+    projected = projections(size)
+    weights = attention_weights(projected, H)
+    value = projected.view(B, size, 3, H, D)[:, :, 2].transpose(1, 2)  # (B, H, T, D)
+    mixed = (weights @ value).transpose(1, 2).reshape(B, size, H * D)
+    assert weights.shape == (B, H, size, size)
+    assert torch.allclose(mixed, attend(projected, H), atol=1e-12)
+    assert (weights.triu(1) == 0).all()

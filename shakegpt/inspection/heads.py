@@ -1,0 +1,232 @@
+"""What each head does: where it looks on real text, whether it copies what came before, and what muting it costs."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from shakegpt.data.corpus import speaker_spans
+from shakegpt.errors import UsageError
+from shakegpt.inspection.muting import all_heads, mute
+from shakegpt.inspection.parts import forward_parts
+from shakegpt.model.language_model import LanguageModel
+from shakegpt.system.seeds import derive_seed
+from shakegpt.system.threads import ThreadPool
+
+WINDOWS = 200
+"""How many windows of a text the heads are measured on."""
+_WINDOWS_PER_BATCH = 4
+_REPEATS = 8  # sequences of the induction score
+
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class HeadScores:
+    """Where each head looks, on average over a text: (L, H) each. NaN where the text has nothing of the kind."""
+
+    previous: Scores
+    """The share of its attention that goes to the character before."""
+    itself: Scores
+    """The share that goes to the character itself."""
+    newline: Scores
+    """The share that goes to the last newline before, over the positions that have one in their window."""
+    speaker: Scores
+    """The share that goes to the name of the speech's speaker, over the positions that have one in their window."""
+    distance: Scores
+    """How many characters back it looks, on average."""
+    entropy: Scores
+    """Bits: how widely it spreads its attention, over 2 ** entropy characters."""
+    characters: int
+    """How many characters the scores were measured on."""
+
+
+def score_heads(
+    language_model: LanguageModel, text: str, *, windows: int = WINDOWS, pool: ThreadPool | None = None
+) -> HeadScores:
+    """Measure where the heads look, over the first windows of a text, each of ``block_size`` characters.
+
+    Args:
+        language_model: the model.
+        text: such as a validation split; what is left of it after its last whole window does not count.
+        windows: how many to read at most.
+        pool: the threads that share the windows; the calling thread where left out.
+
+    Raises:
+        UsageError: the text is shorter than a window or has a character that the model does not know.
+    """
+    model = language_model.model
+    inputs, _ = _cut_windows(language_model, text, windows)  # (N, T)
+    newlines, names = _newlines_and_names(text, inputs.shape)
+    starts = range(0, len(inputs), _WINDOWS_PER_BATCH)
+
+    @torch.inference_mode()
+    def measure(start: int) -> Tensor:
+        rows = slice(start, start + _WINDOWS_PER_BATCH)
+        parts = forward_parts(model, inputs[rows])
+        return torch.stack(
+            [
+                _sum_scores(parts.attention(layer).double(), newlines[rows], names[rows])
+                for layer in range(model.config.n_layer)
+            ]
+        )  # (L, 6, H)
+
+    N, T = inputs.shape  # noqa: N806
+    counts = torch.tensor([N * (T - 1), N * T, (newlines >= 0).sum(), (names[..., 0] >= 0).sum(), N * T, N * T])
+    sums = torch.stack((pool or ThreadPool()).map(measure, starts)).sum(dim=0)  # (L, 6, H)
+    means = (sums / counts[:, None]).transpose(0, 1).numpy()  # nothing of a kind is 0 / 0: NaN
+    names_of_scores = [score.name for score in fields(HeadScores) if score.name != "characters"]
+    return HeadScores(**dict(zip(names_of_scores, means, strict=True)), characters=N * T)
+
+
+def score_induction(language_model: LanguageModel, *, seed: int = 0) -> Scores:
+    """Measure, on random text that is repeated, how much each head looks at what followed the same character before.
+
+    An induction head finds the earlier occurrence of the current character and looks at the one after it (Olsson et al.
+    2022, arXiv:2209.11895). On random text nothing else explains that.
+
+    Args:
+        language_model: the model.
+        seed: fixes the random characters.
+
+    Returns:
+        (L, H), from 0 to 1: the mean over the second time that half a window of characters is read.
+
+    Raises:
+        UsageError: the window is shorter than two characters.
+    """
+    model = language_model.model
+    period = model.config.block_size // 2
+    if period < 1:
+        raise UsageError("A window of one character cannot hold a text twice.")
+    generator = torch.Generator().manual_seed(derive_seed(seed, "induction"))
+    once = torch.randint(model.config.vocab_size, (_REPEATS, period), generator=generator)
+
+    @torch.inference_mode()
+    def measure(ids: Tensor) -> Tensor:
+        parts = forward_parts(model, ids)
+        # The row of position t, in the second half, has what followed the same character in column t - period + 1.
+        followers = [
+            parts.attention(layer).diagonal(1 - period, dim1=2, dim2=3)[..., -period:]
+            for layer in range(model.config.n_layer)
+        ]
+        return torch.stack(followers).double().mean(dim=(1, 3))  # (L, H)
+
+    (scores,) = ThreadPool().map(measure, [once.repeat(1, 2)])
+    result: Scores = scores.numpy()
+    return result
+
+
+def mute_costs(
+    language_model: LanguageModel,
+    text: str,
+    *,
+    windows: int = WINDOWS,
+    pool: ThreadPool | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Scores:
+    """Measure what muting each head costs: the loss without it less the loss with all, over the windows of a text.
+
+    It takes a pass over the windows for each head.
+
+    Args:
+        language_model: the model.
+        text: as for ``score_heads``; only a loss needs one character more.
+        windows: how many to read at most.
+        pool: the threads that share the heads; the calling thread where left out.
+        stop: asked before each batch; once it returns true, the costs that are not known yet stay NaN.
+
+    Returns:
+        (L, H), nats per character.
+
+    Raises:
+        UsageError: the text is too short or has a character that the model does not know.
+    """
+    inputs, targets = _cut_windows(language_model, text, windows, targets=True)
+    config = language_model.model.config
+
+    @torch.inference_mode()
+    def loss(muted: list[tuple[int, int]]) -> float:
+        model, total = mute(language_model, muted).model, 0.0
+        for start in range(0, len(inputs), _WINDOWS_PER_BATCH):
+            if stop():
+                return math.nan
+            rows = slice(start, start + _WINDOWS_PER_BATCH)
+            logits = model(inputs[rows].to(model.token_embedding.weight.device))
+            expected = targets[rows].to(logits.device)
+            total += float(functional.cross_entropy(logits.flatten(0, 1), expected.flatten(), reduction="sum"))
+        return total / inputs.numel()
+
+    whole, *muted = (pool or ThreadPool()).map(loss, [[], *([head] for head in all_heads(config))])
+    return (np.array(muted) - whole).reshape(config.n_layer, config.n_head)
+
+
+def _cut_windows(
+    language_model: LanguageModel, text: str, windows: int, *, targets: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Return the first windows of a text, and of each character the next, (N, T) each."""
+    size = language_model.model.config.block_size
+    count = min(windows, (len(text) - targets) // size)
+    if count < 1:
+        raise UsageError(
+            f"The text is too short: it has {len(text):,} characters, and a window takes {size + targets:,}."
+        )
+    length = count * size
+    ids = torch.tensor(language_model.vocabulary.encode(text[: length + targets]))
+    return ids[:length].view(count, size), ids[targets:].view(count, size)
+
+
+def _newlines_and_names(text: str, shape: torch.Size) -> tuple[Tensor, Tensor]:
+    """Return where in its window each position's last newline is, (N, T), and its speaker's name, (N, T, 2); else -1.
+
+    A name is given by its first character and the one after its last, and counts from the colon on.
+    """
+    count, size = shape
+    length = count * size
+    newlines, names = np.full(length, -1), np.full((length, 2), -1)
+    newline, name = -1, (-1, -1)
+    spans = {end: (start, end) for start, end in speaker_spans(text)}
+    for position in range(length):
+        newlines[position] = newline
+        name = spans.get(position, name)
+        names[position] = name
+        if text[position] == "\n":
+            newline = position
+    window = np.arange(length) // size * size  # where each position's window begins
+    newlines = np.where(newlines >= window, newlines - window, -1)
+    names = np.where((names[:, 0] >= window)[:, None], names - window[:, None], -1)
+    return torch.from_numpy(newlines).view(count, size), torch.from_numpy(names).view(count, size, 2)
+
+
+def _sum_scores(attention: Tensor, newlines: Tensor, names: Tensor) -> Tensor:
+    """Return the sums over positions of each score, in the order of ``HeadScores``: (6, H).
+
+    Args:
+        attention: (B, H, T, T).
+        newlines: (B, T), as ``_newlines_and_names`` returns them.
+        names: (B, T, 2), likewise.
+    """
+    T = attention.shape[-1]  # noqa: N806
+    back = torch.arange(T)[:, None] - torch.arange(T)
+    before = functional.pad(attention.cumsum(dim=-1), (1, 0))  # (B, H, T, T + 1): the share of the first columns
+
+    def share(first: Tensor, last: Tensor) -> Tensor:
+        """The share of the columns from ``first`` up to ``last``; nothing where they are -1."""
+        edges = torch.stack([first, last], dim=-1).clamp(min=0)[:, None].expand(-1, attention.shape[1], -1, -1)
+        low, high = before.gather(-1, edges).unbind(dim=-1)  # (B, H, T)
+        return high - low
+
+    scores = [
+        attention.diagonal(-1, dim1=2, dim2=3),
+        attention.diagonal(0, dim1=2, dim2=3),
+        share(newlines, torch.where(newlines >= 0, newlines + 1, -1)),
+        share(names[..., 0], names[..., 1]),
+        (attention * back).sum(dim=-1),
+        -torch.xlogy(attention, attention).sum(dim=-1) / math.log(2),
+    ]
+    return torch.stack([score.sum(dim=(0, 2)) for score in scores])
