@@ -1,10 +1,12 @@
 """shakegpt from Python."""
 
 import inspect
+import random
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -79,6 +81,21 @@ def test_the_process_is_left_as_it_was(store: Store) -> None:
         assert torch.get_num_threads() == 3, event
     list(stream)
     assert torch.get_num_threads() == 3
+
+
+def test_no_global_random_state_moves(store: Store) -> None:
+    def states() -> tuple[object, ...]:
+        return torch.get_rng_state().tolist(), random.getstate(), np.random.get_state()[1].tolist()
+
+    before = states()
+    model = shakegpt.load("macbeth")
+    assert states() == before
+    model.generate("A", length=5)
+    list(model.stream("A", length=5))
+    model.evaluate("demo")
+    assert states() == before
+    for _ in shakegpt.train(preset="nano", corpus="demo", run="hamlet", steps=2, sample_length=3, dropout=0.1):
+        assert states() == before
 
 
 def test_a_checkpoint_folder_can_be_loaded_by_path(store: Store) -> None:

@@ -25,7 +25,8 @@ from shakegpt.data.catalog import find_corpus
 from shakegpt.data.corpus import draw_batch
 from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.errors import ShakegptError
-from shakegpt.generation.stream import Stream, generate_samples
+from shakegpt.generation.samples import generate_samples
+from shakegpt.generation.stream import Stream
 from shakegpt.model.gpt import GPT
 from shakegpt.model.language_model import LanguageModel
 from shakegpt.system.device import DevicePlan, tf32_matmul

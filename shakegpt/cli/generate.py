@@ -135,14 +135,14 @@ def _write_samples(
     *,
     json: bool,
 ) -> None:
-    from shakegpt.generation.stream import generate_samples
+    from shakegpt.generation.samples import generate_samples
 
     start = time.perf_counter()
     samples = generate_samples(language_model, prompt, settings, count, pool=pool)
-    seconds = time.perf_counter() - start
     if json:
         rows = [{"sample": i, "text": sample.text, "finish": sample.finish} for i, sample in enumerate(samples)]
-        characters = sum(len(sample.text) for sample in samples)
+        seconds = time.perf_counter() - start
+        characters = sum(len(str(row["text"])) for row in rows)
         print_json(_source(language_model, prompt, settings) | {"samples": rows} | _speed(characters, seconds))
         return
     for number, sample in enumerate(samples, start=1):

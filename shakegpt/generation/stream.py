@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 
 from shakegpt.config import SamplingConfig
 from shakegpt.data.vocabulary import Vocabulary
-from shakegpt.errors import UsageError
 from shakegpt.generation.decoder import Decoder
 from shakegpt.generation.filters import Logits, apply_filters, softmax
 from shakegpt.model.language_model import LanguageModel
 from shakegpt.system.seeds import derive_seed
-from shakegpt.system.threads import ThreadPool
 
 Finish = Literal["length", "stop"]
 
@@ -139,7 +137,7 @@ class Stream:
         self._decoder = Decoder(language_model.model)
         self._context = deque(encode_prompt(language_model.vocabulary, prompt), maxlen=self._decoder.block_size)
         self._unread: list[int] = list(self._context)
-        self._random = _generator(self._settings().seed, sample)
+        self._random = sample_generator(self._settings().seed, sample)
         self._logits: Logits | None = None
         self._held: deque[Character] = deque()
         self._tail = ""  # the newest characters, as many as the longest stop text has
@@ -259,69 +257,6 @@ def encode_prompt(vocabulary: Vocabulary, prompt: str) -> list[int]:
     return vocabulary.encode(prompt)
 
 
-def _generator(seed: int, sample: int) -> random.Random:
+def sample_generator(seed: int, sample: int) -> random.Random:
+    """Return what draws a sample: of one seed, each sample has draws of its own."""
     return random.Random(derive_seed(seed, "sample", sample))
-
-
-@dataclass(frozen=True)
-class Completion:
-    """A whole sample, and why it ended."""
-
-    text: str
-    finish: Finish
-
-
-def generate_samples(
-    language_model: LanguageModel, prompt: str, settings: SamplingConfig, count: int, *, pool: ThreadPool | None = None
-) -> list[Completion]:
-    """Generate several samples in step: sample i has the draws of ``Stream(..., sample=i)``.
-
-    The samples do not depend on how many are asked for, except for a draw that falls within rounding (about 1e-6) of
-    the border between two characters: matrices of another height are summed in another order.
-
-    Args:
-        prompt: what all of them continue.
-        pool: the threads that share the samples on a CPU; the calling thread where left out.
-
-    Raises:
-        UsageError: the prompt has a character that the model does not know, or ``count`` is below 1.
-    """
-    if count < 1:
-        raise UsageError(f"The number of samples must be at least 1, not {count}.")
-    prompt_ids = encode_prompt(language_model.vocabulary, prompt)
-    on_cpu = language_model.model.token_embedding.weight.device.type == "cpu"
-    shares = pool.split(count) if pool is not None and on_cpu else [range(count)]
-
-    def generate(share: range) -> list[Completion]:
-        return _generate_share(language_model, prompt_ids, settings, share)
-
-    return [completion for part in (pool or ThreadPool()).map(generate, shares) for completion in part]
-
-
-def _generate_share(
-    language_model: LanguageModel, prompt_ids: list[int], settings: SamplingConfig, samples: range
-) -> list[Completion]:
-    decoder = Decoder(language_model.model, batch_size=len(samples))
-    generators = [_generator(settings.seed, sample) for sample in samples]
-    ids = np.array([prompt_ids] * len(samples))  # (B, T)
-    context = ids
-    texts = [""] * len(samples)
-    finished: dict[int, Completion] = {}
-    for _ in range(settings.length):
-        logits = decoder.read(ids)  # (B, V)
-        seen = np.zeros(logits.shape, bool)
-        if settings.repetition_penalty != 1:
-            context = context[:, -decoder.block_size :]
-            np.put_along_axis(seen, context, True, axis=1)  # noqa: FBT003
-        uniform = np.array([generator.random() for generator in generators])
-        ids = draw(apply_filters(logits, settings, seen)[1], uniform)[:, None]
-        context = np.concatenate([context, ids], axis=1)
-        for row, index in enumerate(ids[:, 0].tolist()):
-            if row in finished:
-                continue
-            texts[row] += language_model.vocabulary.itos[index]
-            if matched := stop_length(texts[row], settings.stop):
-                finished[row] = Completion(texts[row][:-matched], "stop")
-        if len(finished) == len(samples):
-            break
-    return [finished.get(row, Completion(texts[row], "length")) for row in range(len(samples))]

@@ -48,3 +48,8 @@ class KVCache:
         values.index_copy_(2, self._positions, value)
         is_last = layer == len(self.keys_values) - 1
         return keys, values, self._visible[-1:] if is_last else self._visible
+
+
+def cache_bytes(config: ModelConfig) -> int:
+    """Return the size in bytes of one sequence's cache in fp32."""
+    return 2 * 4 * config.n_layer * config.block_size * config.d_model  # keys and values, of 4 bytes

@@ -19,6 +19,7 @@ from shakegpt.config import ModelConfig, Precision, TrainingConfig
 from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.errors import CheckpointError
 from shakegpt.model.gpt import GPT
+from shakegpt.model.kv_cache import cache_bytes
 from shakegpt.runs.manifest import (
     MANIFEST_FILE,
     MAX_COUNT,
@@ -246,7 +247,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         raise damaged(path, f"it has schema {metadata.schema} where its manifest has {SCHEMA}")
     if len(vocabulary) != config.vocab_size:
         raise damaged(path, f"{len(vocabulary)} characters for a vocabulary of {config.vocab_size}")
-    if 2 * 4 * config.n_layer * config.block_size * config.d_model > _MAX_CACHE_BYTES:  # keys and values, of 4 bytes
+    if cache_bytes(config) > _MAX_CACHE_BYTES:
         raise damaged(path, "its configuration asks for an absurd amount of memory to generate")
     if config.parameters != manifest.parameters or shapes != config.weight_shapes:
         raise damaged(path, "its weights do not have the shapes that its configuration asks for")

@@ -14,7 +14,8 @@ from shakegpt.config import ModelConfig, SamplingConfig
 from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.errors import UsageError
 from shakegpt.generation.filters import softmax
-from shakegpt.generation.stream import Stream, draw, encode_prompt, generate_samples
+from shakegpt.generation.samples import generate_samples
+from shakegpt.generation.stream import Stream, draw, encode_prompt
 from shakegpt.model.gpt import GPT
 from shakegpt.model.language_model import LanguageModel
 
@@ -363,44 +364,3 @@ def test_after_a_stop_text_a_stream_is_extended_to_the_next_one() -> None:
     assert (generated(stream), stream.finish) == ("ab", "stop")
     stream.extend()
     assert (generated(stream), stream.finish) == ("ab", "stop")
-
-
-# Many samples
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"temperature": 0.0},
-        {"top_k": 3, "top_p": 0.9, "min_p": 0.05},
-        {"repetition_penalty": 1.5},
-        {"stop": ("a", "bc")},
-    ],
-    ids=["plain", "greedy", "cut", "penalised", "stopped"],
-)
-def test_samples_do_not_depend_on_how_many_are_asked_for(
-    tiny_language_model: LanguageModel, changes: dict[str, object]
-) -> None:
-    """Through the real decoder, past its window: one stream, a few samples, and more."""
-    settings = replace(PLAIN, **{"temperature": 3.0, **changes}, seed=5, length=30)
-    streams = [Stream(tiny_language_model, "abc:", settings, sample=sample) for sample in range(5)]
-    alone = [(generated(stream), stream.finish) for stream in streams]
-    for count in (1, 3, 5):
-        together = generate_samples(tiny_language_model, "abc:", settings, count)
-        assert [(sample.text, sample.finish) for sample in together] == alone[:count]
-
-
-def test_samples_that_stop_early_wait_for_the_others() -> None:
-    language_model = thinks([0.0, 1.0, 1.0, 1.0, 1.0])
-    samples = generate_samples(language_model, "a", replace(PLAIN, stop=("ab",), length=60), 6)
-    lengths = {len(sample.text) for sample in samples}
-    assert len(lengths) > 1
-    for sample in samples:
-        assert "ab" not in sample.text
-        assert (sample.finish == "stop") == (len(sample.text) < 60)
-
-
-def test_no_samples_is_no_request() -> None:
-    with pytest.raises(UsageError, match="at least 1, not 0"):
-        generate_samples(thinks([0.0] * 5), "a", PLAIN, 0)
