@@ -109,10 +109,11 @@ class GPT(nn.Module):
     def __init__(self, config: ModelConfig, *, seed: int | None = None) -> None:
         super().__init__()
         self.config = config
-        self.token_embedding = nn.Embedding(config.vocab_size, config.d_model)
-        self.position_embedding = nn.Embedding(config.block_size, config.d_model)
-        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
-        self.final_norm = nn.LayerNorm(config.d_model)
+        with torch.random.fork_rng(devices=[]):  # what the layers draw is overwritten: the user's generator stays
+            self.token_embedding = nn.Embedding(config.vocab_size, config.d_model)
+            self.position_embedding = nn.Embedding(config.block_size, config.d_model)
+            self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
+            self.final_norm = nn.LayerNorm(config.d_model)
         self._initialise(None if seed is None else torch.Generator().manual_seed(seed))
 
     def forward(self, ids: Tensor, cache: KVCache | None = None, masks: DropoutMasks | None = None) -> Tensor:

@@ -156,7 +156,7 @@ class Checkpoint:
 
 def build_model(config: ModelConfig, weights: Mapping[str, Tensor]) -> GPT:
     """Return a model that owns copies of these weights."""
-    model = GPT(config)
+    model = GPT(config, seed=0)  # any: without one, the new weights would come from torch's global generator
     model.load_state_dict(dict(weights))
     return model
 

@@ -129,7 +129,7 @@ def _receive_model(size: int, pool: ThreadPool) -> Gradients:
     text = torch.zeros(size, dtype=torch.uint8, device=_device())
     _broadcast(text)
     setup = json.loads(bytes(text.tolist()))
-    model = GPT(ModelConfig(**setup["model"])).to(_device())
+    model = GPT(ModelConfig(**setup["model"]), seed=0).to(_device())
     return Gradients(model, precision=setup["precision"], seed=setup["seed"], pool=pool)
 
 
