@@ -53,7 +53,7 @@ def train(
     """Prepare a training, which takes place while it is iterated over.
 
     Args:
-        preset: the size of the model, and the training that suits it: ``seed``, ``nano``, ``baby`` or ``gpt2``.
+        preset: the size of the model, and the training that suits it: ``mini``, ``nano``, ``baby`` or ``gpt2``.
         corpus: ``tiny-shakespeare`` (the default), ``demo``, or the path of a text file.
         run: the run's name; by default a new one is chosen.
         resume: a checkpoint to continue from, as in ``load``; a run's name means its last.

@@ -104,8 +104,8 @@ def test_every_preset_is_a_model_and_a_training(name: str) -> None:
 
 def test_the_default_preset_is_the_model_of_the_design() -> None:
     model = PRESETS[DEFAULT_PRESET].model_config(65)
-    shape = (model.n_layer, model.n_head, model.d_model, model.d_ff, model.block_size)
-    assert shape == (2, 8, 256, 1024, 128)  # dropout belongs to the recipe
+    shape = (model.n_layer, model.n_head, model.d_model, model.d_ff, model.block_size, model.dropout)
+    assert shape == (2, 8, 256, 1024, 128, 0.1)
     assert model.parameters == sum(parameter.numel() for parameter in GPT(model, seed=0).parameters())
     assert 1_600_000 < model.parameters < 1_700_000
 

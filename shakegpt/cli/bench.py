@@ -7,7 +7,7 @@ import typer
 
 from shakegpt.cli.options import Json, complete_presets
 from shakegpt.cli.output import print_json, print_note
-from shakegpt.config import DEFAULT_PRESET, PRESETS, DeviceName, PrecisionName
+from shakegpt.config import DEFAULT_PRESET, PRESETS, DeviceName, PrecisionName, current_preset
 from shakegpt.errors import UsageError
 
 
@@ -25,6 +25,7 @@ def bench(
     json: Json = False,
 ) -> None:
     """Measure training, generation and memory beside this machine's limits. Takes one to two minutes."""
+    preset = current_preset(preset)
     if preset not in PRESETS:
         raise UsageError(f"There is no preset {preset!r}; the presets are {', '.join(PRESETS)}.")
     from shakegpt.benchmark import benchmark

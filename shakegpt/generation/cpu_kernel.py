@@ -2,7 +2,7 @@
 
 It computes with what torch and numpy have at their lowest level, on buffers and views that are made once. A token takes
 1.6 times as long without it for one sequence and 1.7 times for 16 of them; 1.4 times for 16 in a plain pass that looks
-at the filled part of the cache alone (preset ``seed``, Intel Xeon). To measure it, compare ``kernel`` and ``plain`` in
+at the filled part of the cache alone (preset ``mini``, Intel Xeon). To measure it, compare ``kernel`` and ``plain`` in
 ``pytest tests/benchmarks --benchmark-only -k one_token``.
 """
 

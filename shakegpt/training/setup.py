@@ -5,7 +5,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from shakegpt.config import DEFAULT_PRESET, PRESETS, ModelConfig, Precision, TrainingConfig, changed_fields
+from shakegpt.config import (
+    DEFAULT_PRESET,
+    PRESETS,
+    ModelConfig,
+    Precision,
+    TrainingConfig,
+    changed_fields,
+    current_preset,
+)
 from shakegpt.data.catalog import TINY_SHAKESPEARE, OnProgress, find_corpus
 from shakegpt.errors import CheckpointError, CorpusError, UsageError
 from shakegpt.runs.lock import run_busy_error
@@ -57,7 +65,8 @@ def build_trainer(store: Store, request: TrainingRequest, *, on_progress: OnProg
 
 
 def _begin(store: Store, request: TrainingRequest, on_progress: OnProgress | None) -> "Trainer":
-    preset = PRESETS.get(request.preset)
+    name = current_preset(request.preset)
+    preset = PRESETS.get(name)
     if preset is None:
         raise UsageError(f"There is no preset {request.preset!r}; the presets are {', '.join(PRESETS)}.")
     changes = dict(request.changes)
@@ -74,8 +83,8 @@ def _begin(store: Store, request: TrainingRequest, on_progress: OnProgress | Non
     corpus = Corpus.load(request.corpus or TINY_SHAKESPEARE, encoding=request.encoding, on_progress=on_progress)
     model_config = preset.model_config(len(corpus.vocabulary), dropout=dropout)
     corpus.check_length(model_config.block_size)
-    run = _create_run(store, request, request.preset, model_config, config, corpus)
-    return Trainer(run, config, corpus, model_config=model_config, device_plan=device_plan, preset=request.preset)
+    run = _create_run(store, request, name, model_config, config, corpus)
+    return Trainer(run, config, corpus, model_config=model_config, device_plan=device_plan, preset=name)
 
 
 def _resume(store: Store, request: TrainingRequest, reference: str, on_progress: OnProgress | None) -> "Trainer":

@@ -32,7 +32,7 @@ def device_plan() -> DevicePlan:
 
 @pytest.fixture(scope="module")
 def workloads(device_plan: DevicePlan) -> Workloads:
-    return Workloads(device_plan, "seed")
+    return Workloads(device_plan, "mini")
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -42,7 +42,7 @@ def test_a_task_of_the_bench(benchmark: Any, workloads: Workloads, task: str) ->
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_step_of_training(benchmark: Any, precision: Precision) -> None:
-    benchmark(Workloads(choose_device_plan("cpu", precision), "seed").train)
+    benchmark(Workloads(choose_device_plan("cpu", precision), "mini").train)
 
 
 @pytest.mark.parametrize("forward", ["kernel", "plain"])

@@ -22,16 +22,16 @@ def card() -> str:
     return (asset_path("pretrained") / "README.md").read_text()
 
 
-def test_it_is_the_seed_preset_without_optimizer_state(tmp_path: Path) -> None:
+def test_it_is_the_mini_preset_without_optimizer_state(tmp_path: Path) -> None:
     checkpoint = Store(tmp_path).open("pretrained")
-    shape, seed = checkpoint.config, PRESETS["seed"].model_config(65)
+    shape, mini = checkpoint.config, PRESETS["mini"].model_config(65)
     assert (shape.n_layer, shape.n_head, shape.d_model, shape.d_ff) == (
-        seed.n_layer,
-        seed.n_head,
-        seed.d_model,
-        seed.d_ff,
+        mini.n_layer,
+        mini.n_head,
+        mini.d_model,
+        mini.d_ff,
     )
-    assert (shape.block_size, shape.vocab_size) == (seed.block_size, 65)
+    assert (shape.block_size, shape.vocab_size) == (mini.block_size, 65)
     assert set(checkpoint.manifest.files) == {MODEL_FILE}
     assert sum(path.stat().st_size for path in asset_path("pretrained").iterdir()) <= MOST_BYTES
 

@@ -143,7 +143,7 @@ def test_a_seed_fixes_the_initial_weights(tiny_config: ModelConfig) -> None:
     assert not all(torch.equal(x, y) for x, y in zip(a, c, strict=True))
 
 
-@pytest.mark.parametrize("preset", ["seed", "nano", "baby", "gpt2"])
+@pytest.mark.parametrize("preset", ["mini", "nano", "baby", "gpt2"])
 def test_a_configurations_shapes_are_those_of_the_model(preset: str) -> None:
     config = PRESETS[preset].model_config(65)
     with torch.device("meta"):
@@ -154,5 +154,5 @@ def test_a_configurations_shapes_are_those_of_the_model(preset: str) -> None:
 
 
 def test_an_untrained_model_finds_all_characters_equally_likely(tiny_shakespeare: Corpus) -> None:
-    model = GPT(PRESETS["seed"].model_config(len(tiny_shakespeare.vocabulary)), seed=1337)
+    model = GPT(PRESETS["mini"].model_config(len(tiny_shakespeare.vocabulary)), seed=1337)
     assert evaluate(model, tiny_shakespeare.validation[:4_000]).nats == pytest.approx(math.log(65), abs=0.1)

@@ -114,8 +114,8 @@ def test_a_thousand_steps_of_the_seed_preset_end_where_the_plain_loop_ends(
     tiny_shakespeare: Corpus, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The whole recipe on the real text, bf16 on two threads against plain fp32; some fifteen minutes."""
-    shape = PRESETS["seed"].model_config(len(tiny_shakespeare.vocabulary))
-    config = PRESETS["seed"].training_config()
+    shape = PRESETS["mini"].model_config(len(tiny_shakespeare.vocabulary))
+    config = PRESETS["mini"].training_config()
     quick = train_quickly(tiny_shakespeare, shape, config, 1_000, "bf16", 2)
     torch.set_num_threads(2)
     plain = train_plainly(tiny_shakespeare, shape, config, 1_000)

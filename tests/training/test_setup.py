@@ -43,6 +43,11 @@ def cut_after(run: Run, step: int) -> None:
 # A new run
 
 
+def test_a_preset_asked_for_by_its_former_name_is_the_one_of_today(store: Store) -> None:
+    trainer = build_trainer(store, TrainingRequest(preset="seed", corpus="demo", changes={"steps": 1}))
+    assert trainer.run.metadata.preset == "mini"
+
+
 def test_a_request_becomes_a_run_with_its_metadata(train_nano: TrainNano) -> None:
     run, _ = train_nano(run_name="lear", steps=3, learning_rate=2e-3, dropout=0.3, seed=11)
     record = Run(run.path).metadata

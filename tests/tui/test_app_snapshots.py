@@ -70,10 +70,10 @@ def listed(
 
 
 RUNS_LISTED = [
-    listed("macbeth", "training", "seed", "tiny-shakespeare", 1_629_440, 5_000, 0.2, {1500: 1.611, 1750: 1.574}),
+    listed("macbeth", "training", "mini", "tiny-shakespeare", 1_629_440, 5_000, 0.2, {1500: 1.611, 1750: 1.574}),
     listed("othello", "stopped", "nano", "sonnets", 58_432, 500, 30, {100: 2.31, 200: 2.11, 240: None}),
     listed("timon-of-athens-with-a-smaller-learning-rate", "failed", "baby", "first-folio", 10_770_000, 5_000, 80, {}),
-    listed("hamlet", "finished", "seed", "tiny-shakespeare", 1_629_440, 5_000, 900, {4250: 1.469, 5000: 1.472}),
+    listed("hamlet", "finished", "mini", "tiny-shakespeare", 1_629_440, 5_000, 900, {4250: 1.469, 5000: 1.472}),
 ]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from shakegpt.config import DEFAULT_PRESET, PRESETS, DeviceName, PrecisionName, Preset
+from shakegpt.config import DEFAULT_PRESET, PRESETS, DeviceName, PrecisionName, Preset, current_preset
 from shakegpt.data.catalog import DEMO, TINY_SHAKESPEARE
 from shakegpt.errors import ShakegptError
 from shakegpt.runs.run import check_run_name
@@ -34,6 +34,7 @@ DEFAULTS: dict[str, str] = {
 def valid_values(remembered: Mapping[str, str]) -> dict[str, str]:
     """Return a value for every field: the remembered one where it is still valid, or else the default."""
     values = {name: remembered.get(name, default) for name, default in DEFAULTS.items()}
+    values["preset"] = current_preset(values["preset"])
     known: dict[str, tuple[str, ...]] = {"preset": tuple(PRESETS), "corpus": (TINY_SHAKESPEARE, DEMO, FILE), **CHOICES}
     return {
         name: DEFAULTS[name] if name in known and value not in known[name] else value for name, value in values.items()

@@ -53,7 +53,7 @@ def store(home: Path, events: Events) -> Store:
     """Three runs: ``hamlet`` finished lately, ``macbeth`` cut short, ``lear`` begun longest ago and never saved."""
     store = Store(home)
     for name, preset, corpus, day, upto, steps in (
-        ("lear", "seed", "tiny-shakespeare", 1, 0, ()),
+        ("lear", "mini", "tiny-shakespeare", 1, 0, ()),
         ("macbeth", "nano", "demo", 10, 240, (100, 200)),
         ("hamlet", "nano", "sonnets", 20, 500, (100, 300, 500)),
     ):

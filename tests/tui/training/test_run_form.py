@@ -11,7 +11,7 @@ def form(**typed: str) -> dict[str, str]:
 
 def test_an_empty_form_is_the_preset() -> None:
     request = training_request(form())
-    assert (request.preset, request.corpus, request.run_name, request.changes) == ("seed", "tiny-shakespeare", None, {})
+    assert (request.preset, request.corpus, request.run_name, request.changes) == ("mini", "tiny-shakespeare", None, {})
 
 
 def test_everything_that_is_typed_is_in_the_request(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_good_field_has_no_error(name: str, text: str) -> None:
 
 def test_the_limits_depend_on_the_preset() -> None:
     assert "multiple" in field_error(form(preset="gpt2", batch_size="6"), "batch_size")
-    assert field_error(form(preset="seed", batch_size="6"), "batch_size") == ""
+    assert field_error(form(preset="mini", batch_size="6"), "batch_size") == ""
 
 
 def test_a_file_must_be_there(tmp_path: Path) -> None:
@@ -78,6 +78,10 @@ def test_a_file_must_be_there(tmp_path: Path) -> None:
     assert "There is no file" in field_error(form(corpus="file", file=str(tmp_path / "none")), "file")
     assert "Choose a text file" in field_error(form(corpus="file"), "file")
     assert field_error(form(corpus="demo", file="nowhere"), "file") == ""
+
+
+def test_a_remembered_preset_has_its_name_of_today() -> None:
+    assert valid_values({"preset": "seed"})["preset"] == "mini"
 
 
 def test_remembered_fields_that_are_no_longer_valid_are_the_defaults_again() -> None:
