@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import overload
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -80,3 +82,30 @@ def evaluate(
     if not all((pool or ThreadPool()).map(sum_losses, range(len(spans)))):
         return None
     return Loss(nats=float(sums.cpu().double().sum()) / len(inputs), characters=len(inputs))
+
+
+def loss_by_position(model: GPT, ids: Tensor, *, pool: ThreadPool | None = None) -> NDArray[np.float64]:
+    """Return what context is worth: the loss at each position of the window, over the whole windows of ``evaluate``.
+
+    Args:
+        model: the model, on any device.
+        ids: the split, (N,) of integers, N above ``block_size``.
+        pool: the threads that share the windows; the calling thread where left out.
+
+    Returns:
+        Nats, (block_size,): at 0 the mean loss of characters that were predicted from one alone, and so on.
+    """
+    block_size = model.config.block_size
+    device = model.token_embedding.weight.device
+    windows = (len(ids) - 1) // block_size
+    inputs, targets = (part[: windows * block_size].view(windows, block_size) for part in (ids, ids[1:]))
+
+    @torch.inference_mode()
+    def sum_losses(start: int) -> Tensor:
+        x, y = (part[start : start + _WINDOWS_PER_BATCH].long().to(device) for part in (inputs, targets))  # (B, T)
+        losses = functional.cross_entropy(model(x).flatten(0, 1), y.flatten(), reduction="none")
+        return losses.view_as(y).double().sum(dim=0)
+
+    sums = (pool or ThreadPool()).map(sum_losses, range(0, windows, _WINDOWS_PER_BATCH))
+    result: NDArray[np.float64] = (torch.stack(sums).sum(dim=0) / windows).cpu().numpy()
+    return result

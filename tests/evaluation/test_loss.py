@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from shakegpt.config import ModelConfig
-from shakegpt.evaluation.loss import Loss, evaluate
+from shakegpt.evaluation.loss import Loss, evaluate, loss_by_position
 from shakegpt.model.gpt import GPT
 from shakegpt.system.threads import ThreadPool
 
@@ -70,3 +70,20 @@ def test_a_pass_can_be_stopped(tiny_model: GPT) -> None:
 
 def test_a_huge_loss_has_an_infinite_perplexity() -> None:
     assert Loss(nats=1e9, characters=1).perplexity == math.inf
+
+
+@pytest.mark.parametrize("length", [9, 16, 17, 8 * 9 + 5])
+def test_the_loss_by_position_is_that_of_whole_windows(tiny_model: GPT, length: int) -> None:
+    ids = torch.randint(13, (length,), generator=torch.Generator().manual_seed(length))
+    windows = (length - 1) // 8
+    by_position = loss_by_position(tiny_model, ids)
+    assert by_position.shape == (8,)
+    for position in range(8):
+        losses = []
+        for start in range(0, 8 * windows, 8):
+            with torch.no_grad():
+                row = tiny_model(ids[None, start : start + position + 1])[0, -1].double()
+            losses.append(float(torch.logsumexp(row, 0) - row[ids[start + position + 1]]))
+        assert by_position[position] == pytest.approx(sum(losses) / windows, abs=1e-5)
+    assert by_position.mean() == pytest.approx(evaluate(tiny_model, ids[: 8 * windows + 1]).nats, abs=1e-6)
+    assert (loss_by_position(tiny_model, ids, pool=ThreadPool(2)) == by_position).all()
