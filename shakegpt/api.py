@@ -25,7 +25,12 @@ from shakegpt.runs.store import Store
 from shakegpt.training.setup import TrainingRequest, build_trainer
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from shakegpt.evaluation.loss import Loss
+    from shakegpt.evaluation.score import Score
+    from shakegpt.inspection.trace import Trace
     from shakegpt.model.language_model import LanguageModel
 
 
@@ -74,7 +79,7 @@ def train(
 
 
 class Model:
-    """A language model that can be sampled and evaluated. Returned by ``load`` and ``Training.model``."""
+    """A language model that can be sampled, evaluated and inspected. Returned by ``load`` and ``Training.model``."""
 
     def __init__(self, language_model: "LanguageModel") -> None:
         self._language_model = language_model
@@ -133,6 +138,65 @@ class Model:
         text = Corpus.load(fspath(corpus), vocabulary=self._language_model.vocabulary)
         text.check_length(self.config.block_size)
         return evaluate(self._language_model.model, text.encode_split(self._language_model.vocabulary, split))
+
+    def score(self, text: str, *, top: int = 0) -> "Score":
+        """Return how likely each of the N characters of a text is, given those before it.
+
+        The windows overlap by half, so that every character after the first window is predicted from at least half a
+        window of context.
+
+        Args:
+            text: at least two characters: the first one is not predicted.
+            top: how many of the likeliest characters to return at each place.
+
+        Returns:
+            ``.log_probabilities``, (N,) in nats, NaN at the first character; ``.loss``, the mean in nats per
+            character; ``.likeliest(position)``, the likeliest characters with their log-probabilities.
+
+        Raises:
+            ShakegptError: the text is too short or has a character outside the vocabulary.
+        """
+        from shakegpt.evaluation.score import score
+
+        return score(self._language_model, text, top=top)
+
+    def inspect(self, text: str, muted: Iterable[tuple[int, int]] = ()) -> "Trace":
+        """Read a text of T characters in one forward pass, and return what happened in each of L blocks of H heads.
+
+        Args:
+            text: at least one character; of a text longer than the window, the last window is looked at.
+            muted: heads to do without, as (block, head), both from 0.
+
+        Returns:
+            ``.attention``, (L, H, T, T): how much the character of a row attends to that of each column; ``.lens``,
+            (L + 1, T, V): the logits of the next character after the embedding and after each block, the last being the
+            model's own; ``.loss``, (T,) in nats, NaN at the first character; ``.attribution(character, position)``:
+            ``.heads``, (L, H), and ``.mlps``, (L,), which say what each adds to the character's logit.
+
+        Raises:
+            ShakegptError: the text is empty or has a character outside the vocabulary, or there is no such head.
+        """
+        from shakegpt.inspection.trace import inspect
+
+        return inspect(self._language_model, text, muted)
+
+    def distribution(self, text: str) -> "NDArray[np.float64]":
+        """Return the model's own odds of the character after a text: no temperature, no filter.
+
+        Args:
+            text: what comes before, in characters of the vocabulary; an empty text reads as for ``generate``.
+
+        Returns:
+            Probabilities, (V,), in the order of ``characters``. They sum to 1.
+
+        Raises:
+            ShakegptError: the text has a character that is not in the vocabulary.
+        """
+        import numpy as np
+
+        from shakegpt.generation.stream import Stream
+
+        return np.array(Stream(self._language_model, text, SamplingConfig()).peek().model_probabilities)
 
     def __repr__(self) -> str:
         return f"<shakegpt.Model {self.name}: {self.config.parameters:,} weights, {len(self.characters)} characters>"
