@@ -21,3 +21,8 @@ class LanguageModel:
     def opening(self) -> str:
         """What an empty prompt stands for: a newline, after which a speech begins; nothing where it knows none."""
         return "\n" if "\n" in self.vocabulary.stoi else ""
+
+    @property
+    def parameters(self) -> int:
+        """The number of its weights."""
+        return self.model.config.parameters

@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, ClassVar, Protocol, get_args, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -31,11 +31,16 @@ from shakegpt.tui.driver import driver_class
 from shakegpt.tui.formatting import count, decimal
 from shakegpt.tui.messages import GenerateFrom, StartTraining, TrainingChanged
 from shakegpt.tui.preferences import load_preferences
-from shakegpt.tui.themes import THEMES
-from shakegpt.tui.widgets.top_bar import TopBar
+from shakegpt.tui.themes import SIXTEEN, THEMES, with_contrast
+from shakegpt.tui.widgets.top_bar import SCREEN_NAMES, TopBar
 
 HEADLESS = "headless"
 """The app's result where its user wants the training to go on without it."""
+_SCREENS = {
+    "training": "Train a model and watch it learn",
+    "generation": "Generate text",
+    "checkpoints": "See the runs and their checkpoints",
+}
 _UPDATES_PER_SECOND = 10
 _SECONDS_PER_SAVE = 1.0
 
@@ -69,18 +74,24 @@ class ShakegptApp(App[str]):
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(
-                key,
+                str(key),
                 f"switch_mode('{mode}')",
-                mode.title(),
+                name,
                 id=f"app.{mode}",
-                tooltip=f"The {mode.removesuffix('s')} screen",
+                tooltip=_SCREENS[mode],
                 show=False,
             )
-            for key, mode in zip("123", get_args(Mode), strict=True)
+            for key, (mode, name) in enumerate(SCREEN_NAMES.items(), 1)
         ),
-        Binding("ctrl+p", "command_palette", "Palette", id="app.palette", tooltip="Every action, by name", show=False),
-        Binding("question_mark", "help", "Help", id="app.help", key_display="?", tooltip="What this screen can do"),
-        Binding("ctrl+q", "quit", "Quit", id="app.quit", tooltip="Quit; asks first while training", priority=True),
+        Binding(
+            "question_mark,f1",
+            "help",
+            "Help",
+            id="app.help",
+            tooltip="Show the keys of this screen (F1 while you type in a field)",
+        ),
+        Binding("ctrl+p", "command_palette", "All actions", id="app.palette", tooltip="Find any action by its name"),
+        Binding("ctrl+q", "quit", "Quit", id="app.quit", tooltip="Quit; asks first while a run trains", priority=True),
     ]
 
     def __init__(
@@ -224,7 +235,7 @@ class ShakegptApp(App[str]):
 
     def _show(self, snapshot: Snapshot | None) -> None:
         for bar in self.screen_stack[0].query(TopBar):
-            bar.show(snapshot)
+            bar.show()
         if snapshot is None:
             return
         for screen in self.screen_stack:
@@ -275,7 +286,12 @@ class ShakegptApp(App[str]):
     def _preferred_theme(self) -> str:
         if self.context.preferences.theme in self.available_themes:
             return self.context.preferences.theme
-        return "ansi-dark" if self.console.color_system == "standard" else "shakegpt"
+        return SIXTEEN.name if self.console.color_system == "standard" else "shakegpt"
+
+    def get_css_variables(self) -> dict[str, str]:
+        """Return the variables of the theme, with borders and text that can be seen."""
+        self.theme_variables = with_contrast(super().get_css_variables())
+        return self.theme_variables
 
     # Quitting
 

@@ -11,6 +11,16 @@ Mode = Literal["training", "generation", "checkpoints"]
 """The three screens, in the order of their keys."""
 
 
+@dataclass(frozen=True)
+class LoadedModel:
+    """What the top bar says of the model that text is generated with."""
+
+    name: str
+    """Such as ``pretrained`` or ``macbeth@500``."""
+    parameters: int
+    val_loss: float | None = None
+
+
 @dataclass(kw_only=True)
 class AppContext:
     """The store, the user's preferences and the run on show.
@@ -26,6 +36,8 @@ class AppContext:
     """What there is to say of the run on show, such as which process trains it."""
     loaded_checkpoint: str | None = None
     """The checkpoint that the generation screen generates from."""
+    loaded_model: LoadedModel | None = None
+    """The model of that checkpoint, once it is loaded."""
     _preferences_changed: bool = False
 
     @property

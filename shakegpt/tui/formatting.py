@@ -57,11 +57,11 @@ def size(byte_count: float) -> str:
     return f"{byte_count:.0f} B"
 
 
-def compact(value: float) -> str:
-    """Return a large number in short, such as ``1.6 M``."""
+def compact(value: float, digits: int = 3) -> str:
+    """Return a large number in short, such as ``1.63 M``."""
     for unit, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if value >= scale:
-            return f"{value / scale:.3g} {unit}"
+            return f"{value / scale:.{digits}g} {unit}"
     return f"{value:.0f}"
 
 

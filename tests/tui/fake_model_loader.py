@@ -47,6 +47,7 @@ class FakeLanguageModel:
     name: str
     step: int = 500
     val_loss: float = 1.4697
+    parameters: int = 1_629_440
 
 
 def distribution(first: str, settings: SamplingConfig) -> FakeDistribution:

@@ -27,7 +27,7 @@ Fake = Callable[[str], Any]
 
 
 def run_line(app: ShakegptApp) -> str:
-    return str(app.screen_stack[0].query_one(TopBar).query_one("#run").render())
+    return "".join(segment.text for segment in app.screen_stack[0].query_one(TopBar).render_line(0))
 
 
 def drawn(app: ShakegptApp) -> str:
@@ -54,10 +54,16 @@ async def test_digits_switch_screens_and_return_to_the_same_ones() -> None:
     async with app.run_test() as pilot:
         await pilot.pause()
         generation = app.screen
-        for key, mode in (("1", "training"), ("3", "checkpoints"), ("2", "generation")):
+        for key, mode, name in (
+            ("1", "training", "Train"),
+            ("3", "checkpoints", "Runs"),
+            ("2", "generation", "Generate"),
+        ):
             await pilot.press(key)
+            await pilot.pause()
             assert app.current_mode == mode
-            assert f"{key} {mode.title()}" in str(app.screen.query_one(TopBar).query_one("#screens").render())
+            here = [segment.text for segment in app.screen.query_one(TopBar).render_line(0) if segment.style.bgcolor]
+            assert f" {key} {name} " in here
         assert app.screen is generation
 
 
@@ -78,7 +84,7 @@ async def test_help_names_the_keys_of_the_current_screen() -> None:
         await pilot.press("3", "question_mark")
         await pilot.pause()
         assert isinstance(app.screen, HelpScreen)
-        for words in ("Every run, with its checkpoints", "Give the run another name", "The generation screen", "^q"):
+        for words in ("Every run, with its checkpoints", "Give the run another name", "Generate text", "^q"):
             assert words in drawn(app)
         await pilot.press("escape")
         assert app.current_mode == "checkpoints"
@@ -98,7 +104,7 @@ async def test_the_palette_has_every_action_of_the_screen(key: str) -> None:
             if active.binding.id is not None and active.enabled
         }
         assert bound <= named
-        assert {"Training", "Generation", "Checkpoints", "Help", "Quit", "Theme"} <= named
+        assert {"Train", "Generate", "Runs", "Help", "Quit", "Theme"} <= named
 
 
 @pytest.mark.parametrize("key", ["1", "2", "3"])
@@ -118,7 +124,7 @@ async def test_every_binding_has_an_id_and_a_tooltip_and_works_over_ssh(key: str
             assert pressed not in ("ctrl+b", "ctrl+left", "ctrl+right", "ctrl+up", "ctrl+down")
 
 
-@pytest.mark.parametrize("size", [(60, 20), (79, 24), (80, 23)])
+@pytest.mark.parametrize("size", [(60, 11), (80, 8)])
 async def test_a_small_terminal_is_reported_and_works(size: tuple[int, int]) -> None:
     app = app_in()
     async with app.run_test(size=size) as pilot:
@@ -138,11 +144,10 @@ async def test_a_snapshot_reaches_the_bar_on_every_screen(fake_training: Fake, s
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         training.move(snapshots("training"))
-        await until(pilot, lambda: "240/500" in run_line(app))
-        assert "macbeth" in run_line(app)
+        await until(pilot, lambda: "macbeth ● step 240 of 500" in run_line(app))
         await pilot.press("3")
         await pilot.pause()
-        assert "240/500" in run_line(app)
+        assert "macbeth ● step 240 of 500" in run_line(app)
 
 
 async def test_a_thousand_steps_make_one_message(fake_training: Fake, events: Callable[..., list[Event]]) -> None:
@@ -315,7 +320,7 @@ async def test_with_sixteen_colours_the_terminals_own_are_used(monkeypatch: pyte
 
     monkeypatch.setattr(Console, "color_system", property(lambda self: "standard"))
     app = app_in()
-    assert app.theme == "ansi-dark"
+    assert app.theme == "shakegpt-16"
     async with app.run_test() as pilot:
         for key in "123":
             await pilot.press(key)

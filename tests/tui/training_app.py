@@ -1,5 +1,6 @@
 """An app with nothing but a training screen, which records what the screen asks for."""
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.app import App
@@ -7,6 +8,7 @@ from textual.app import App
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.runs.store import Store
 from shakegpt.training.setup import TrainingRequest
+from shakegpt.tui import app as app_module
 from shakegpt.tui.context import AppContext
 from shakegpt.tui.messages import GenerateFrom, StartTraining
 from shakegpt.tui.preferences import Preferences
@@ -25,6 +27,7 @@ class FixedTrainingScreen(TrainingScreen):
 class TrainingApp(App[None]):
     """Shows one snapshot or one training."""
 
+    CSS_PATH = Path(app_module.__file__).with_name("app.tcss")
     HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-narrow"), (80, "-normal"), (120, "-wide"), (160, "-very-wide")]
     VERTICAL_BREAKPOINTS: ClassVar = [(0, "-short"), (24, "-medium"), (36, "-tall")]
 

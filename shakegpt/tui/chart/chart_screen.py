@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.system.text import escape_line
@@ -30,6 +30,7 @@ from shakegpt.tui.chart.curves import (
     thin,
 )
 from shakegpt.tui.themes import RUN_COLOURS
+from shakegpt.tui.widgets.footer import Footer
 
 SECONDS_PER_REFRESH = 10.0
 """Of a run in training: each redraws every cell of the plot, tens of kilobytes."""

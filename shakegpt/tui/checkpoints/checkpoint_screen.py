@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import DataTable, Footer, Input, Static
+from textual.widgets import DataTable, Input, Static
 
 from shakegpt.errors import ShakegptError
 from shakegpt.runs.run import check_run_name
@@ -25,6 +25,7 @@ from shakegpt.tui.checkpoints.run_table import RowDetails, RunTable
 from shakegpt.tui.context import AppContext
 from shakegpt.tui.dialogs.questions import ConfirmScreen, PromptScreen
 from shakegpt.tui.messages import GenerateFrom, StartTraining
+from shakegpt.tui.widgets.footer import Footer
 from shakegpt.tui.widgets.top_bar import TopBar
 
 _SECONDS_PER_READ = 2.0
@@ -89,12 +90,12 @@ class CheckpointScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Put the table between the top bar and the details of the row under the cursor."""
-        yield TopBar()
+        yield TopBar(self.context)
         yield Input(placeholder="name, state, corpus or preset", id="filter", compact=True, disabled=True)
         yield RunTable(id="runs")
         yield Static("Reading the store…", id="nothing", markup=False)
         yield RowDetails(id="details")
-        yield Footer(show_command_palette=False)
+        yield Footer()
 
     def on_mount(self) -> None:
         """Begin with nothing to show."""

@@ -8,10 +8,11 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.widgets import DirectoryTree, Footer, Input, Static
+from textual.widgets import DirectoryTree, Input, Static
 
 from shakegpt.system.text import escape_line
 from shakegpt.tui.dialogs.questions import Dialog
+from shakegpt.tui.widgets.footer import Footer
 
 
 class TextTree(DirectoryTree):

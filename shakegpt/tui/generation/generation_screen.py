@@ -14,13 +14,11 @@ from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from shakegpt.config import SamplingConfig
 from shakegpt.errors import ShakegptError
-from shakegpt.runs.snapshot import Snapshot
 from shakegpt.system.paths import texts_folder
-from shakegpt.tui.context import AppContext
+from shakegpt.tui.context import AppContext, LoadedModel
 from shakegpt.tui.dialogs.choose_model import ChooseModelScreen, model_choices
 from shakegpt.tui.generation.bindings import BINDINGS, SCENE_ACTIONS
 from shakegpt.tui.generation.generation_pane import GenerationPane, PromptPane
@@ -40,6 +38,7 @@ from shakegpt.tui.generation.text_pane import TextPane
 from shakegpt.tui.generation.transcript import Transcript
 from shakegpt.tui.messages import GenerateFrom
 from shakegpt.tui.save_text import save_text, shown_path
+from shakegpt.tui.widgets.footer import Footer
 from shakegpt.tui.widgets.top_bar import TopBar
 
 STATUS_SECONDS = 0.5
@@ -103,7 +102,7 @@ class GenerationScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """The text in the middle, the prompt and the knobs below it."""
-        yield TopBar()
+        yield TopBar(self.context)
         yield ModelStatus()
         with Horizontal(id="panes"):
             yield self.left
@@ -113,7 +112,7 @@ class GenerationScreen(Screen[None]):
         yield self.notice
         yield PromptBar(self.prompt, self.line)
         yield KnobsBar(self.left.settings)
-        yield Footer(show_command_palette=False)
+        yield Footer()
 
     def on_mount(self) -> None:
         """Show the single text, and load the default model: importing torch takes a second, which Enter should not."""
@@ -320,10 +319,6 @@ class GenerationScreen(Screen[None]):
 
     # Showing
 
-    def show(self, snapshot: Snapshot) -> None:
-        """Show the state of the training, in the bar at the top."""
-        self.query_one(TopBar).show(snapshot)
-
     def on_text_pane_changed(self, message: TextPane.Changed) -> None:
         """Show the state of a text; figures that change at every frame are shown less often."""
         message.stop()
@@ -339,7 +334,11 @@ class GenerationScreen(Screen[None]):
         current = self.pane.current
         modes = (self.pane.mode, "surprise" if current.transcript.tint else "")
         self.query_one(ModelStatus).show(current, tuple(filter(None, modes)))
-        self.context.loaded_checkpoint = current.model.name if current.model else None
+        model = current.model
+        self.context.loaded_checkpoint = model.name if model else None
+        if model is not None:
+            self.context.loaded_model = LoadedModel(model.name, model.parameters, model.val_loss)
+        self.query_one(TopBar).show()
         if self.has_class("next"):
             self.query_one(NextCharacter).show(current.next_character)
 

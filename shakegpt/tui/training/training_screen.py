@@ -9,7 +9,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Footer
 
 from shakegpt.errors import ShakegptError
 from shakegpt.runs.snapshot import ENDED, Snapshot
@@ -26,6 +25,7 @@ from shakegpt.tui.training.progress_line import ProgressLine
 from shakegpt.tui.training.run_details import RunDetails
 from shakegpt.tui.training.run_header import RunHeader
 from shakegpt.tui.training.sample_panel import SamplePanel
+from shakegpt.tui.widgets.footer import Footer
 from shakegpt.tui.widgets.top_bar import TopBar
 
 NUMBER_UPDATES_PER_SECOND = 3
@@ -105,7 +105,7 @@ class TrainingScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Lay out the board, and the welcome that takes its place while there is no run."""
-        yield TopBar(with_run=False)  # the header below says more of it, and every change costs bytes
+        yield TopBar(self.context)
         yield Welcome()
         with Vertical(id="board"):
             yield RunHeader()

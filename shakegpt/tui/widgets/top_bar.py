@@ -1,74 +1,70 @@
-"""The line at the top of every screen: the three screens, and the run in training."""
+"""The line at the top of every screen: the three screens, and at the right what is in training or loaded."""
 
 import math
 import time
-from typing import ClassVar, get_args
+from typing import TYPE_CHECKING, ClassVar, get_args
 
+from rich.cells import cell_len
 from textual import events
-from textual.app import ComposeResult
-from textual.containers import Horizontal
-from textual.content import Content
 from textual.timer import Timer
-from textual.widgets import Static
 
 from shakegpt.runs.snapshot import Snapshot
+from shakegpt.runs.store import PRETRAINED
 from shakegpt.system.text import escape_line
-from shakegpt.tui.context import Mode
-from shakegpt.tui.formatting import count, decimal
+from shakegpt.tui.context import AppContext, LoadedModel, Mode
+from shakegpt.tui.formatting import compact, count, decimal
+from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
-MINIMUM_SIZE = (80, 24)
-"""The smallest terminal that shows everything."""
+if TYPE_CHECKING:
+    from rich.style import Style
+
+MINIMUM_SIZE = (40, 12)
+"""The smallest terminal that the screens are made for."""
+SCREEN_NAMES: dict[str, str] = dict(zip(get_args(Mode), ("Train", "Generate", "Runs"), strict=True))
+"""What the three screens are called, in the order of their keys."""
 _NAME_WIDTH = 24
-_SECONDS_PER_PAINT = 1.0  # each paint of the run costs a slow link a hundred bytes
-_COLOURS = {
-    "training": "$success",
-    "paused": "$warning",
-    "finished": "$primary",
-    "stopped": "$foreground 70%",
-    "failed": "$error",
-}
+_SECONDS_PER_PAINT = 1.0  # each paint of the run costs a slow link some tens of bytes
+_MARKS = {"training": "●", "paused": "⏸", "loading": "◌"}
+_PARTS = ("name", "here", "screen", "status", "training", "paused", "loading", "warning")
 
 
-class TopBar(Horizontal):
-    """Names the screens with their keys, and sums up the run; warns where the terminal is small."""
+class TopBar(DiffWidget):
+    """Names the screens with their keys, and says what is in training or which model is loaded.
 
+    It reads both from the context; ``show`` is to be called when they have changed.
+    """
+
+    ALLOW_SELECT = False
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"top-bar--{part}" for part in _PARTS}
     DEFAULT_CSS: ClassVar[str] = """
     TopBar {
         dock: top;
         height: 1;
-        background: $panel;
-        & > #screens { width: auto; link-style: none; link-color: $foreground 70%; }
-        & > #screens { link-background-hover: $primary 30%; }
-        & > #run { width: 1fr; text-align: right; text-wrap: nowrap; text-overflow: ellipsis; }
+        & > .top-bar--name { color: $primary; text-style: bold; }
+        & > .top-bar--here { color: $block-cursor-foreground; background: $primary; text-style: bold; }
+        & > .top-bar--screen { color: $text-muted; }
+        & > .top-bar--status { color: $text-muted; }
+        & > .top-bar--training { color: $success; }
+        & > .top-bar--paused, & > .top-bar--loading, & > .top-bar--warning { color: $warning; }
     }
     """
 
-    def __init__(self, *, with_run: bool = True) -> None:
+    def __init__(self, context: AppContext) -> None:
         super().__init__()
-        self._with_run = with_run
-        self._snapshot: Snapshot | None = None
-        self._painted: tuple[Content, float] = (Content(""), -math.inf)
+        self.app_context = context
+        self._painted_at = -math.inf
+        self._painted_state: object = None
         self._timer: Timer | None = None
+        self._spans: list[tuple[int, int, str]] = []
+        """Where a screen is named: from a column up to another, and the screen."""
 
-    def compose(self) -> ComposeResult:
-        """Put the screens on the left and the run on the right."""
-        yield Static(id="screens")
-        yield Static(id="run")
-
-    def on_mount(self) -> None:
-        """Fill the line for the first time."""
-        self._show_screens()
-
-    def on_resize(self, _: events.Resize) -> None:
-        """Fit the line to the new width."""
-        self._show_screens()
-        self._paint()
-
-    def show(self, snapshot: Snapshot | None) -> None:
-        """Sum up a run, or none: a change of state at once, mere progress once a second."""
-        before, self._snapshot = self._snapshot, snapshot if self._with_run else None
-        wait = self._painted[1] + _SECONDS_PER_PAINT - time.monotonic()
-        if wait <= 0 or before is None or self._snapshot is None or before.state != self._snapshot.state:
+    def show(self) -> None:
+        """Show what is in training or loaded: a change of state at once, mere progress once a second."""
+        training = self.app_context.own_training or self.app_context.training
+        state = (training.latest.state if training else None, self.app_context.loaded_model)
+        wait = self._painted_at + _SECONDS_PER_PAINT - time.monotonic()
+        if wait <= 0 or state != self._painted_state:
+            self._painted_state = state
             self._paint()
         elif self._timer is None:
             self._timer = self.set_timer(wait, self._paint)
@@ -77,37 +73,82 @@ class TopBar(Horizontal):
         if self._timer is not None:
             self._timer.stop()
             self._timer = None
-        line = self._line()
-        if line != self._painted[0]:
-            self.query_one("#run", Static).update(line)
-        self._painted = (line, time.monotonic())
+        self._painted_at = time.monotonic()
+        if self.is_mounted:
+            self.redraw()
 
-    def _line(self) -> Content:
+    def draw(self, width: int, height: int) -> list[Row]:  # noqa: ARG002  (the line is one high)
+        """Return the line; what does not fit is left out, the name of the app first."""
+        styles = {part: self.get_component_rich_style(f"top-bar--{part}") for part in _PARTS}
+        row: Row = [(" ", styles["status"])]
+        self._spans = []
+        if width >= 60:
+            row.append(("shakegpt  ", styles["name"]))
+        for key, (mode, name) in enumerate(SCREEN_NAMES.items(), 1):
+            label, left = f" {key} {name} ", _row_width(row)
+            here = getattr(self.app, "current_mode", "") == mode
+            row.append((label, styles["here" if here else "screen"]))
+            self._spans.append((left, left + len(label), mode))
+        status = self._status(width - _row_width(row) - 3, styles)
+        gap = width - _row_width(row) - _row_width(status) - 1
+        return [[*row, (" " * max(0, gap), styles["status"]), *status, (" ", styles["status"])]]
+
+    def _status(self, room: int, styles: "dict[str, Style]") -> Row:
+        """Return what stands at the right, in at most ``room`` cells."""
         width, height = self.app.size
         if width < MINIMUM_SIZE[0] or height < MINIMUM_SIZE[1]:
-            return Content.styled(f"{width}×{height} is small ", "$warning")
-        return Content("") if self._snapshot is None else summary(self._snapshot, wide=width >= 100)
+            small = f"{width}×{height} is small"
+            return [(small, styles["warning"])] if cell_len(small) <= room else []
+        training = self.app_context.training
+        if training is not None and training.alive:
+            return _training_status(training.latest, room, styles)
+        model = self.app_context.loaded_model
+        return [(_joined(_model_parts(model), room), styles["status"])] if model is not None else []
 
-    def _show_screens(self) -> None:
-        narrow = self.app.size.width < MINIMUM_SIZE[0]
-        line = Content("") if narrow else Content.styled(" shakegpt ", "bold $primary")
-        for key, mode in enumerate(get_args(Mode), 1):
-            here = self.app.current_mode == mode
-            style = "bold $background on $primary" if here else "$foreground 70%"
-            click = "" if here else f" @click=app.switch_mode('{mode}')"
-            line += Content.from_markup(f"[{style}{click}] {key} {mode.title()} [/]")
-        self.query_one("#screens", Static).update(line)
+    def on_click(self, event: events.Click) -> None:
+        """Open the screen under the pointer."""
+        for left, right, mode in self._spans:
+            if left <= event.x < right:
+                self.app.simulate_key(str(list(SCREEN_NAMES).index(mode) + 1))
 
 
-def summary(snapshot: Snapshot, *, wide: bool) -> Content:
-    """Return one line on a run: its state, and where there is room its name, step and loss."""
-    colour = _COLOURS.get(snapshot.state, "$foreground 70%")
-    parts = [Content.styled(f"● {snapshot.state}", colour)]
-    if wide and snapshot.started is not None:
-        name = escape_line(snapshot.started.run)
-        parts.insert(0, Content(name if len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH - 1]}…"))
+def model_name(reference: str) -> str:
+    """Return what a model is called on the screen."""
+    return "built-in model" if reference == PRETRAINED else escape_line(reference)
+
+
+def _model_parts(model: LoadedModel) -> list[str]:
+    parts = [model_name(model.name), f"{compact(model.parameters, 2)} weights"]
+    return [*parts, f"loss {decimal(model.val_loss, 2)}"] if model.val_loss is not None else parts
+
+
+def _training_status(snapshot: Snapshot, room: int, styles: "dict[str, Style]") -> Row:
+    name = escape_line(snapshot.started.run) if snapshot.started else "A run"
+    name = name if cell_len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH - 1]}…"
+    mark = _MARKS.get(snapshot.state, "●")
+    parts: list[str] = [snapshot.state]
     if snapshot.started is not None:
-        parts.append(Content.styled(f"{count(snapshot.current_step)}/{count(snapshot.steps)}", "$foreground 70%"))
-    if wide and snapshot.step is not None:
-        parts.append(Content.styled(f"loss {decimal(snapshot.step.loss)}", "$foreground 70%"))
-    return Content("  ").join(parts) + Content(" ")
+        parts = [f"step {count(snapshot.current_step)} of {count(snapshot.steps)}"]
+        if snapshot.state == "paused":
+            parts.append("paused")
+        if snapshot.step is not None:
+            parts.append(f"loss {decimal(snapshot.step.loss)}")
+    text = _joined(parts, room - cell_len(name) - 3)
+    if not text:
+        name, text = "", _joined(parts, room - 2)
+    if not text:
+        return [(mark, styles[snapshot.state])] if room > 0 and snapshot.state in _MARKS else []
+    style = styles[snapshot.state if snapshot.state in _MARKS else "status"]
+    lead = f"{name} " if name else ""
+    return [(lead, styles["status"]), (f"{mark} ", style), (text, styles["status"])]
+
+
+def _joined(parts: list[str], room: int) -> str:
+    """Return as many parts as fit into ``room`` cells, apart by dots."""
+    while parts and cell_len(" · ".join(parts)) > room:
+        parts = parts[:-1]
+    return " · ".join(parts)
+
+
+def _row_width(row: Row) -> int:
+    return sum(cell_len(text) for text, _ in row)
