@@ -1,5 +1,6 @@
 """``shakegpt generate``: one or several texts, to standard output."""
 
+import math
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,7 @@ from shakegpt.errors import UsageError
 from shakegpt.system.text import escape_control_characters
 
 if TYPE_CHECKING:
+    from shakegpt.generation.stream import Character
     from shakegpt.model.language_model import LanguageModel
     from shakegpt.system.threads import ThreadPool, configure_process
 
@@ -47,6 +49,13 @@ def generate(
     ] = None,
     samples: Annotated[int, typer.Option(help="How many texts to write.")] = 1,
     stop: Annotated[list[str] | None, typer.Option(help="End before this text; may be given more than once.")] = None,
+    logprobs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="With --json: log-probabilities of each character and the N likeliest, before and after the filters.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write text in the manner of what a model was trained on."""
@@ -65,6 +74,8 @@ def generate(
         raise UsageError(str(error)) from None
     if samples < 1:
         raise UsageError(f"The number of samples must be a whole number of at least 1, not {samples}.")
+    if logprobs is not None and (logprobs < 0 or not json):
+        raise UsageError("--logprobs takes a whole number of at least 0, and needs --json.")
     prompt = _read_prompt(prompt)
 
     from shakegpt.generation.stream import encode_prompt
@@ -80,7 +91,9 @@ def generate(
     language_model = store.language_model(checkpoint or store.default_reference(), warn=print_note)
     prompt = prompt or language_model.opening
     encode_prompt(language_model.vocabulary, prompt)  # an unknown character is an error before anything is printed
-    if samples > 1:
+    if logprobs is not None:
+        _write_logprobs(language_model, prompt, settings, samples, logprobs)
+    elif samples > 1:
         _write_samples(language_model, prompt, settings, samples, pool, json=json)
     elif json:
         _write_json(language_model, prompt, settings)
@@ -124,6 +137,44 @@ def _write_json(language_model: "LanguageModel", prompt: str, settings: Sampling
     seconds = time.perf_counter() - start
     sample = {"text": text, "finish": stream.finish or "length"}
     print_json(_source(language_model, prompt, settings) | sample | _speed(len(text), seconds))
+
+
+def _write_logprobs(
+    language_model: "LanguageModel", prompt: str, settings: SamplingConfig, samples: int, likeliest: int
+) -> None:
+    """Print one sample, or a list of them, with what each character was drawn from."""
+    from shakegpt.generation.stream import Stream
+
+    start = time.perf_counter()
+    rows: list[dict[str, Any]] = []
+    for number in range(samples):
+        stream = Stream(language_model, prompt, settings, sample=number)
+        characters = list(stream)
+        text = "".join(character.text for character in characters)
+        logprobs = [_log_probabilities(character, likeliest) for character in characters]
+        rows.append({"sample": number, "text": text, "finish": stream.finish or "length", "logprobs": logprobs})
+    speed = _speed(sum(len(row["logprobs"]) for row in rows), time.perf_counter() - start)
+    result = {"samples": rows} if samples > 1 else {key: value for key, value in rows[0].items() if key != "sample"}
+    print_json(_source(language_model, prompt, settings) | result | speed)
+
+
+def _log_probabilities(character: "Character", likeliest: int) -> dict[str, Any]:
+    """Return a character's log-probabilities, and those of the likeliest before the filters.
+
+    Before them they are the model's own; after them, of what was drawn from: ``null`` where a filter has cut.
+    """
+    distribution = character.distribution
+    before, after = distribution.model_probabilities, distribution.probabilities
+
+    def entry(index: int) -> dict[str, Any]:
+        return {
+            "character": distribution.characters[index],
+            "logprob_before_filters": math.log(before[index]) if before[index] > 0 else None,
+            "logprob_after_filters": math.log(after[index]) if after[index] > 0 else None,
+        }
+
+    order = sorted(range(len(before)), key=lambda index: -before[index])
+    return entry(character.index) | {"likeliest": [entry(index) for index in order[:likeliest]]}
 
 
 def _write_samples(
