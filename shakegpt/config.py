@@ -216,6 +216,10 @@ class SamplingConfig:
             _check("A stop text", text, valid=isinstance(text, str) and bool(text), rule="at least one character long")
 
 
+MAX_PASSES = 40
+"""Passes over the training text that a run makes by default, at most: more would mostly memorize it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Preset:
     """A named model size with the training that suits it."""
@@ -242,6 +246,11 @@ class Preset:
         if changes.get("min_learning_rate") is None and isinstance(rate, int | float) and minimum > rate > 0:
             chosen["min_learning_rate"] = rate / 10
         return TrainingConfig(**chosen)
+
+    def default_steps(self, characters: int, model: ModelConfig, training: TrainingConfig) -> int:
+        """Return the steps for a training text of so many characters: the preset's, but no more than forty passes."""
+        passes = MAX_PASSES * characters // (training.batch_size * model.block_size)
+        return max(1, min(self.training_config().steps, passes))
 
 
 def _without_none(changes: dict[str, Any]) -> dict[str, Any]:

@@ -64,6 +64,8 @@ class Started(Event):
     preset: str
     resumed_from: str | None = None
     """The checkpoint that training resumes from, such as ``macbeth@500``."""
+    corpus_note: str | None = None
+    """Why the run trains on this text, where that is not the one expected."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 import os
 import select
 import sys
+import textwrap
 
 from shakegpt.cli.output import print_json, print_note
 from shakegpt.events import Evaluation, Event, Failed, Finished, Sample, Saved, Started, Step, Warning
@@ -32,30 +33,30 @@ def describe(event: Event, snapshot: Snapshot) -> str:
     """Return an event in one line (a sample: in a few)."""
     match event:
         case Started():
-            resumed = f", going on from {event.resumed_from}" if event.resumed_from else ""
+            resumed = f", resumed from {event.resumed_from}" if event.resumed_from else ""
+            note = f". {event.corpus_note}" if event.corpus_note else ""
             return (
-                f"{event.run}: {event.preset}, {event.parameters:,} weights on {event.corpus}, {event.steps} steps of "
-                f"{event.batch_size} x {event.block_size} characters, {event.device}, {event.precision} "
-                f"({event.reason}){resumed}"
+                f"{event.run}: {event.preset}, {event.parameters:,} weights on {event.corpus}, {event.steps:,} steps "
+                f"of {event.batch_size} x {event.block_size} characters, {event.device}, {event.precision} "
+                f"({event.reason}){resumed}{note}"
             )
         case Step():
             left = _time_left(snapshot, "  ")
             return (
-                f"step {event.step}/{snapshot.steps}  loss {event.loss:.4f}  perplexity {event.perplexity:.2f}  "
-                f"learning rate {event.learning_rate:.2e}  {event.tokens_per_second:,.0f} tokens/s{left}"
+                f"step {event.step:,} / {snapshot.steps:,}  train loss {event.loss:.4f}  "
+                f"rate {event.learning_rate:.1e}  {event.tokens_per_second:,.0f} characters/s{left}"
             )
         case Evaluation():
             return (
-                f"step {event.step}  train {event.train_loss:.4f}  validation {event.val_loss:.4f}  "
-                f"perplexity {event.perplexity:.2f}  {event.bits_per_character:.3f} bits/character"
-                + ("  best so far" if event.best else "")
+                f"step {event.step:,}  train loss {event.train_loss:.4f}  validation loss {event.val_loss:.4f}  "
+                f"perplexity {event.perplexity:.2f}" + ("  best so far" if event.best else "")
             )
         case Sample():
             return "\n".join(
                 f"    {line}" for line in escape_control_characters(event.prompt + event.text).strip("\n").split("\n")
             )
         case Saved():
-            return f"step {event.step}  saved {event.path}"
+            return f"step {event.step:,}  saved {event.path}"
         case Warning():
             return f"warning: {event.message}"
         case Failed():
@@ -72,9 +73,16 @@ def describe_result(event: Finished, snapshot: Snapshot) -> str:
     """Return the result of a run in one line."""
     run = snapshot.started.run if snapshot.started else ""
     loss = event.best_val_loss
-    best = "" if loss is None else f", best validation loss {loss:.4f} at {event.best_step}"
-    how = "finished" if event.outcome == "finished" else f"stopped; go on with --resume {run}"
-    return f"{run}: step {event.step} after {format_duration(event.seconds)}{best}; {how}"
+    best = "" if loss is None else f", best validation loss {loss:.4f} at {event.best_step:,}"
+    return f"{run}: {event.outcome} at step {event.step:,} after {format_duration(event.seconds)}{best}"
+
+
+def describe_next_step(event: Finished, snapshot: Snapshot) -> str:
+    """Return what can be done with a run that has ended, in one line."""
+    run = snapshot.started.run if snapshot.started else ""
+    if event.outcome == "stopped":
+        return f"Go on with `shakegpt train --resume {run}`."
+    return f"Hear it with `shakegpt generate --checkpoint {run}`, or look at it in the app: `shakegpt`."
 
 
 class Console:
@@ -109,6 +117,7 @@ class PlainConsole(Console):
         """Print an event."""
         if isinstance(event, Finished):
             print(describe_result(event, snapshot), flush=True)
+            print_note(describe_next_step(event, snapshot))
         elif not isinstance(event, Step) or event.step % self._step_interval == 0:
             print_note(describe(event, snapshot))
 
@@ -156,13 +165,13 @@ class LiveConsole(Console):
                 self._progress.update(
                     self._task,
                     completed=event.step,
-                    step=f"{event.step}/{snapshot.steps}",
-                    metrics=f"loss {event.loss:.3f} · ppl {event.perplexity:.1f} · lr {event.learning_rate:.1e} · "
-                    f"{event.tokens_per_second:,.0f} tok/s{left}",
+                    step=f"step {event.step:,} / {snapshot.steps:,}",
+                    metrics=f"train loss {event.loss:.3f} · {event.tokens_per_second:,.0f} characters/s{left}",
                 )
             case Finished():
                 self._progress.stop()
                 print(describe_result(event, snapshot), flush=True)
+                self._print(describe_next_step(event, snapshot))
             case Failed():
                 self._progress.stop()
                 self._print(describe(event, snapshot))
@@ -172,4 +181,7 @@ class LiveConsole(Console):
                 self._print(describe(event, snapshot))
 
     def _print(self, text: str) -> None:
-        self._console.print(escape_control_characters(text), style=None, soft_wrap=True)
+        width = max(self._console.width, 20)
+        for line in escape_control_characters(text).split("\n"):
+            wrapped = textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+            self._console.print(wrapped, style=None, soft_wrap=True)

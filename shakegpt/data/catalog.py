@@ -2,6 +2,7 @@
 
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ CORPUS_PATH_VARIABLE = "SHAKEGPT_CORPUS_PATH"
 _TINY_SHAKESPEARE_FILES = ("tiny-shakespeare.txt", "tinyshakespeare.txt", "tinyshakespeare/input.txt", "input.txt")
 _ATTEMPTS = 3
 _TIMEOUT_SECONDS = 20
+_DEFAULT_SECONDS = 5.0
+"""How long a download may take to begin where nobody asked for Tiny Shakespeare by name."""
 
 OnProgress = Callable[[int, int], None]
 """Called with the bytes downloaded so far and the bytes in all (0 where the server does not say)."""
@@ -59,6 +62,45 @@ def find_corpus(name: str, *, on_progress: OnProgress | None = None) -> CatalogE
             if candidate.is_file():
                 return CatalogEntry(name, candidate, "cache" if candidate.parent == corpora_folder() else "corpus path")
     return _find_file(name)
+
+
+def choose_default_corpus(*, on_progress: OnProgress | None = None) -> tuple[str, str]:
+    """Return the name of the corpus to train on where none is named, and a sentence that says why, or an empty one.
+
+    That is Tiny Shakespeare; or the play that ships, where Tiny Shakespeare is nowhere on this machine and its download
+    fails, or has not begun after five seconds.
+    """
+    if _find_tiny_shakespeare().on_disk:
+        return TINY_SHAKESPEARE, ""
+    begun_or_ended, given_up = threading.Event(), threading.Event()
+    errors: list[Exception] = []
+
+    def report(done: int, total: int) -> None:
+        if given_up.is_set():
+            raise CorpusError("The download came too late.")  # ends it
+        begun_or_ended.set()
+        if on_progress is not None:
+            on_progress(done, total)
+
+    def fetch() -> None:
+        try:
+            _fetch_tiny_shakespeare(report, attempts=1, timeout=_DEFAULT_SECONDS)
+        except Exception as error:  # for its reason, whatever it is
+            errors.append(error)
+        begun_or_ended.set()
+
+    # On a thread, since looking up a host's name has no time limit.
+    thread = threading.Thread(target=fetch, name="fetch tiny-shakespeare", daemon=True)
+    thread.start()
+    if begun_or_ended.wait(_DEFAULT_SECONDS):
+        thread.join()
+    else:
+        given_up.set()
+        errors.append(TimeoutError(f"no answer within {_DEFAULT_SECONDS:g} seconds"))
+    if not errors:
+        return TINY_SHAKESPEARE, ""
+    reason = _reason(errors[-1])
+    return DEMO, f"Tiny Shakespeare could not be fetched ({reason}): training on the play that ships ({DEMO})."
 
 
 def _find_file(name: str) -> CatalogEntry:
@@ -129,10 +171,22 @@ def _is_tiny_shakespeare(path: Path) -> bool:
 
 
 def _download_tiny_shakespeare(on_progress: OnProgress | None) -> CatalogEntry:
-    """Download Tiny Shakespeare into the cache, check its SHA-256, and return where it is.
+    """Download Tiny Shakespeare into the cache, and return where it is. Raises ``CorpusError``."""
+    try:
+        path = _fetch_tiny_shakespeare(on_progress, attempts=_ATTEMPTS, timeout=_TIMEOUT_SECONDS)
+    except Exception as error:  # requests, urllib3, OSError and pooch's ValueError have no narrower common base
+        raise CorpusError(
+            f"Tiny Shakespeare could not be fetched ({_reason(error)}); to go on offline, train on --corpus demo, or "
+            f"put the file in a folder and name it in ${CORPUS_PATH_VARIABLE}."
+        ) from error
+    return CatalogEntry(TINY_SHAKESPEARE, path, "cache")
 
-    Raises:
-        CorpusError: the download fails, or its bytes are wrong; nothing is left in the cache.
+
+def _fetch_tiny_shakespeare(on_progress: OnProgress | None, *, attempts: int, timeout: float) -> Path:
+    """Download Tiny Shakespeare into the cache, check its SHA-256, and return the file.
+
+    Raises whatever pooch and requests raise where the download fails or its bytes are wrong; nothing is then left in
+    the cache.
     """
     import pooch  # imports requests, which takes a tenth of a second
 
@@ -140,24 +194,15 @@ def _download_tiny_shakespeare(on_progress: OnProgress | None) -> CatalogEntry:
     with suppress(OSError):  # made here to be private to the user; if that fails, pooch says why
         make_folder(corpora_folder())
     name = f"{TINY_SHAKESPEARE}.txt"
-    downloader = pooch.HTTPDownloader(
-        timeout=_TIMEOUT_SECONDS, progressbar=_Progress(on_progress) if on_progress else False
-    )
+    downloader = pooch.HTTPDownloader(timeout=timeout, progressbar=_Progress(on_progress) if on_progress else False)
     registry = pooch.create(
         path=corpora_folder(),
         base_url="",
         registry={name: f"sha256:{TINY_SHAKESPEARE_SHA256}"},
         urls={name: TINY_SHAKESPEARE_URL},
-        retry_if_failed=_ATTEMPTS - 1,
+        retry_if_failed=attempts - 1,
     )
-    try:
-        path = registry.fetch(name, downloader=downloader)
-    except Exception as error:  # requests, urllib3, OSError and pooch's ValueError have no narrower common base
-        raise CorpusError(
-            f"Tiny Shakespeare could not be fetched ({_reason(error)}); to go on offline, train on --corpus demo, or "
-            f"put the file in a folder and name it in ${CORPUS_PATH_VARIABLE}."
-        ) from error
-    return CatalogEntry(TINY_SHAKESPEARE, Path(path), "cache")
+    return Path(registry.fetch(name, downloader=downloader))
 
 
 def _reason(error: Exception) -> str:

@@ -62,6 +62,8 @@ class RunMetadata(StrictRecord):
     """The path of the text, if it was given as a file; resuming looks there first."""
     encoding: str = "utf-8"
     """Of the text's file."""
+    corpus_note: str | None = None
+    """Why the run trains on this text, where that is not the one expected."""
 
 
 def utc_timestamp() -> str:

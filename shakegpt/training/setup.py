@@ -14,7 +14,7 @@ from shakegpt.config import (
     changed_fields,
     current_preset,
 )
-from shakegpt.data.catalog import TINY_SHAKESPEARE, OnProgress, find_corpus
+from shakegpt.data.catalog import OnProgress, choose_default_corpus, find_corpus
 from shakegpt.errors import CheckpointError, CorpusError, UsageError
 from shakegpt.runs.lock import run_busy_error
 from shakegpt.runs.manifest import CheckpointInfo
@@ -80,10 +80,16 @@ def _begin(store: Store, request: TrainingRequest, on_progress: OnProgress | Non
     from shakegpt.training.trainer import Trainer
 
     device_plan = choose_device_plan(config.device, config.precision)
-    corpus = Corpus.load(request.corpus or TINY_SHAKESPEARE, encoding=request.encoding, on_progress=on_progress)
+    corpus_note = ""
+    if request.corpus is None:
+        default, corpus_note = choose_default_corpus(on_progress=on_progress)
+        request = replace(request, corpus=default)
+    corpus = Corpus.load(request.corpus or "", encoding=request.encoding, on_progress=on_progress)
     model_config = preset.model_config(len(corpus.vocabulary), dropout=dropout)
     corpus.check_length(model_config.block_size)
-    run = _create_run(store, request, name, model_config, config, corpus)
+    if changes.get("steps") is None:
+        config = replace(config, steps=preset.default_steps(len(corpus.training_text), model_config, config))
+    run = _create_run(store, request, name, model_config, config, corpus, corpus_note=corpus_note or None)
     return Trainer(run, config, corpus, model_config=model_config, device_plan=device_plan, preset=name)
 
 
@@ -153,6 +159,7 @@ def _create_run(
     *,
     resumed_from: str | None = None,
     changes: dict[str, str] | None = None,
+    corpus_note: str | None = None,
 ) -> Run:
     from shakegpt.version import versions
 
@@ -169,6 +176,7 @@ def _create_run(
         changes=changes,
         corpus_file=str(Path(request.corpus or "").expanduser().absolute()) if from_file else None,
         encoding=request.encoding,
+        corpus_note=corpus_note,
     )
     return store.create(metadata, request.run_name)
 

@@ -165,6 +165,7 @@ class Trainer:
             block_size=self._model_config.block_size,
             preset=self._preset,
             resumed_from=resume.reference if resume else None,
+            corpus_note=self.run.metadata.corpus_note,
         )
 
     def _take_step(self) -> Iterator[Event]:

@@ -35,14 +35,15 @@ def test_durations(seconds: float, text: str) -> None:
     ("event", "parts"),
     [
         (STARTED, ["macbeth: nano", "1,000,000 weights on demo", "100 steps of 4 x 8", "CPU, fp32 (no GPU was found)"]),
-        (replace(STARTED, resumed_from="lear@5"), ["going on from lear@5"]),
-        (STEP, ["step 10/100", "loss 2.0000", "perplexity 7.39", "learning rate 1.00e-03", "16 tokens/s", "3:00 left"]),
+        (replace(STARTED, steps=9_000, corpus_note="Why not."), ["9,000 steps", "found). Why not."]),
+        (replace(STARTED, resumed_from="lear@5"), ["resumed from lear@5"]),
+        (STEP, ["step 10 / 100", "train loss 2.0000", "rate 1.0e-03", "16 characters/s", "3:00 left"]),
         (
             Evaluation(
                 step=10, train_loss=2.1, val_loss=2.0, perplexity=7.39, bits_per_character=2.885, best=True,
                 seconds=1.0, tokens=1,
             ),
-            ["train 2.1000", "validation 2.0000", "2.885 bits", "best so far"],
+            ["train loss 2.1000", "validation loss 2.0000", "perplexity 7.39", "best so far"],
         ),
         (Saved(step=10, path="runs/x", best=False, val_loss=None), ["saved runs/x"]),
         (Warning(step=10, kind="save", message="The disk is full."), ["warning: The disk is full."]),

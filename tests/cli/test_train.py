@@ -49,7 +49,7 @@ def test_train_json_and_then_generate(private_surroundings: Path, run_cli: RunCl
 def test_train_prints_its_result_and_notes_everything_else(private_surroundings: Path, run_cli: RunCli) -> None:
     done = run_cli(*TRAIN, "--steps", "4", "--eval-every", "2")
     assert done.returncode == 0
-    assert re.fullmatch(r"lear: step 4 .*best validation loss \d\.\d+ at \d.*finished\n", done.stdout)
+    assert re.fullmatch(r"lear: finished at step 4 after .*, best validation loss \d\.\d+ at \d\n", done.stdout)
     assert "validation" in done.stderr
     assert "saved" in done.stderr
     assert "\x1b" not in done.stdout + done.stderr

@@ -13,7 +13,14 @@ import pooch.core
 import pytest
 
 from shakegpt.data import catalog
-from shakegpt.data.catalog import CORPUS_PATH_VARIABLE, TINY_SHAKESPEARE, add_corpus, find_corpus, known_corpora
+from shakegpt.data.catalog import (
+    CORPUS_PATH_VARIABLE,
+    TINY_SHAKESPEARE,
+    add_corpus,
+    choose_default_corpus,
+    find_corpus,
+    known_corpora,
+)
 from shakegpt.errors import CorpusError, UsageError
 from shakegpt.system.files import sha256
 from shakegpt.system.paths import corpora_folder
@@ -252,3 +259,44 @@ def test_progress_counts_up_to_the_whole_once_per_attempt(serve: Callable[..., C
     assert seen[-1] == (len(TEXT), len(TEXT))
     done = [done for done, _ in seen]
     assert sum(later < earlier for earlier, later in itertools.pairwise(done)) == 1  # starts over once
+
+
+# Where no corpus is named
+
+
+def test_the_default_is_fetched_where_the_network_has_it(serve: Callable[..., CorpusServer]) -> None:
+    server = serve(good)
+    assert choose_default_corpus() == (TINY_SHAKESPEARE, "")
+    assert choose_default_corpus() == (TINY_SHAKESPEARE, "")
+    assert server.requests == 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"), [(not_found, "404"), (cut, "the connection was cut"), (other_bytes, "SHA-256 differs")]
+)
+def test_the_default_is_the_play_that_ships_after_one_failed_attempt(
+    serve: Callable[..., CorpusServer], reply: Reply, reason: str
+) -> None:
+    server = serve(reply)
+    name, note = choose_default_corpus()
+    assert name == "demo"
+    assert note.startswith("Tiny Shakespeare could not be fetched (")
+    assert note.endswith("): training on the play that ships (demo).")
+    assert reason in note
+    assert server.requests == 1
+
+
+def test_a_server_that_does_not_answer_is_given_up(
+    serve: Callable[..., CorpusServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "_DEFAULT_SECONDS", 0.05)
+    answer = threading.Event()
+
+    def silent(handler: http.server.BaseHTTPRequestHandler) -> None:
+        answer.wait(60)
+
+    serve(silent)
+    name, note = choose_default_corpus()
+    answer.set()
+    assert name == "demo"
+    assert "could not be fetched" in note

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from shakegpt.config import PRESETS
 from shakegpt.errors import CheckpointError, CorpusError, RunBusyError, ShakegptError, UsageError
 from shakegpt.events import Event, Finished, Started, Step, Warning
 from shakegpt.runs.run import Run
@@ -41,6 +42,38 @@ def cut_after(run: Run, step: int) -> None:
 
 
 # A new run
+
+
+def test_where_no_corpus_is_named_and_none_can_be_fetched_the_play_that_ships_is_trained_on(store: Store) -> None:
+    trainer = build_trainer(store, TrainingRequest(preset="nano"))  # the network refuses, in tests
+    assert trainer.corpus.name == "demo"
+    note = trainer.run.metadata.corpus_note
+    assert note is not None
+    assert note.startswith("Tiny Shakespeare could not be fetched")
+    started = next(iter(trainer))
+    assert isinstance(started, Started)
+    assert started.corpus_note == note
+
+
+@pytest.mark.parametrize(
+    ("preset", "changes", "steps"),
+    [
+        ("mini", {}, 282),  # forty passes over 28,890 characters, 32 x 128 a step
+        ("mini", {"batch_size": 16}, 564),
+        ("mini", {"steps": 1_000}, 1_000),
+        ("nano", {}, 500),  # 18 passes
+    ],
+)
+def test_by_default_a_run_makes_no_more_than_forty_passes(
+    store: Store, preset: str, changes: dict[str, int], steps: int
+) -> None:
+    request = TrainingRequest(preset=preset, corpus="demo", changes=dict(changes))
+    assert build_trainer(store, request).config.steps == steps
+
+
+def test_tiny_shakespeare_keeps_the_steps_of_the_preset() -> None:
+    mini = PRESETS["mini"]
+    assert mini.default_steps(1_003_854, mini.model_config(65), mini.training_config()) == mini.training["steps"]
 
 
 def test_a_preset_asked_for_by_its_former_name_is_the_one_of_today(store: Store) -> None:
