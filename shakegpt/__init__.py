@@ -16,10 +16,21 @@ from typing import TYPE_CHECKING
 from shakegpt.version import __version__
 
 if TYPE_CHECKING:
-    from shakegpt.api import Model, Training, load, train
+    from shakegpt.api import Model, SamplingOptions, Training, TrainingOptions, load, train
     from shakegpt.errors import ShakegptError
+    from shakegpt.evaluation.loss import Loss
 
-__all__ = ["Model", "ShakegptError", "Training", "__version__", "load", "train"]
+__all__ = [
+    "Loss",
+    "Model",
+    "SamplingOptions",
+    "ShakegptError",
+    "Training",
+    "TrainingOptions",
+    "__version__",
+    "load",
+    "train",
+]
 
 
 def __getattr__(name: str) -> object:
@@ -28,8 +39,8 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'shakegpt' has no attribute {name!r}")
     from importlib import import_module
 
-    module = "shakegpt.errors" if name == "ShakegptError" else "shakegpt.api"
-    value: object = getattr(import_module(module), name)
+    elsewhere = {"ShakegptError": "shakegpt.errors", "Loss": "shakegpt.evaluation.loss"}
+    value: object = getattr(import_module(elsewhere.get(name, "shakegpt.api")), name)
     globals()[name] = value
     return value
 

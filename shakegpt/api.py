@@ -6,17 +6,22 @@
     print(model.generate("ROMEO:", length=200, temperature=0.8, seed=1))
     for character in model.stream("JULIET:\\n", length=80):
         print(character, end="", flush=True)
+    for text in model.generate("To be", samples=3, length=80):
+        print(text)
+    print(model.evaluate(text="To be, or not to be: that is the question.").perplexity)
 
 Losses are nats per character, lengths are characters. An error that the caller can correct is a
-``shakegpt.ShakegptError`` with a message of one sentence.
+``shakegpt.ShakegptError`` with a message of one sentence. Keyword arguments are typed: a type checker finds one that
+does not exist.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any, cast
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, cast, overload
 
-from shakegpt.config import DEFAULT_PRESET, ModelConfig, SamplingConfig, TrainingConfig
+from shakegpt.config import DEFAULT_PRESET, DeviceName, ModelConfig, PrecisionName, SamplingConfig
 from shakegpt.data.catalog import TINY_SHAKESPEARE
 from shakegpt.errors import UsageError
 from shakegpt.events import Event
@@ -32,6 +37,46 @@ if TYPE_CHECKING:
     from shakegpt.evaluation.score import Score
     from shakegpt.inspection.trace import Trace
     from shakegpt.model.language_model import LanguageModel
+    from shakegpt.system.threads import ThreadPool
+
+
+class TrainingOptions(TypedDict, total=False):
+    """The options of ``train``: the fields of ``shakegpt.config.TrainingConfig``, where each is described."""
+
+    steps: int
+    batch_size: int
+    accumulate: int
+    learning_rate: float
+    min_learning_rate: float
+    warmup: int
+    weight_decay: float
+    beta1: float
+    beta2: float
+    grad_clip: float
+    eval_every: int
+    save_every: int
+    save_seconds: float
+    keep: int
+    seed: int
+    device: DeviceName
+    precision: PrecisionName
+    sample_prompt: str
+    sample_length: int
+    dropout: float
+    """Of the model: the probability that an activation is zeroed in training."""
+
+
+class SamplingOptions(TypedDict, total=False):
+    """The settings of ``generate`` and ``stream``: the fields of ``shakegpt.config.SamplingConfig``."""
+
+    temperature: float
+    top_k: int | None
+    top_p: float
+    min_p: float
+    repetition_penalty: float
+    seed: int
+    length: int
+    stop: str | Sequence[str]
 
 
 def load(reference: str | PathLike[str] = "pretrained") -> "Model":
@@ -51,29 +96,41 @@ def train(
     *,
     preset: str = DEFAULT_PRESET,
     corpus: str | PathLike[str] | None = None,
+    encoding: str = "utf-8",
     run: str | None = None,
     resume: str | None = None,
-    **options: Any,
+    **options: Unpack[TrainingOptions],
 ) -> "Training":
-    """Prepare a training, which takes place while it is iterated over.
+    """Prepare a training, which takes place while it is iterated over::
+
+        from shakegpt.events import Evaluation
+
+        with shakegpt.train(preset="nano", corpus="demo", steps=200) as training:
+            for event in training:
+                if isinstance(event, Evaluation):
+                    print(event.step, event.val_loss)
+        model = training.model()
 
     Args:
         preset: the size of the model, and the training that suits it: ``mini``, ``nano``, ``baby`` or ``gpt2``.
         corpus: ``tiny-shakespeare`` (the default), ``demo``, or the path of a text file.
+        encoding: the text encoding of a file; a byte order mark names UTF-16 and UTF-32 by itself.
         run: the run's name; by default a new one is chosen.
         resume: a checkpoint to continue from, as in ``load``; a run's name means its last.
-        options: fields of ``shakegpt.config.TrainingConfig``, such as ``steps`` and ``learning_rate``, and ``dropout``.
+        options: fields of ``shakegpt.config.TrainingConfig``, such as ``steps`` and ``learning_rate``, and ``dropout``;
+            what is left out is the preset's, or that of the checkpoint to resume from.
 
     Raises:
         ShakegptError: a value is invalid, or a checkpoint or corpus cannot be found or read.
     """
-    _check_names("option", options, sorted([*(field.name for field in fields(TrainingConfig)), "dropout"]))
+    _check_names("option", options, sorted(TrainingOptions.__annotations__))
     request = TrainingRequest(
         preset=preset,
         corpus=None if corpus is None else fspath(corpus),
+        encoding=encoding,
         run_name=run,
         resume=resume,
-        changes=options,
+        changes=dict(options),
     )
     return Training(Store.default(), request)
 
@@ -99,32 +156,58 @@ class Model:
         """The characters of its vocabulary, in the order of their token ids."""
         return self._language_model.vocabulary.characters
 
-    def generate(self, prompt: str = "\n", **settings: Any) -> str:
-        """Return a continuation of a prompt, without the prompt.
+    @overload
+    def generate(self, prompt: str = "", *, samples: None = None, **settings: Unpack[SamplingOptions]) -> str: ...
+    @overload
+    def generate(self, prompt: str = "", *, samples: int, **settings: Unpack[SamplingOptions]) -> list[str]: ...
+
+    def generate(
+        self, prompt: str = "", *, samples: int | None = None, **settings: Unpack[SamplingOptions]
+    ) -> str | list[str]:
+        """Return a continuation of a prompt, without the prompt; or several.
 
         Args:
-            prompt: the text to continue, in characters of the vocabulary.
+            prompt: the text to continue, in characters of the vocabulary. An empty one begins after a newline, as a
+                speech does.
+            samples: how many continuations, as a list. They are generated side by side, which takes less time than
+                one after the other; the first is the text that a call without ``samples`` returns.
             settings: fields of ``shakegpt.config.SamplingConfig``: ``length``, ``temperature`` (0 takes the likeliest
-                character), ``top_k``, ``top_p``, ``min_p``, ``repetition_penalty``, ``seed``, ``stop``.
+                character), ``top_k``, ``top_p``, ``min_p``, ``repetition_penalty``, ``seed``, ``stop``. The same seed
+                gives the same text.
 
         Raises:
             ShakegptError: a setting is invalid, or the prompt has a character that is not in the vocabulary.
         """
-        return "".join(self.stream(prompt, **settings))
+        if samples is None:
+            return "".join(self.stream(prompt, **settings))
+        from shakegpt.generation.samples import generate_samples
 
-    def stream(self, prompt: str = "\n", **settings: Any) -> Iterator[str]:
+        chosen = _sampling_config(settings)
+        found = generate_samples(self._language_model, prompt, chosen, samples, pool=_thread_pool())
+        return [sample.text for sample in found]
+
+    def stream(self, prompt: str = "", **settings: Unpack[SamplingOptions]) -> Iterator[str]:
         """Yield the characters of ``generate`` one by one, each as soon as it is drawn. Raises the same errors."""
         from shakegpt.generation.stream import Stream
 
         stream = Stream(self._language_model, prompt, _sampling_config(settings))
         return (character.text for character in stream)
 
-    def evaluate(self, corpus: str | PathLike[str] = TINY_SHAKESPEARE, *, split: str = "validation") -> "Loss":
+    def evaluate(
+        self,
+        corpus: str | PathLike[str] = TINY_SHAKESPEARE,
+        *,
+        text: str | None = None,
+        split: str = "validation",
+        encoding: str = "utf-8",
+    ) -> "Loss":
         """Measure how well the model predicts a text: one full, deterministic pass in fp32.
 
         Args:
             corpus: ``tiny-shakespeare``, ``demo``, or the path of a text file.
-            split: ``validation``, the last 10 % of the text, or ``train``, the first 90 %.
+            text: the text itself, in place of a corpus; all of it is measured.
+            split: ``validation``, the last 10 % of the corpus; ``train``, the first 90 %; or ``all``.
+            encoding: the text encoding of a file.
 
         Returns:
             ``.nats`` per character, ``.perplexity``, ``.bits_per_character``, over ``.characters`` predictions.
@@ -132,12 +215,20 @@ class Model:
         Raises:
             ShakegptError: the text cannot be found or read, is too short, or has a character outside the vocabulary.
         """
+        import torch
+
         from shakegpt.data.corpus import Corpus
         from shakegpt.evaluation.loss import evaluate
 
-        text = Corpus.load(fspath(corpus), vocabulary=self._language_model.vocabulary)
-        text.check_length(self.config.block_size)
-        return evaluate(self._language_model.model, text.encode_split(self._language_model.vocabulary, split))
+        vocabulary = self._language_model.vocabulary
+        if text is None:
+            found = Corpus.load(fspath(corpus), encoding=encoding, vocabulary=vocabulary)
+            ids = found.encode_split(vocabulary, split)
+        else:
+            ids = torch.tensor(vocabulary.encode(text))
+        if len(ids) < 2:
+            raise UsageError("A text must have at least two characters: the first one is not predicted.")
+        return evaluate(self._language_model.model, ids, pool=_thread_pool())
 
     def score(self, text: str, *, top: int = 0) -> "Score":
         """Return how likely each of the N characters of a text is, given those before it.
@@ -205,13 +296,14 @@ class Model:
 class Training:
     """A run that trains while it is iterated over. It yields the events of ``shakegpt.events``.
 
-    Breaking out of the loop pauses the training; ``close`` saves and ends it.
+    Breaking out of the loop pauses the training; ``close`` saves and ends it, and so does leaving a ``with`` block.
     """
 
     def __init__(self, store: Store, request: TrainingRequest) -> None:
         self._store = store
         self._trainer = build_trainer(store, request)
         self._events = cast(Generator[Event, None, None], iter(self._trainer))
+        self._has_begun = False
 
     @property
     def run(self) -> Run:
@@ -222,14 +314,25 @@ class Training:
         return self
 
     def __next__(self) -> Event:
+        self._has_begun = True
         return next(self._events)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
     def close(self) -> None:
-        """Save and end. A finished training stays as it is; closing it again does nothing."""
+        """Save and end; ``train(resume=...)`` goes on. A finished training stays as it is, and so does a closed one."""
+        if not self._has_begun:  # an unstarted generator would end without a word, and leave a run without a checkpoint
+            next(self, None)
         self._events.close()
 
     def model(self) -> Model:
-        """Train to the end, and return the best model of the run.
+        """Train to the end, unless it was closed before, and return the best model of the run.
 
         Raises:
             ShakegptError: nothing was saved.
@@ -239,10 +342,17 @@ class Training:
         return Model(self._store.language_model(self.run.name))
 
 
-def _sampling_config(settings: dict[str, Any]) -> SamplingConfig:
+def _thread_pool() -> "ThreadPool":
+    from shakegpt.system.device import available_cores
+    from shakegpt.system.threads import ThreadPool
+
+    return ThreadPool(available_cores())
+
+
+def _sampling_config(settings: Mapping[str, Any]) -> SamplingConfig:
     _check_names("setting", settings, [field.name for field in fields(SamplingConfig)])
     stop = settings.get("stop", ())
-    if not isinstance(stop, str | list | tuple):
+    if not isinstance(stop, Sequence):
         raise UsageError(f"The setting stop must be a text or a list of texts, not {stop!r}.")
     try:
         return SamplingConfig(**{**settings, "stop": (stop,) if isinstance(stop, str) else tuple(stop)})

@@ -4,7 +4,10 @@ import inspect
 import random
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -12,6 +15,8 @@ import torch
 
 import shakegpt
 from shakegpt import api
+from shakegpt.config import SamplingConfig, TrainingConfig
+from shakegpt.data.corpus import Corpus
 from shakegpt.errors import CheckpointError, CorpusError, ShakegptError, UsageError
 from shakegpt.events import Finished, Started, Step
 from shakegpt.runs.store import Store
@@ -71,6 +76,31 @@ def test_a_stream_writes_one_character_at_a_time_and_stops(store: Store) -> None
     assert model.generate("ROMEO:", length=200, temperature=0, stop=[stop]) == whole[: whole.find(stop)]
 
 
+def test_several_samples_come_as_a_list(store: Store) -> None:
+    model = shakegpt.load("macbeth")
+    options: shakegpt.SamplingOptions = {"length": 30, "temperature": 1.5, "seed": 4}
+    texts = model.generate("ROMEO:", samples=3, **options)
+    assert len(texts) == len(set(texts)) == 3
+    assert texts[0] == model.generate("ROMEO:", **options)
+    assert model.generate("ROMEO:", samples=1, **options) == texts[:1]
+
+
+def test_a_text_or_a_file_is_evaluated(store: Store, tmp_path: Path, demo: Corpus) -> None:
+    model = shakegpt.load("macbeth")
+    (tmp_path / "demo.txt").write_text(demo.text)
+    (tmp_path / "windows.txt").write_bytes(b"\xef\xbb\xbf" + demo.text.replace("\n", "\r\n").encode())
+    whole = model.evaluate(text=demo.text)
+    assert whole.characters == len(demo.text) - 1
+    assert whole == model.evaluate("demo", split="all") == model.evaluate(tmp_path / "windows.txt", split="all")
+    assert model.evaluate(str(tmp_path / "demo.txt")) == model.evaluate("demo")
+    short = model.evaluate(text="To")
+    assert short.characters == 1
+    with pytest.raises(UsageError, match="at least two characters"):
+        model.evaluate(text="T")
+    with pytest.raises(UsageError, match="has never seen"):
+        model.evaluate(text="Tö")
+
+
 def test_the_process_is_left_as_it_was(store: Store) -> None:
     torch.set_num_threads(3)
     model = shakegpt.load("macbeth")
@@ -125,6 +155,36 @@ def test_a_closed_training_is_saved_and_can_be_resumed(private_surroundings: Pat
     assert shakegpt.train(resume="hamlet").model().name == "hamlet@6"
 
 
+def test_leaving_a_with_block_saves_and_stops(private_surroundings: Path) -> None:
+    with shakegpt.train(preset="nano", corpus="demo", run="hamlet", steps=6, sample_length=0) as training:
+        for event in training:
+            if isinstance(event, Step) and event.step == 3:
+                break
+    run = Store(private_surroundings).run("hamlet")
+    assert (run.status(), run.is_locked()) == ("stopped", False)
+    assert list(training) == []
+    assert training.model().name == "hamlet@3"
+
+
+def test_an_error_inside_a_with_block_saves_too_and_is_raised(private_surroundings: Path) -> None:
+    def fail_after_a_step() -> None:
+        with shakegpt.train(preset="nano", corpus="demo", run="hamlet", steps=6, sample_length=0) as training:
+            for event in training:
+                if isinstance(event, Step):
+                    raise KeyError(event.step)
+
+    with pytest.raises(KeyError):
+        fail_after_a_step()
+    assert Store(private_surroundings).find("hamlet@last").step == 1
+
+
+def test_a_training_that_was_closed_before_it_began_can_be_resumed(private_surroundings: Path) -> None:
+    with shakegpt.train(preset="nano", corpus="demo", run="hamlet", steps=2, sample_length=0):
+        pass
+    assert Store(private_surroundings).run("hamlet").status() == "stopped"
+    assert shakegpt.train(resume="hamlet").model().name == "hamlet@2"
+
+
 @pytest.mark.parametrize(
     ("use", "error", "message"),
     [
@@ -135,7 +195,7 @@ def test_a_closed_training_is_saved_and_can_be_resumed(private_surroundings: Pat
         (lambda: shakegpt.load("macbeth").generate(tempreature=1), UsageError, "no setting 'tempreature'"),
         (lambda: shakegpt.load("macbeth").generate(stop=3), UsageError, "stop must be"),
         (lambda: shakegpt.load("macbeth").evaluate("nowhere.txt"), CorpusError, "There is no corpus"),
-        (lambda: shakegpt.load("macbeth").evaluate("demo", split="test"), UsageError, "validation or train"),
+        (lambda: shakegpt.load("macbeth").evaluate("demo", split="test"), UsageError, "validation, train or all"),
         (lambda: shakegpt.train(preset="huge"), UsageError, "no preset"),
         (lambda: shakegpt.train(steps=0), UsageError, "number of steps"),
         (lambda: shakegpt.train(stepps=5), UsageError, "no option 'stepps'"),
@@ -155,4 +215,18 @@ def test_the_example_of_the_module_runs(store: Store, capsys: pytest.CaptureFixt
     lines = [line[4:] for line in (api.__doc__ or "").splitlines() if line.startswith("    ")]
     code = "\n".join(lines).replace('"pretrained"', '"macbeth"')
     exec(compile(code, "notebook", "exec"), {})
-    assert len(capsys.readouterr().out) > 200
+    assert len(capsys.readouterr().out) > 500
+
+
+@pytest.mark.parametrize(
+    ("options", "config", "others"),
+    [
+        (shakegpt.TrainingOptions, TrainingConfig, {"dropout": float}),
+        (shakegpt.SamplingOptions, SamplingConfig, {"stop": str | Sequence[str]}),
+    ],
+)
+def test_the_typed_options_are_the_fields_of_the_configuration(
+    options: type, config: type, others: dict[str, object]
+) -> None:
+    hints = get_type_hints(config)
+    assert get_type_hints(options) == {field.name: hints[field.name] for field in fields(config)} | others

@@ -134,6 +134,10 @@ def test_the_metadata_has_the_version_of_the_one_place(built: Built) -> None:
         metadata.get_all("Provides-Extra") or []
     )
     assert "# " in str(metadata.get_payload())  # the README
+    labels = {url.split(", ")[0] for url in metadata.get_all("Project-URL") or []}
+    assert {"Homepage", "Source", "Issues", "Changelog"} <= labels
+    classifiers = set(metadata.get_all("Classifier") or [])
+    assert {f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13)} <= classifiers
     places = [
         path
         for path in [ROOT / "pyproject.toml", *(ROOT / "shakegpt").rglob("*.py")]

@@ -93,12 +93,17 @@ class Corpus:
     def encode_split(self, vocabulary: Vocabulary, split: str) -> Tensor:
         """Return a split as the token ids of another vocabulary, such as a checkpoint's, (N,) int64.
 
+        Args:
+            vocabulary: what gives the ids.
+            split: ``validation``, ``train``, or ``all`` of the text.
+
         Raises:
             UsageError: there is no such split, or the text has a character that the vocabulary lacks.
         """
-        if split not in ("validation", "train"):
-            raise UsageError(f"The split must be validation or train, not {split!r}.")
-        return torch.tensor(vocabulary.encode(self.training_text if split == "train" else self.text[self._boundary :]))
+        texts = {"validation": self.text[self._boundary :], "train": self.training_text, "all": self.text}
+        if split not in texts:
+            raise UsageError(f"The split must be validation, train or all, not {split!r}.")
+        return torch.tensor(vocabulary.encode(texts[split]))
 
     @property
     def _boundary(self) -> int:
