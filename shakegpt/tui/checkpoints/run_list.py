@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from shakegpt.errors import ShakegptError
+from shakegpt.runs.lock import LockOwner
 from shakegpt.runs.manifest import CheckpointInfo, best_checkpoint
-from shakegpt.runs.run import Run, Status
+from shakegpt.runs.run import Run, RunMetadata, Status
 from shakegpt.runs.store import PRETRAINED, Store
-from shakegpt.system.files import remove_folder
+from shakegpt.tui import formatting
 
 SortKey = Literal["age", "name", "loss", "step", "size"]
 SORT_KEYS: tuple[SortKey, ...] = get_args(SortKey)
@@ -26,6 +27,7 @@ class ListedCheckpoint:
 
     info: CheckpointInfo
     best: bool = False
+    """Whether it has the lowest validation loss of its run; never where none was evaluated."""
     last: bool = False
 
     @property
@@ -36,20 +38,34 @@ class ListedCheckpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class ListedRun:
-    """A run and its checkpoints; the pretrained model is listed as a run of its own."""
+    """A run and its checkpoints; the built-in model is listed as a run of its own."""
 
     name: str
-    status: Status | Literal["shipped"]
+    status: Status | Literal["built-in"]
     preset: str
     corpus: str
     parameters: int
     steps: int
     seed: int | None
-    created: float
-    """Seconds since 1970."""
+    created: float | None
+    """Seconds since 1970; ``None`` for the built-in model, whose files are only as old as the installation."""
     bytes: int
     checkpoints: tuple[ListedCheckpoint, ...]
     path: str
+    metadata: RunMetadata | None = None
+    """``None`` for the built-in model."""
+    owner: LockOwner | None = None
+    """The process that trains it."""
+
+    @property
+    def is_built_in(self) -> bool:
+        """Whether it is the model that shakegpt comes with."""
+        return self.status == "built-in"
+
+    @property
+    def title(self) -> str:
+        """Its name on the screen."""
+        return "built-in model" if self.is_built_in else self.name
 
     @property
     def step(self) -> int:
@@ -64,8 +80,8 @@ class ListedRun:
 
     @property
     def best(self) -> ListedCheckpoint | None:
-        """Its best checkpoint."""
-        return next((checkpoint for checkpoint in self.checkpoints if checkpoint.best), None)
+        """Its best checkpoint; where none was evaluated, its last."""
+        return next((checkpoint for checkpoint in self.checkpoints if checkpoint.best), self.last)
 
     @property
     def last(self) -> ListedCheckpoint | None:
@@ -74,7 +90,7 @@ class ListedRun:
 
 
 def read_run_list(store: Store) -> list[ListedRun]:
-    """Return every run of the store, newest first, and the pretrained model; a damaged run is left out.
+    """Return every run of the store, newest first, and the built-in model; a damaged run is left out.
 
     Raises:
         ShakegptError: the store itself cannot be read.
@@ -89,11 +105,11 @@ def read_run_list(store: Store) -> list[ListedRun]:
 
 
 def _read_run(run: Run) -> ListedRun:
-    record, infos = run.metadata, run.checkpoints()
-    best = best_checkpoint(infos)
+    record, infos, owner = run.metadata, run.checkpoints(), run.owner()
+    best = best_checkpoint([info for info in infos if info.val_loss is not None])
     return ListedRun(
         name=run.name,
-        status=run.status(),
+        status="training" if owner else run.status(),
         preset=record.preset,
         corpus=record.corpus,
         parameters=record.model.parameters,
@@ -103,6 +119,8 @@ def _read_run(run: Run) -> ListedRun:
         bytes=run.bytes(),
         checkpoints=tuple(ListedCheckpoint(info=info, best=info is best, last=info is infos[-1]) for info in infos),
         path=str(run.path),
+        metadata=record,
+        owner=owner,
     )
 
 
@@ -114,28 +132,18 @@ def _pretrained(store: Store) -> list[ListedRun]:
     return [
         ListedRun(
             name=PRETRAINED,
-            status="shipped",
+            status="built-in",
             preset="",
             corpus="tiny-shakespeare",
             parameters=info.parameters,
             steps=info.step,
             seed=None,
-            created=info.created,
+            created=None,
             bytes=info.bytes,
             checkpoints=(ListedCheckpoint(info=info, best=True, last=True),),
             path=str(info.path),
         )
     ]
-
-
-def remove_checkpoint(run: Run, step: int) -> None:
-    """Remove one checkpoint of a run.
-
-    Raises:
-        RunBusyError: a process is training it.
-    """
-    with run.lock():
-        remove_folder(run.checkpoint_path(step))
 
 
 def _seconds_since_1970(timestamp: str) -> float:
@@ -183,8 +191,8 @@ class RunList:
     filter_words: str = ""
     sort: SortKey = "age"
     reverse: bool = False
-    marked: frozenset[str] = frozenset()
-    """The names of the runs whose curves are to be compared."""
+    marked: tuple[str, ...] = ()
+    """The names of the runs whose curves are to be compared, in the order of their colours."""
     folded: frozenset[str] = frozenset()
     """The names of the runs whose checkpoints are hidden."""
 
@@ -193,25 +201,40 @@ class RunList:
         if self.runs is None and sum(1 + len(run.checkpoints) for run in runs) > _MOST_ROWS_UNFOLDED:
             self.folded = frozenset(run.name for run in runs[1:])
         self.runs = runs
-        self.marked &= {run.name for run in runs}
+        names = {run.name for run in runs}
+        self.marked = tuple(name for name in self.marked if name in names)
 
     def rows(self) -> list[Row]:
         """Return the rows on show."""
         rows: list[Row] = []
         for run in sort_runs(filter_runs(self.runs or [], self.filter_words), self.sort, reverse=self.reverse):
             rows.append(Row(run))
-            if run.status != "shipped" and run.name not in self.folded:
+            if not run.is_built_in and run.name not in self.folded:
                 rows += [Row(run, checkpoint) for checkpoint in run.checkpoints]
         return rows
+
+    @property
+    def title(self) -> str:
+        """How many runs there are, and how much of the disk they take."""
+        runs = [run for run in self.runs or () if not run.is_built_in]
+        if not runs:
+            return "Runs"
+        size = formatting.size(sum(run.bytes for run in runs))
+        return f"{formatting.count(len(runs))} run{'s' * (len(runs) != 1)} · {size}"
 
     def sort_by(self, key: SortKey) -> None:
         """Sort by a key, or reverse the order if it is the current one."""
         self.reverse = not self.reverse if key == self.sort else False
         self.sort = key
 
+    def toggle_mark(self, name: str) -> None:
+        """Mark a run, or remove its mark."""
+        others = tuple(marked for marked in self.marked if marked != name)
+        self.marked = (*self.marked, name) if len(others) == len(self.marked) else others
+
     def rename(self, old: str, new: str) -> None:
-        """Keep a renamed run folded, and remove its mark."""
-        self.marked -= {old}
+        """Keep a renamed run folded and marked."""
+        self.marked = tuple(new if name == old else name for name in self.marked)
         if old in self.folded:
             self.folded |= {new}
 
@@ -222,22 +245,22 @@ def filter_runs(runs: Iterable[ListedRun], words: str) -> list[ListedRun]:
     return [
         run
         for run in runs
-        if all(word in f"{run.name} {run.status} {run.corpus} {run.preset}".casefold() for word in wanted)
+        if all(word in f"{run.name} {run.title} {run.status} {run.corpus} {run.preset}".casefold() for word in wanted)
     ]
 
 
 def sort_runs(runs: Iterable[ListedRun], key: SortKey, *, reverse: bool = False) -> list[ListedRun]:
-    """Return the runs in order; in either direction, those without a loss and the pretrained model come last."""
+    """Return the runs in order; in either direction, those without a loss and the built-in model come last."""
     by_name = sorted(runs, key=lambda run: run.name)  # the order of equals
     descending = (key in _LARGEST_FIRST) != reverse
     in_order = sorted(by_name, key=lambda run: _sort_value(run, key), reverse=descending)
-    return sorted(in_order, key=lambda run: (run.status == "shipped", key == "loss" and run.best_loss is None))
+    return sorted(in_order, key=lambda run: (run.is_built_in, key == "loss" and run.best_loss is None))
 
 
 def _sort_value(run: ListedRun, key: SortKey) -> tuple[float, str]:
     match key:
         case "age":
-            return (run.created, "")
+            return (run.created or 0.0, "")
         case "name":
             return (0.0, run.name)
         case "loss":
@@ -248,8 +271,10 @@ def _sort_value(run: ListedRun, key: SortKey) -> tuple[float, str]:
             return (float(run.bytes), "")
 
 
-def age(time_then: float, now: float | None = None) -> str:
+def age(time_then: float | None, now: float | None = None) -> str:
     """Return how long ago a time was, in the largest unit, such as ``3h``."""
+    if time_then is None:
+        return formatting.NO_VALUE
     seconds = max(0.0, (time.time() if now is None else now) - time_then)
     for unit, length in (("y", 365 * 86_400), ("w", 7 * 86_400), ("d", 86_400), ("h", 3_600), ("m", 60)):
         if seconds >= length:

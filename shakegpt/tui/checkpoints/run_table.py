@@ -16,6 +16,7 @@ from shakegpt.events import perplexity
 from shakegpt.system.text import escape_line
 from shakegpt.tui import formatting
 from shakegpt.tui.checkpoints.run_list import ListedCheckpoint, ListedRun, Row, RunList, SortKey, age
+from shakegpt.tui.themes import RUN_COLOURS, run_colour_rules
 
 
 @dataclass(frozen=True)
@@ -25,24 +26,23 @@ class _Column:
     key: str
     title: str
     width: int
-    min_terminal_width: int
-    """The narrowest terminal that has room for it."""
+    min_table_width: int = 0
+    """The narrowest table that has room for it."""
     right: bool = True
     sort: SortKey | None = None
 
 
-# 78 cells at 80, with a cell on either side of each column and two for the scroll bar.
+# 55 cells for those that are always there, with a cell on either side of each column and one for the scroll bar.
 _COLUMNS = (
-    _Column("name", "Run", 19, 0, right=False, sort="name"),
-    _Column("state", "State", 9, 0, right=False),
-    _Column("step", "Step", 11, 0, sort="step"),
-    _Column("loss", "Loss", 6, 0, sort="loss"),
-    _Column("perplexity", "Perpl.", 6, 80),
-    _Column("corpus", "Corpus", 18, 120, right=False),
-    _Column("preset", "Preset", 8, 120, right=False),
-    _Column("parameters", "Weights", 7, 120),
-    _Column("age", "Age", 4, 0, sort="age"),
-    _Column("size", "Size", 7, 80, sort="size"),
+    _Column("name", "Run", 16, right=False, sort="name"),
+    _Column("state", "State", 9, right=False),
+    _Column("step", "Step", 13, sort="step"),
+    _Column("loss", "Val. loss", 9, sort="loss"),
+    _Column("perplexity", "Perpl.", 6, 87),
+    _Column("corpus", "Text", 16, 105, right=False),
+    _Column("preset", "Preset", 6, 78, right=False),
+    _Column("age", "Age", 4, 62, sort="age"),
+    _Column("size", "Size", 7, 70, sort="size"),
 )
 _MAX_NAME_WIDTH = 40
 _PADDING = 2
@@ -61,21 +61,26 @@ class RunTable(DataTable[Text]):
         "run-table--failed",
         "run-table--good",
         "run-table--mark",
+        *(f"run-table--mark-{number}" for number in range(len(RUN_COLOURS))),
     }
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "select_cursor", "Open", id="runs.speak", tooltip="Load it into the generation screen"),
-        Binding("home", "scroll_top", "First", id="runs.first", tooltip="Go to the first row", show=False),
-        Binding("end", "scroll_bottom", "Last", id="runs.last", tooltip="Go to the last row", show=False),
+        Binding("enter", "select_cursor", "Listen", id="runs.speak", key_display="⏎", tooltip="Generate text from it"),
+        Binding("j,down", "cursor_down", "Down", id="runs.down", tooltip="Go to the next row", show=False),
+        Binding("k,up", "cursor_up", "Up", id="runs.up", tooltip="Go to the row above", show=False),
+        Binding("g,home", "scroll_top", "First", id="runs.first", tooltip="Go to the first row", show=False),
+        Binding("G,end", "scroll_bottom", "Last", id="runs.last", tooltip="Go to the last row", show=False),
+        Binding("h,left", "screen.fold", "Fold", id="runs.fold", tooltip="Hide the run's checkpoints", show=False),
+        Binding("l,right", "screen.unfold", "Unfold", id="runs.unfold", tooltip="Show them again", show=False),
     ]
     DEFAULT_CSS: ClassVar[str] = """
     RunTable {
         height: 1fr;
         background: $background;
         &:focus { background-tint: $background 0%; }
-        & > .datatable--header { background: $background; color: $foreground 60%; text-style: none; }
+        & > .datatable--header { background: $background; color: $foreground 75%; text-style: none; }
         & > .datatable--cursor { background: $panel; color: $foreground; text-style: none; }
         &:focus > .datatable--cursor { background: $primary 30%; color: $foreground; text-style: none; }
-        & > .run-table--dim { color: $foreground 60%; }
+        & > .run-table--dim { color: $foreground 75%; }
         & > .run-table--training { color: $success; }
         & > .run-table--failed { color: $error; }
         & > .run-table--good { color: $primary; }
@@ -85,7 +90,7 @@ class RunTable(DataTable[Text]):
         &:ansi:focus > .datatable--cursor { background: ansi_default; text-style: reverse; }
         &:nocolor > .datatable--cursor, &:nocolor:focus > .datatable--cursor { text-style: reverse; }
     }
-    """
+    """ + run_colour_rules("RunTable > .run-table--mark-")
 
     @dataclass
     class HeadingClicked(Message):
@@ -121,6 +126,8 @@ class RunTable(DataTable[Text]):
         self._shown_rows = run_list.rows()
         self._fill()
         keys = self._row_keys
+        if key is not None and key not in keys:
+            key = key.partition("@")[0]  # its run, where that has been folded
         self.move_cursor(row=keys.index(key) if key in keys else min(cursor_row, len(keys) - 1), animate=False)
 
     def on_resize(self, _: events.Resize) -> None:
@@ -163,8 +170,8 @@ class RunTable(DataTable[Text]):
                     self.update_cell_at(Coordinate(y, x), cell)
 
     def _fitting_columns(self) -> list[tuple[_Column, int]]:
-        width = self.app.size.width
-        columns = [column for column in _COLUMNS if column.min_terminal_width <= width]
+        width = max(0, self.outer_size.width - self.gutter.width)  # 0 before the first layout
+        columns = [column for column in _COLUMNS if column.min_table_width <= width]
         spare = width - _SCROLLBAR - sum(column.width + _PADDING for column in columns)
         name = max(8, min(_MAX_NAME_WIDTH, columns[0].width + spare))
         return [(column, name if column.key == "name" else column.width) for column in columns]
@@ -178,17 +185,15 @@ class RunTable(DataTable[Text]):
     def _run_cells(self, run: ListedRun, *, loaded: bool) -> dict[str, Text]:
         dim = self._style("dim")
         state = {"training": "training", "finished": "good", "failed": "failed", "killed": "failed"}.get(run.status)
-        mark = "▶" if loaded else "●" if run.name in self._run_list.marked else " "
-        name = Text.assemble((mark, self._style("mark")), " ", (escape_line(run.name), Style(bold=True)))
+        name = Text.assemble(self._mark(run, loaded=loaded), " ", (escape_line(run.title), Style(bold=True)))
         return {
             "name": name,
             "state": Text(run.status, style=self._style(state) if state else dim),
-            "step": Text(f"{run.step}/{run.steps}" if run.step != run.steps else f"{run.steps}"),
+            "step": Text(_progress(run.step, run.steps)),
             "loss": Text(formatting.decimal(run.best_loss)),
             "perplexity": Text(_perplexity(run.best_loss)),
             "corpus": Text(escape_line(run.corpus), style=dim),
             "preset": Text(escape_line(run.preset), style=dim),
-            "parameters": Text(formatting.compact(run.parameters), style=dim),
             "age": Text(age(run.created), style=dim),
             "size": Text(formatting.size(run.bytes), style=dim),
         }
@@ -201,12 +206,19 @@ class RunTable(DataTable[Text]):
         return {
             "name": Text.assemble(("▶" if loaded else " ", self._style("mark")), (f" {branch} ", dim), f"@{info.step}"),
             "state": Text(marks, style=self._style("good") if checkpoint.best else dim),
-            "step": Text(f"{info.step}"),
+            "step": Text(formatting.count(info.step)),
             "loss": Text(formatting.decimal(info.val_loss)),
             "perplexity": Text(_perplexity(info.val_loss)),
             "age": Text(age(info.created), style=dim),
             "size": Text(formatting.size(info.bytes), style=dim),
         }
+
+    def _mark(self, run: ListedRun, *, loaded: bool) -> tuple[str, Style]:
+        """Return the mark of a run: loaded, or marked in the colour that its curve has in the chart."""
+        marked = self._run_list.marked
+        if run.name in marked:
+            return "●", self._style(f"mark-{marked.index(run.name) % len(RUN_COLOURS)}")
+        return "▶" if loaded else " ", self._style("mark")
 
     def _style(self, name: str) -> Style:
         styles = self.get_component_styles(f"run-table--{name}")
@@ -218,7 +230,7 @@ class RowDetails(Static):
     """More about the row under the cursor, and its path."""
 
     DEFAULT_CSS: ClassVar[str] = """
-    RowDetails { height: 3; padding: 0 2; border-top: solid $border; text-wrap: nowrap; text-overflow: ellipsis; }
+    RowDetails { height: 2; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
     def show(self, row: Row | None) -> None:
@@ -227,14 +239,13 @@ class RowDetails(Static):
             self.update("")
             return
         run = row.run
-        details = [f"{formatting.compact(run.parameters)} weights", run.corpus]
+        details = [f"{formatting.compact(run.parameters)} weights", run.corpus, formatting.size(run.bytes)]
         details += [run.preset] if run.preset else []
-        details += [f"seed {run.seed}"] if run.seed is not None else []
         details += [f"trained for {formatting.duration(row.checkpoint.info.seconds)}"] if row.checkpoint else []
         self.update(
             Content.styled(escape_line(row.key), "bold $primary")
-            + Content.styled("  " + escape_line(" · ".join(details)), "$foreground 70%")
-            + Content.styled(f"\n{escape_line(row.path)}", "$foreground 50%")
+            + Content.styled("  " + escape_line(" · ".join(details)), "$foreground 80%")
+            + Content.styled(f"\n{escape_line(row.path)}", "$foreground 75%")
         )
 
 
@@ -243,6 +254,10 @@ def _heading(column: _Column, sort: SortKey, *, reverse: bool) -> Text:
     if column.right:
         return Text(f"{arrow}{column.title}", justify="right")
     return Text(f"{column.title}{arrow}")
+
+
+def _progress(step: int, steps: int) -> str:
+    return formatting.count(steps) if step == steps else f"{formatting.count(step)} / {formatting.count(steps)}"
 
 
 def _perplexity(loss: float | None) -> str:

@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Grid, Horizontal, VerticalScroll
 from textual.message import Message
+from textual.screen import Screen
 from textual.widgets import Button, Input, ProgressBar, Select, Static
 from textual.worker import get_current_worker
 
@@ -19,8 +20,10 @@ from shakegpt.errors import CorpusError, ShakegptError
 from shakegpt.system.text import escape_line
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui import formatting
+from shakegpt.tui.context import AppContext
 from shakegpt.tui.dialogs.pick_file import PickFileScreen
 from shakegpt.tui.dialogs.questions import Dialog
+from shakegpt.tui.messages import StartTraining
 from shakegpt.tui.training.form_field import FormField
 from shakegpt.tui.training.run_form import (
     CHOICES,
@@ -237,3 +240,20 @@ def _input(value: str) -> Input:
 
 def _select(options: Iterable[tuple[str, str]], value: str) -> Select[str]:
     return Select(options, value=value, allow_blank=False, compact=True)
+
+
+def open_new_run_form(screen: Screen[Any], context: AppContext) -> None:
+    """Ask what to train, and start it from ``screen``; say so where a run of this process is in training already."""
+    training = context.own_training
+    if training is not None:
+        name = training.latest.started.run if training.latest.started else "A run"
+        screen.notify(f"{name} is in training: X stops it, then n starts another.", markup=False)
+        return
+    form = NewRunScreen(context.preferences.new_run)
+
+    def start(request: TrainingRequest | None) -> None:
+        if request is not None:
+            context.remember(new_run=form.values)
+            screen.post_message(StartTraining(request))
+
+    screen.app.push_screen(form, start)

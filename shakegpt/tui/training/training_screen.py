@@ -11,7 +11,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from shakegpt.errors import ShakegptError
-from shakegpt.runs.snapshot import ENDED, Snapshot
+from shakegpt.runs.snapshot import Snapshot
 from shakegpt.runs.source import TrainingSource
 from shakegpt.system.memory import GpuUsage, gpu_usage, process_memory
 from shakegpt.system.text import escape_control_characters
@@ -200,20 +200,11 @@ class TrainingScreen(Screen[None]):
         """Train the smallest preset on the text that ships."""
         self.post_message(StartTraining(TrainingRequest(preset="nano", corpus="demo")))
 
-    @work(group="new-run", exclusive=True)
-    async def action_new_run(self) -> None:
+    def action_new_run(self) -> None:
         """Ask what to train, and start it."""
-        from shakegpt.tui.training.new_run import NewRunScreen
+        from shakegpt.tui.training.new_run import open_new_run_form
 
-        if self.snapshot is not None and self.snapshot.state not in ENDED:
-            name = self._run or "A run"
-            self.notify(f"{name} is in training: x saves and stops it, then n starts another.", markup=False)
-            return
-        form = NewRunScreen(self.context.preferences.new_run)
-        request = await self.app.push_screen_wait(form)
-        if request is not None:
-            self.context.remember(new_run=form.values)
-            self.post_message(StartTraining(request))
+        open_new_run_form(self, self.context)
 
     def action_zoom(self) -> None:
         """Open the chart of the focused panel, or of the loss."""

@@ -19,11 +19,15 @@ from shakegpt.runs.snapshot import Snapshot
 from shakegpt.runs.store import Store
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.chart.chart_screen import ChartScreen
+from shakegpt.tui.chart.curve_plot import CurvePlot
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
 from shakegpt.tui.checkpoints.run_list import age, filter_runs, read_run_list, sort_runs
 from shakegpt.tui.checkpoints.run_table import RunTable
 from shakegpt.tui.dialogs.questions import ConfirmScreen, PromptScreen
+from shakegpt.tui.formatting import NO_VALUE
 from shakegpt.tui.messages import GenerateFrom, StartTraining
+from shakegpt.tui.training.metric_panel import MetricPanel
+from shakegpt.tui.training.new_run import NewRunScreen
 from tests.tui.fake_model_app import FakeModelApp, until
 
 Events = Callable[..., list[Event]]
@@ -106,7 +110,6 @@ class RunsApp(FakeModelApp):
 
 async def ready(pilot: Pilot[Any]) -> None:
     await until(pilot, lambda: cast(RunsApp, pilot.app).runs.run_list.runs is not None)
-    await pilot.app.workers.wait_for_complete()
     await pilot.pause()
 
 
@@ -122,7 +125,7 @@ async def at(pilot: Pilot[Any], key: str) -> None:
 
 
 def test_every_run_is_listed_newest_first(store: Store) -> None:
-    runs = [run for run in read_run_list(store) if run.status != "shipped"]
+    runs = [run for run in read_run_list(store) if not run.is_built_in]
     assert [(run.name, run.status, run.step, run.best_loss) for run in runs] == [
         ("hamlet", "finished", 500, 1.9),
         ("macbeth", "killed", 200, 2.1),
@@ -155,7 +158,7 @@ def test_a_damaged_run_is_left_out(store: Store) -> None:
     ],
 )
 def test_runs_are_sorted(store: Store, key: Any, reverse: bool, names: list[str]) -> None:
-    runs = [run for run in read_run_list(store) if run.status != "shipped"]
+    runs = [run for run in read_run_list(store) if not run.is_built_in]
     assert [run.name for run in sort_runs(runs, key, reverse=reverse)] == names
 
 
@@ -164,7 +167,7 @@ def test_runs_are_sorted(store: Store, key: Any, reverse: bool, names: list[str]
     [("", 3), ("ham", ["hamlet"]), ("NANO demo", ["macbeth"]), ("killed", ["macbeth", "lear"]), ("nano seed", [])],
 )
 def test_runs_are_filtered_by_words(store: Store, words: str, names: Any) -> None:
-    runs = [run for run in read_run_list(store) if run.status != "shipped"]
+    runs = [run for run in read_run_list(store) if not run.is_built_in]
     found = [run.name for run in filter_runs(runs, words)]
     assert len(found) == names if isinstance(names, int) else found == names
 
@@ -190,10 +193,10 @@ async def test_every_run_and_checkpoint_has_a_row(store: Store) -> None:
         assert app.focused is app.runs.query_one(RunTable)
 
 
-async def test_the_pretrained_model_is_one_row_that_can_only_generate(
+async def test_the_built_in_model_is_one_row_that_can_only_generate(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shipped = [replace(run, name="pretrained", status="shipped") for run in read_run_list(store)[:1]]
+    shipped = [replace(run, name="pretrained", status="built-in", created=None) for run in read_run_list(store)[:1]]
     best = replace(shipped[0].checkpoints[1].info, reference="pretrained", run=None)
     shipped = [replace(shipped[0], checkpoints=(replace(shipped[0].checkpoints[1], info=best, last=True),))]
     monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_run_list", lambda store: shipped)
@@ -202,10 +205,10 @@ async def test_the_pretrained_model_is_one_row_that_can_only_generate(
     async with app.run_test() as pilot:
         await ready(pilot)
         assert app.keys == ["pretrained"]
-        assert "▶ pretrained" in "".join(
+        assert "▶ built-in model" in "".join(
             segment.text for line in app.screen._compositor.render_strips() for segment in line
         )
-        for key in ("r", "c", "m", "n", "d"):
+        for key in ("r", "z", "m", "R", "D", "X"):
             await pilot.press(key)
             await pilot.pause()
             assert app.screen is app.runs
@@ -272,13 +275,13 @@ async def test_curves_of_one_run_and_of_the_marked_ones(store: Store) -> None:
     app = RunsApp(store)
     async with app.run_test() as pilot:
         await ready(pilot)
-        await pilot.press("c")
+        await pilot.press("z")
         await until(pilot, lambda: isinstance(app.screen, ChartScreen))
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is app.runs)
         await pilot.press("m")
         await at(pilot, "macbeth@100")
-        await pilot.press("m", "c")
+        await pilot.press("m", "z")
         await until(pilot, lambda: isinstance(app.screen, ChartScreen))
         assert [run.name for run in cast(Any, app.screen).runs] == ["hamlet", "macbeth"]
 
@@ -288,7 +291,7 @@ async def test_rename(store: Store) -> None:
     async with app.run_test() as pilot:
         await ready(pilot)
         await at(pilot, "macbeth@100")
-        await pilot.press("n")
+        await pilot.press("R")
         await until(pilot, lambda: isinstance(app.screen, PromptScreen))
         field = app.screen.query_one(Input)
         for bad in ("", "a b", "../up"):
@@ -306,7 +309,7 @@ async def test_a_name_that_is_taken_is_refused(store: Store) -> None:
     app = RunsApp(store)
     async with app.run_test() as pilot:
         await ready(pilot)
-        await pilot.press("n")
+        await pilot.press("R")
         await until(pilot, lambda: isinstance(app.screen, PromptScreen))
         app.screen.query_one(Input).value = "lear"
         await pilot.press("enter")
@@ -319,7 +322,7 @@ async def test_deleting_asks_first(store: Store, no: str) -> None:
     app = RunsApp(store)
     async with app.run_test() as pilot:
         await ready(pilot)
-        await pilot.press("d")
+        await pilot.press("D")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         await pilot.press(no)
         await until(pilot, lambda: app.screen is app.runs)
@@ -332,12 +335,12 @@ async def test_delete_a_checkpoint_then_its_run(store: Store) -> None:
     async with app.run_test() as pilot:
         await ready(pilot)
         await at(pilot, "hamlet@300")
-        await pilot.press("d")
+        await pilot.press("D")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         await pilot.press("y")
         await until(pilot, lambda: "hamlet@300" not in app.keys)
         assert [info.step for info in store.run("hamlet").checkpoints()] == [100, 500]
-        await pilot.press("home", "d")
+        await pilot.press("home", "D")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         await pilot.press("y")
         await until(pilot, lambda: "hamlet" not in app.keys)
@@ -350,7 +353,7 @@ async def test_a_run_in_training_is_neither_renamed_nor_deleted_nor_resumed(stor
     with store.run("hamlet").lock():
         async with app.run_test() as pilot:
             await ready(pilot)
-            for key in ("n", "d", "r"):
+            for key in ("R", "D", "r"):
                 await pilot.press(key)
                 await pilot.pause()
                 assert app.screen is app.runs
@@ -362,7 +365,7 @@ async def test_a_run_that_starts_to_train_meanwhile_is_not_deleted(store: Store)
     app = RunsApp(store)
     async with app.run_test() as pilot:
         await ready(pilot)
-        await pilot.press("d")
+        await pilot.press("D")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         with store.run("hamlet").lock():
             await pilot.press("y")
@@ -408,30 +411,45 @@ async def test_sort_and_reverse(store: Store) -> None:
     async with app.run_test() as pilot:
         await ready(pilot)
         for keys, order in (
-            ("s", ["hamlet", "lear", "macbeth"]),
-            ("S", ["macbeth", "lear", "hamlet"]),
-            ("s", ["hamlet", "macbeth", "lear"]),
+            ("b", ["hamlet", "lear", "macbeth"]),
+            ("B", ["macbeth", "lear", "hamlet"]),
+            ("b", ["hamlet", "macbeth", "lear"]),
         ):
             await pilot.press(keys)
             await pilot.pause()
             assert runs() == order
 
 
-async def test_fold(store: Store) -> None:
+@pytest.mark.parametrize(("fold", "unfold"), [("h", "l"), ("left", "right")])
+async def test_fold(store: Store, fold: str, unfold: str) -> None:
     app = RunsApp(store)
     async with app.run_test() as pilot:
         await ready(pilot)
         await at(pilot, "macbeth@200")
-        await pilot.press("space")
+        await pilot.press(fold)
         await pilot.pause()
         assert "macbeth" in app.keys
         assert "macbeth@200" not in app.keys
-        await pilot.press("home", "space")
+        assert app.runs.current is not None
+        assert app.runs.current.key == "macbeth"  # and not the row that is in the old place now
+        await pilot.press("home", fold, fold)
         await pilot.pause()
         assert "hamlet@100" not in app.keys
-        await pilot.press("space")
+        await pilot.press(unfold)
         await pilot.pause()
         assert "hamlet@100" in app.keys
+
+
+async def test_the_keys_of_vim_move_as_the_arrows_do(store: Store) -> None:
+    app = RunsApp(store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        rows = []
+        for key in ("j", "j", "k", "G", "g"):
+            await pilot.press(key)
+            assert app.runs.current is not None
+            rows.append(app.runs.current.key)
+        assert rows == ["hamlet@100", "hamlet@300", "hamlet@100", app.keys[-1], "hamlet"]
 
 
 async def test_the_cursor_stays_on_its_row_when_the_store_changes(store: Store) -> None:
@@ -482,7 +500,7 @@ async def test_an_empty_store_says_how_to_start_a_run(home: Path, monkeypatch: p
     async with app.run_test() as pilot:
         await ready(pilot)
         assert "No run yet" in str(app.runs.query_one("#nothing", Static).render())
-        for key in ("enter", "r", "c", "m", "n", "d", "y", "space", "s", "S"):
+        for key in ("enter", "r", "z", "m", "R", "D", "X", "y", "h", "l", "b", "B", "ctrl+z", "j", "G"):
             await pilot.press(key)
         assert app.screen is app.runs
 
@@ -507,7 +525,7 @@ async def test_control_characters_in_names_are_escaped(store: Store, monkeypatch
         drawn = "".join(segment.text for line in app.screen._compositor.render_strips() for segment in line)
         assert "[b]\\x1b[2J" in drawn
         assert "\x1b" not in drawn
-        for key in ("r", "n", "escape", "d", "escape", "y"):
+        for key in ("r", "R", "escape", "D", "escape", "y"):
             await pilot.press(key)
             await pilot.pause()
 
@@ -520,3 +538,189 @@ async def test_the_columns_fit(store: Store, width: int) -> None:
         table = app.runs.query_one(RunTable)
         assert table.virtual_size.width <= width
         assert table.max_scroll_x == 0
+
+
+# The built-in model, and what was never evaluated
+
+
+def test_the_built_in_model_is_not_as_old_as_the_installation(store: Store) -> None:
+    built_in = read_run_list(store)[-1]
+    assert (built_in.name, built_in.title, built_in.status) == ("pretrained", "built-in model", "built-in")
+    assert age(built_in.created) == NO_VALUE
+
+
+def test_no_checkpoint_is_the_best_where_none_was_evaluated(store: Store) -> None:
+    put_checkpoint(store.run("lear"), 100, None)
+    put_checkpoint(store.run("lear"), 200, None)
+    lear = next(run for run in read_run_list(store) if run.name == "lear")
+    assert [checkpoint.best for checkpoint in lear.checkpoints] == [False, False]
+    assert lear.best is not None
+    assert lear.best.reference == "lear@200"  # what the run's name alone opens, as on the command line
+
+
+# Delete and undo
+
+
+async def answer_yes(pilot: Pilot[Any]) -> None:
+    await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmScreen))
+    await pilot.press("y")
+
+
+async def test_what_was_deleted_comes_back(store: Store) -> None:
+    app = RunsApp(store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await at(pilot, "hamlet@300")
+        await pilot.press("D")
+        await answer_yes(pilot)
+        await until(pilot, lambda: "hamlet@300" not in app.keys)
+        await pilot.press("home", "D")
+        await answer_yes(pilot)
+        await until(pilot, lambda: "hamlet" not in app.keys)
+        await pilot.press("ctrl+z")
+        await until(pilot, lambda: "hamlet" in app.keys)
+        assert "hamlet@300" not in app.keys
+        await pilot.press("ctrl+z")
+        await until(pilot, lambda: "hamlet@300" in app.keys)
+        assert "hamlet@300 is back" in app.said
+
+
+async def test_the_disk_is_freed_when_the_app_ends(store: Store) -> None:
+    app = RunsApp(store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("D")
+        await answer_yes(pilot)
+        await until(pilot, lambda: "hamlet" not in app.keys)
+        assert len(list(store.runs_folder.iterdir())) == 3
+        await app.action_switch_mode("training")  # it comes to its end on another screen
+    assert {path.name for path in store.runs_folder.iterdir()} == {"macbeth", "lear"}
+
+
+# Stop
+
+
+async def test_stopping_a_run_of_another_process_asks_and_says_whose_it_is(store: Store) -> None:
+    app = RunsApp(store)
+    hamlet = store.run("hamlet")
+    with hamlet.lock():
+        async with app.run_test() as pilot:
+            await ready(pilot)
+            await pilot.press("X")
+            await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+            text = " ".join(str(static.render()) for static in app.screen.query(Static))
+            assert "Stop hamlet?" in text
+            assert f"process {os.getpid()}" in text
+            await pilot.press("y")
+            await until(pilot, hamlet.has_request)
+            assert hamlet.take_request() == "stop"
+
+
+async def test_stopping_the_run_of_this_window(store: Store, fake_training: Callable[[str], Any]) -> None:
+    training = fake_training("training")
+    app = RunsApp(store, training=training)
+    with store.run("macbeth").lock():
+        async with app.run_test() as pilot:
+            await ready(pilot)
+            await at(pilot, "macbeth")
+            await pilot.press("X")
+            await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+            assert "this window" in " ".join(str(static.render()) for static in app.screen.query(Static))
+            await pilot.press("y")
+            await until(pilot, lambda: training.commands == ["stop"])
+
+
+async def test_a_run_that_does_not_train_cannot_be_stopped(store: Store) -> None:
+    app = RunsApp(store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("X")
+        await until(pilot, lambda: "hamlet is not in training" in app.said)
+        assert app.screen is app.runs
+
+
+# The chosen run
+
+
+def drawn(app: RunsApp) -> str:
+    return "\n".join("".join(segment.text for segment in line) for line in app.screen._compositor.render_strips())
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_the_chosen_run_is_shown_beside_the_list(store: Store, size: tuple[int, int]) -> None:
+    app = RunsApp(store)
+    async with app.run_test(size=size) as pilot:
+        await ready(pilot)
+        curve = app.runs.query_one(MetricPanel)
+        await until(pilot, lambda: curve.border_title == "Loss of hamlet")
+        assert curve.display
+        assert "10 of 10" in drawn(app)  # the newest sample
+        await at(pilot, "macbeth")
+        await until(pilot, lambda: curve.border_title == "Loss of macbeth")
+
+
+async def test_of_a_checkpoint_the_sample_of_its_step_is_shown(store: Store) -> None:
+    app = RunsApp(store)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await at(pilot, "hamlet@300")
+        await until(pilot, lambda: "6 of 10" in drawn(app))
+        assert "step 300, 230 kB" in drawn(app)
+
+
+async def test_a_run_that_goes_on_is_read_on(store: Store, events: Events, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen._SECONDS_PER_UPDATE", 0.01)
+    app = RunsApp(store)
+    macbeth = store.run("macbeth")
+    with macbeth.lock():
+        async with app.run_test(size=(120, 40)) as pilot:
+            await ready(pilot)
+            await at(pilot, "macbeth")
+            await until(pilot, lambda: "4 of 4" in drawn(app))
+            for event in events(upto=300, run="macbeth"):
+                if event.step > 240:
+                    macbeth.log.append(event)
+            macbeth.log.close()
+            await until(pilot, lambda: "6 of 6" in drawn(app))
+
+
+async def test_the_log_is_read_once_the_cursor_rests(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = RunsApp(store)
+    read: list[str] = []
+    monkeypatch.setattr(CheckpointScreen, "_read_log", lambda screen, name: read.append(name))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: read == ["hamlet"])
+        await at(pilot, "lear")
+        await until(pilot, lambda: read == ["hamlet", "lear"])  # and not macbeth on the way
+
+
+async def test_marks_have_the_colours_of_the_chart(store: Store) -> None:
+    app = RunsApp(store)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await at(pilot, "macbeth")
+        await pilot.press("m", "home", "m")
+        await pilot.pause()
+        table = app.runs.query_one(RunTable)
+
+        def mark(row: int) -> Any:
+            cell = table.get_row_at(row)[0]
+            assert cell.plain.startswith("●")
+            return cell.spans[0].style
+
+        marks = [mark(app.keys.index(name)) for name in app.runs.run_list.marked]
+        await pilot.press("z")
+        await until(pilot, lambda: isinstance(app.screen, ChartScreen))
+        await pilot.pause()
+        assert [run.name for run in cast(Any, app.screen).runs] == ["macbeth", "hamlet"]
+        plot = app.screen.query_one(CurvePlot)
+        assert [style.color.name for style in marks] == [plot.colour("0"), plot.colour("1")]
+
+
+async def test_n_asks_what_to_train(store: Store) -> None:
+    app = RunsApp(store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, NewRunScreen))

@@ -1,0 +1,277 @@
+"""What can be done with the chosen run: train on, stop, rename, delete and restore, compare curves."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+from textual import work
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.screen import Screen
+
+from shakegpt.errors import ShakegptError
+from shakegpt.runs.run import check_run_name
+from shakegpt.runs.trash import Trash
+from shakegpt.system.text import escape_control_characters, escape_line
+from shakegpt.training.setup import TrainingRequest
+from shakegpt.tui import formatting
+from shakegpt.tui.checkpoints.log_reader import LogReader
+from shakegpt.tui.checkpoints.run_list import ListedRun, Row, RunList
+from shakegpt.tui.context import AppContext
+from shakegpt.tui.dialogs.questions import ConfirmScreen, PromptScreen
+from shakegpt.tui.messages import GenerateFrom, StartTraining
+
+_TRAIN = Binding.Group("Train")
+_CURVES = Binding.Group("Curves")
+_CHANGE = Binding.Group("Delete, rename, copy")
+
+
+class RunActions(Screen[None]):
+    """The actions of the checkpoint screen, which says which row they are for. Changes to the store are on a thread."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "resume", "Resume", id="runs.resume", tooltip="Train on from it", group=_TRAIN),
+        Binding("n", "new_run", "New run", id="runs.new", tooltip="Choose what to train, and start", group=_TRAIN),
+        Binding(
+            "X",
+            "stop",
+            "Stop",
+            id="runs.stop",
+            tooltip="Stop the run if it trains; asks first",
+            group=_TRAIN,
+            show=False,
+        ),
+        Binding(
+            "z",
+            "curves",
+            "Curves",
+            id="runs.curve",
+            tooltip="Show its curve, or those of all marked runs",
+            group=_CURVES,
+        ),
+        Binding("m", "mark", "Mark", id="runs.mark", tooltip="Mark the run, to compare curves", group=_CURVES),
+        Binding("D,delete", "delete", "Delete", id="runs.delete", tooltip="Delete it; asks first", group=_CHANGE),
+        Binding("ctrl+z", "undo", "Undo", id="runs.undo", tooltip="Bring back what was deleted last", group=_CHANGE),
+        Binding(
+            "R", "rename", "Rename", id="runs.rename", tooltip="Give the run another name", group=_CHANGE, show=False
+        ),
+        Binding("y", "copy_path", "Copy path", id="runs.copy", tooltip="Copy its path", group=_CHANGE, show=False),
+    ]
+
+    @dataclass
+    class StoreChanged(Message):
+        """Something was done to the store, or could not be."""
+
+        result: str
+        failed: bool = False
+
+    def __init__(self, context: AppContext) -> None:
+        super().__init__()
+        self.context = context
+        self.run_list = RunList()
+        self.logs = LogReader()
+        self.trash = Trash(context.store.runs_folder)
+
+    @property
+    def current(self) -> Row | None:
+        """The row under the cursor."""
+        raise NotImplementedError
+
+    def action_refresh(self) -> None:
+        """Read the store again."""
+        raise NotImplementedError
+
+    def show_runs(self) -> None:
+        """Show the list as it is now."""
+        raise NotImplementedError
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Offer to undo only where something was deleted."""
+        return action != "undo" or len(self.trash) > 0
+
+    def on_unmount(self) -> None:
+        """Delete for good what was deleted."""
+        self.trash.empty()
+
+    # Generate and train
+
+    def listen(self) -> None:
+        """Open the checkpoint in the generation screen."""
+        if (row := self.current) is None:
+            return
+        if row.best is None:
+            self._say(f"{row.run.name} has no checkpoint yet.")
+        else:
+            self.post_message(GenerateFrom(row.best.reference))
+
+    def action_resume(self) -> None:
+        """Resume training from the checkpoint; ask for more steps where the run has taken all of its own."""
+        row = self.current
+        checkpoint = row.last if row else None
+        if row is None or checkpoint is None:
+            self._say("There is no checkpoint here to resume from.")
+        elif row.run.is_built_in:
+            self._say("The built-in model ships without what a resume needs: n starts a run of your own.")
+        elif row.run.status == "training":
+            self._say(f"{row.run.name} is in training already.")
+        elif checkpoint.info.step < row.run.steps:
+            self.post_message(StartTraining(TrainingRequest(resume=checkpoint.reference)))
+        else:
+            steps = row.run.steps
+            question = f"{row.run.name} has taken all its {formatting.count(steps)} steps. Train on to which step?"
+            resume = partial(self._resume_to, checkpoint.reference)
+            self.app.push_screen(PromptScreen(question, str(2 * steps), partial(_check_steps, steps)), resume)
+
+    def _resume_to(self, reference: str, steps: str | None) -> None:
+        if steps is not None:
+            changes = {"steps": int(steps.replace(",", ""))}
+            self.post_message(StartTraining(TrainingRequest(changes=changes, resume=reference)))
+
+    def action_new_run(self) -> None:
+        """Ask what to train, and start it."""
+        from shakegpt.tui.training.new_run import open_new_run_form
+
+        open_new_run_form(self, self.context)
+
+    def action_stop(self) -> None:
+        """Ask, then have the run saved and stopped by the process that trains it."""
+        if (row := self.current) is None:
+            return
+        run = row.run
+        if run.status != "training" or run.owner is None:
+            self._say(f"{run.title} is not in training.")
+            return
+        if not run.owner.here:
+            self._say(f"{run.name} is trained by {run.owner}: it can only be stopped there.")
+            return
+        own = self._own_training_name() == run.name
+        whose = "this window" if own else str(run.owner)
+
+        def on_answer(yes: bool | None) -> None:
+            if yes and own and self.context.own_training is not None:
+                self.context.own_training.stop()
+            elif yes:
+                self._change_store(lambda: self.context.store.run(run.name).request("stop"), f"Stopping {run.name}…")
+
+        question = f"Stop {run.name}? It is trained by {whose}, and saves a checkpoint first."
+        self.app.push_screen(ConfirmScreen(question, "stop it"), on_answer)
+
+    def _own_training_name(self) -> str | None:
+        training = self.context.own_training
+        return training.latest.started.run if training is not None and training.latest.started is not None else None
+
+    # Curves and path
+
+    def action_mark(self) -> None:
+        """Mark the run for a comparison of curves, or remove its mark."""
+        if (row := self.current) is not None and not row.run.is_built_in:
+            self.run_list.toggle_mark(row.run.name)
+            self.show_runs()
+
+    def action_curves(self) -> None:
+        """Show the curves of the marked runs; where none is marked, that of the current run."""
+        row = self.current
+        names = list(self.run_list.marked) or ([row.run.name] if row and not row.run.is_built_in else [])
+        if names:
+            self._read_curves(names)
+        else:
+            self._say("The built-in model ships without its training curve.")
+
+    @work(thread=True, exclusive=True, group="curves", exit_on_error=False)
+    def _read_curves(self, names: list[str]) -> None:
+        from shakegpt.tui.chart.chart_screen import ChartScreen, NamedRun
+
+        try:
+            runs = [NamedRun(name, self.logs.read(self.context.store.run(name))) for name in names]
+        except (ShakegptError, OSError) as error:
+            self.post_message(self.StoreChanged(escape_control_characters(str(error)), failed=True))
+            return
+        self.app.call_later(lambda: self.app.push_screen(ChartScreen(runs)))
+
+    def action_copy_path(self) -> None:
+        """Copy the path, and show it: over SSH the clipboard may not be reached."""
+        if (row := self.current) is not None:
+            self.app.copy_to_clipboard(row.path)
+            self._say(f"Copied {row.path}")
+
+    # Rename, delete, restore
+
+    def action_rename(self) -> None:
+        """Ask for another name."""
+        if (row := self.current) is not None and self._can_change(row.run, "renamed"):
+            old = row.run.name
+            self.app.push_screen(
+                PromptScreen(f"A new name for {old}:", old, check_run_name), partial(self._rename, old)
+            )
+
+    def _rename(self, old: str, new: str | None) -> None:
+        if new is None or new == old:
+            return
+
+        def rename() -> None:
+            run = self.context.store.run(old)
+            self.trash.follow_rename(run.path, run.rename(new).path)
+            self.run_list.rename(old, new)
+
+        self._change_store(rename, f"{old} is now called {new}.")
+
+    def action_delete(self) -> None:
+        """Ask, then move the run or the checkpoint into the trash."""
+        if (row := self.current) is None or not self._can_change(row.run, "deleted"):
+            return
+        name, checkpoint = row.run.name, row.checkpoint
+        if checkpoint is None:
+            count = len(row.run.checkpoints)
+            size = formatting.size(row.run.bytes)
+            what = f"the run {name} with its {count} checkpoint{'s' * (count != 1)} ({size})"
+        else:
+            what = f"the checkpoint {checkpoint.reference} ({formatting.size(checkpoint.info.bytes)})"
+        step = checkpoint.info.step if checkpoint else None
+
+        def on_answer(yes: bool | None) -> None:
+            if yes:
+                self._change_store(
+                    lambda: self.trash.delete(self.context.store.run(name), step), f"Deleted {what}; ctrl+z undoes it."
+                )
+
+        question = f"Delete {what}? ctrl+z brings it back until shakegpt ends."
+        self.app.push_screen(ConfirmScreen(question, "delete it"), on_answer)
+
+    def action_undo(self) -> None:
+        """Bring back what was deleted last."""
+        self._change_store(lambda: f"{self.trash.restore()} is back.", "")
+
+    def _can_change(self, run: ListedRun, what: str) -> bool:
+        if run.is_built_in:
+            self._say(f"The built-in model ships with shakegpt and cannot be {what}.")
+        elif run.status == "training":
+            self._say(f"{run.name} is in training and cannot be {what}; stop it first.")
+        else:
+            return True
+        return False
+
+    @work(thread=True, group="change", exit_on_error=False)
+    def _change_store(self, change: Callable[[], object], result: str) -> None:
+        """Change the store, and report it in the words of ``result``, or of what ``change`` returns."""
+        try:
+            done = change()
+        except (ShakegptError, OSError) as error:
+            self.post_message(self.StoreChanged(escape_control_characters(str(error)), failed=True))
+        else:
+            self.post_message(self.StoreChanged(result or str(done)))
+
+    def on_run_actions_store_changed(self, message: StoreChanged) -> None:
+        """Report what was done, and read the store again."""
+        self.notify(message.result, severity="error" if message.failed else "information", markup=False)
+        self.refresh_bindings()
+        self.action_refresh()
+
+    def _say(self, sentence: str) -> None:
+        self.notify(escape_line(sentence), markup=False)
+
+
+def _check_steps(steps_done: int, steps: str) -> None:
+    digits = steps.replace(",", "")
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 10 and int(digits) > steps_done):
+        raise ValueError(f"Give a whole number above {formatting.count(steps_done)}.")
