@@ -12,8 +12,10 @@ from shakegpt.cli.doctor import doctor
 from shakegpt.cli.evaluate import evaluate
 from shakegpt.cli.export import export, import_
 from shakegpt.cli.generate import generate
+from shakegpt.cli.inspect import inspect
 from shakegpt.cli.output import configure_streams
 from shakegpt.cli.runs import app as runs_app
+from shakegpt.cli.score import score
 from shakegpt.cli.train import train
 from shakegpt.cli.watch import open_full_screen, stop, watch
 from shakegpt.config import OnHangup
@@ -30,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"show_default": True, "help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SHAKEGPT"},
 )
-for command in (train, generate, evaluate, watch, stop, export, import_, bench, doctor):
+for command in (train, generate, evaluate, score, inspect, watch, stop, export, import_, bench, doctor):
     app.command(command.__name__.removesuffix("_"))(command)
 app.add_typer(runs_app, name="runs")
 app.add_typer(corpus_app, name="corpus")

@@ -86,6 +86,11 @@ class Corpus:
         return self.text[: self._boundary]
 
     @property
+    def validation_text(self) -> str:
+        """The validation split as text."""
+        return self.text[self._boundary :]
+
+    @property
     def validation(self) -> Tensor:
         """The validation split, (N_validation,) int32: the last 10 %."""
         return self.ids[self._boundary :]
@@ -100,7 +105,7 @@ class Corpus:
         Raises:
             UsageError: there is no such split, or the text has a character that the vocabulary lacks.
         """
-        texts = {"validation": self.text[self._boundary :], "train": self.training_text, "all": self.text}
+        texts = {"validation": self.validation_text, "train": self.training_text, "all": self.text}
         if split not in texts:
             raise UsageError(f"The split must be validation, train or all, not {split!r}.")
         return torch.tensor(vocabulary.encode(texts[split]))

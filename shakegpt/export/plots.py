@@ -1,7 +1,7 @@
-"""Curves of runs as an SVG or PNG picture, drawn by matplotlib."""
+"""Curves of runs, and where heads look, as an SVG or PNG picture, drawn by matplotlib."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,15 @@ from shakegpt.system.files import replace_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from shakegpt.inspection.trace import Trace
 
 FORMATS = ("svg", "png")
 _SIZE_INCHES = (8.0, 4.5)
+_MAP_INCHES = 1.8  # a head's map
+_MOST_LABELS, _LABEL_POINTS = 40, 5  # of the characters beside a map
+_VISIBLE = {"\n": "⏎", "\t": "⇥", " ": "␣"}
 _MAX_POINTS = 2_000  # of a training curve: more than the picture has columns
 
 
@@ -27,29 +33,11 @@ def plot_runs(runs: Mapping[str, Snapshot], path: Path) -> None:
         UsageError: the suffix is neither ``.svg`` nor ``.png``.
         ShakegptError: matplotlib is not installed, a run has nothing to draw, or the file cannot be written.
     """
-    kind = path.suffix.removeprefix(".").lower()
-    if kind not in FORMATS:
-        raise UsageError(f"A picture is .svg or .png, so {path} cannot be one; name it {path.stem or 'curves'}.svg.")
     for name, snapshot in runs.items():
         if not len(snapshot.train) and not len(snapshot.validation):
             raise ShakegptError(f"The run {name} has no step yet, so there is nothing to draw.")
-    data = _draw(runs, kind)
-    try:
-        replace_file(path, data)
-        path.chmod(0o644)
-    except OSError as error:
-        raise ShakegptError(f"{path} cannot be written: {error.strerror}.") from error
 
-
-def _draw(runs: Mapping[str, Snapshot], kind: str) -> bytes:
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ShakegptError("Drawing needs matplotlib: pip install 'shakegpt[plot]'.") from error
-    # Text stays text, so an SVG can be searched; equal runs give equal files.
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "shakegpt", "font.size": 10}):
-        figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
+    def draw(figure: "Figure") -> None:
         axes = figure.add_subplot()
         for number, (name, snapshot) in enumerate(runs.items()):
             _draw_run(axes, name, snapshot, f"C{number % 10}")
@@ -58,9 +46,61 @@ def _draw(runs: Mapping[str, Snapshot], kind: str) -> bytes:
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
+
+    _write_picture(path, _SIZE_INCHES, draw)
+
+
+def plot_attention(trace: "Trace", path: Path) -> None:
+    """Draw where each head looks: a map for each, block under block, the darker the more.
+
+    A row of a map is the character that looks, a column the one that is looked at.
+
+    Raises:
+        UsageError: the suffix is neither ``.svg`` nor ``.png``.
+        ShakegptError: matplotlib is not installed, or the file cannot be written.
+    """
+    from shakegpt.inspection.muting import head_name  # imports torch, which curves do without
+
+    layers, heads, length, _ = trace.attention.shape
+
+    def draw(figure: "Figure") -> None:
+        # Characters beside the maps where they can still be read; a space and a newline are shown by signs.
+        labels = [_VISIBLE.get(character, character).replace("$", r"\$") for character in trace.text]
+        maps = figure.subplots(layers, heads, sharex=True, sharey=True, squeeze=False)
+        for layer, row in enumerate(maps):
+            for head, axes in enumerate(row):
+                axes.imshow(trace.attention[layer, head], cmap="Greys", vmin=0, vmax=1, interpolation="nearest")
+                axes.set_title(head_name((layer, head)) + (" (muted)" if (layer, head) in trace.muted else ""))
+                if length <= _MOST_LABELS:
+                    axes.set_xticks(range(length), labels, fontsize=_LABEL_POINTS)
+                    axes.set_yticks(range(length), labels, fontsize=_LABEL_POINTS)
+        figure.supxlabel("looked at")
+        figure.supylabel("looks")
+
+    _write_picture(path, (_MAP_INCHES * heads + 0.5, _MAP_INCHES * layers + 0.5), draw)
+
+
+def _write_picture(path: Path, size: tuple[float, float], draw: "Callable[[Figure], None]") -> None:
+    """Write what is drawn on a figure of a size in inches; equal drawings give equal files."""
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in FORMATS:
+        raise UsageError(f"A picture is .svg or .png, so {path} cannot be one; name it {path.stem or 'curves'}.svg.")
+    try:
+        import matplotlib
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ShakegptError("Drawing needs matplotlib: pip install 'shakegpt[plot]'.") from error
+    # Text stays text, so an SVG can be searched.
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "shakegpt", "font.size": 10}):
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure)
         picture = io.BytesIO()
         figure.savefig(picture, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else {"Software": None})
-        return picture.getvalue()
+    try:
+        replace_file(path, picture.getvalue())
+        path.chmod(0o644)
+    except OSError as error:
+        raise ShakegptError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def _draw_run(axes: "Axes", name: str, snapshot: Snapshot, colour: str) -> None:

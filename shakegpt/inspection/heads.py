@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from shakegpt.data.corpus import speaker_spans
 from shakegpt.errors import UsageError
-from shakegpt.inspection.muting import all_heads, mute
+from shakegpt.inspection.muting import Head, all_heads, mute
 from shakegpt.inspection.parts import forward_parts
 from shakegpt.model.language_model import LanguageModel
 from shakegpt.system.seeds import derive_seed
@@ -22,6 +22,8 @@ WINDOWS = 200
 """How many windows of a text the heads are measured on."""
 _WINDOWS_PER_BATCH = 4
 _REPEATS = 8  # sequences of the induction score
+
+_MAIN_TARGET = 0.3  # the share of a head's attention that is worth a sentence
 
 Scores = NDArray[np.float64]
 
@@ -44,6 +46,20 @@ class HeadScores:
     """Bits: how widely it spreads its attention, over 2 ** entropy characters."""
     characters: int
     """How many characters the scores were measured on."""
+
+    def describe(self, head: Head) -> str:
+        """Return what a head does in a few words, such as ``looks at the character before: 95 %``."""
+        targets = {
+            "the character before": self.previous[head],
+            "the character itself": self.itself[head],
+            "the last newline": self.newline[head],
+            "the speaker's name": self.speaker[head],
+        }
+        target, share = max(targets.items(), key=lambda item: np.nan_to_num(item[1]))
+        if share >= _MAIN_TARGET:
+            return f"looks at {target}: {100 * share:.0f} %"
+        distance, spread = f"{self.distance[head]:.0f}", f"{2 ** self.entropy[head]:.0f}"
+        return f"spreads over about {spread} character{'s' if spread != '1' else ''}, {distance} back on average"
 
 
 def score_heads(
@@ -151,7 +167,7 @@ def mute_costs(
     config = language_model.model.config
 
     @torch.inference_mode()
-    def loss(muted: list[tuple[int, int]]) -> float:
+    def loss(muted: list[Head]) -> float:
         model, total = mute(language_model, muted).model, 0.0
         for start in range(0, len(inputs), _WINDOWS_PER_BATCH):
             if stop():

@@ -1,4 +1,4 @@
-"""Curves of runs as pictures."""
+"""Curves of runs, and where heads look, as pictures."""
 
 import sys
 from collections.abc import Callable
@@ -9,7 +9,9 @@ from xml.etree import ElementTree
 import pytest
 
 from shakegpt.errors import ShakegptError, UsageError
-from shakegpt.export.plots import plot_runs
+from shakegpt.export.plots import plot_attention, plot_runs
+from shakegpt.inspection.trace import inspect
+from shakegpt.model.language_model import LanguageModel
 from shakegpt.runs.run import Run
 from shakegpt.runs.snapshot import Curve, Point, Snapshot
 from shakegpt.runs.store import Store
@@ -78,3 +80,20 @@ def test_the_command_draws_one_run_or_several(invoke: Callable[..., Any], store:
     store.run("macbeth").rename("hamlet")
     assert invoke("runs", "show", "hamlet", "hamlet", "--plot", str(path)).exit_code == 0
     assert "hamlet, train" in path.read_text() != one
+
+
+def test_where_the_heads_look_is_a_map_for_each(tiny_language_model: LanguageModel, tmp_path: Path) -> None:
+    path = tmp_path / "heads.svg"
+    plot_attention(inspect(tiny_language_model, "ab:\nc d", muted=[(1, 2)]), path)
+    elements = list(ElementTree.parse(path).iter())
+    texts = [element.text for element in elements if element.text and element.text.strip()]
+    assert {"1.1", "1.2", "1.3", "2.1", "2.2", "2.3 (muted)", "looked at", "looks", "⏎", "␣"} <= set(texts)
+    assert sum(element.tag.endswith("image") for element in elements) == 6
+    again = tmp_path / "again.svg"
+    plot_attention(inspect(tiny_language_model, "ab:\nc d", muted=[(1, 2)]), again)
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_a_map_of_a_single_character_can_be_drawn(tiny_language_model: LanguageModel, tmp_path: Path) -> None:
+    plot_attention(inspect(tiny_language_model, "a"), tmp_path / "heads.png")
+    assert (tmp_path / "heads.png").read_bytes().startswith(b"\x89PNG")

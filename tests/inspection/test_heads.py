@@ -11,7 +11,7 @@ from shakegpt.data.corpus import speaker_spans
 from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.errors import UsageError
 from shakegpt.evaluation.loss import evaluate
-from shakegpt.inspection.heads import mute_costs, score_heads, score_induction
+from shakegpt.inspection.heads import HeadScores, mute_costs, score_heads, score_induction
 from shakegpt.inspection.muting import mute
 from shakegpt.inspection.trace import inspect
 from shakegpt.model.language_model import LanguageModel
@@ -139,3 +139,20 @@ def test_a_text_shorter_than_a_window_is_an_error(actor: LanguageModel, text: st
     with pytest.raises(UsageError, match=f"a window takes {needed}"):
         score_heads(actor, text) if needed == 8 else mute_costs(actor, text)
     assert not math.isnan(score_heads(actor, "abcdefab").previous[0, 0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"previous": 0.95, "itself": 0.4}, "looks at the character before: 95 %"),
+        ({"itself": 0.5}, "looks at the character itself: 50 %"),
+        ({"newline": 0.31, "speaker": np.nan}, "looks at the last newline: 31 %"),
+        ({"speaker": 0.38, "newline": np.nan}, "looks at the speaker's name: 38 %"),
+        ({"previous": 0.29}, "spreads over about 8 characters, 12 back on average"),
+        ({"entropy": 0.1}, "spreads over about 1 character, 12 back on average"),
+    ],
+)
+def test_a_head_is_described_by_what_it_looks_at_most(changes: dict[str, float], sentence: str) -> None:
+    values = {"previous": 0.1, "itself": 0.1, "newline": 0.1, "speaker": 0.1, "distance": 12.2, "entropy": 3.0}
+    scores = {name: np.array([[0.0, value]]) for name, value in (values | changes).items()}
+    assert HeadScores(**scores, characters=8).describe((0, 1)) == sentence
