@@ -1,18 +1,13 @@
 """``shakegpt export`` and ``shakegpt import``: models for other programs, and from them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from shakegpt.cli.options import CheckpointArgument, Json
 from shakegpt.cli.output import print_json, print_note
 from shakegpt.system.text import escape_line
-
-if TYPE_CHECKING:
-    from shakegpt.export.huggingface import Origin
-    from shakegpt.runs.manifest import CheckpointInfo
-    from shakegpt.runs.store import Store
 
 
 def export(
@@ -39,7 +34,7 @@ def export(
     if format_ == "hf":
         from shakegpt.export.huggingface import export_files
 
-        files = export_files(checkpoint, name=info.reference, origin=_origin(store, info))
+        files = export_files(checkpoint, name=info.reference, metadata=store.metadata(info))
     else:
         from shakegpt.export import gguf
 
@@ -73,13 +68,3 @@ def import_(
     else:
         weights = imported.metadata.model.parameters
         print(f"{imported.name}: {weights:,} weights; try it with `shakegpt generate --checkpoint {imported.name}`.")
-
-
-def _origin(store: "Store", info: "CheckpointInfo") -> "Origin":
-    """Return where weights come from, as far as the store knows."""
-    from shakegpt.export.huggingface import Origin
-
-    if info.run is None:
-        return Origin(step=info.step)
-    metadata = store.run(info.run).metadata
-    return Origin(step=info.step, corpus=metadata.corpus, corpus_sha256=metadata.corpus_sha256)

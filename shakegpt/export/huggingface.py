@@ -10,7 +10,7 @@ A directory to import is untrusted: the sizes of its files are limited, and noth
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.errors import CheckpointError, error_reason
 from shakegpt.events import Finished
 from shakegpt.export.bundle import weight_names
+from shakegpt.export.model_card import model_card
 from shakegpt.runs.checkpoint import Checkpoint, CheckpointData, read_checkpoint, write_checkpoint
 from shakegpt.runs.run import Run, RunMetadata, utc_timestamp
 from shakegpt.runs.store import Store
@@ -67,15 +68,18 @@ class Origin:
     corpus_sha256: str = "0" * 64
 
 
-def export_files(checkpoint: Checkpoint, *, name: str, origin: Origin) -> dict[str, bytes]:
+def export_files(checkpoint: Checkpoint, *, name: str, metadata: RunMetadata | None = None) -> dict[str, bytes]:
     """Return the files of a directory that ``AutoModelForCausalLM`` and ``AutoTokenizer`` load.
 
     Args:
         checkpoint: what to export.
         name: the model's name on its card, such as ``macbeth@500``.
-        origin: what is recorded for an import of the directory.
+        metadata: of its run, where that is known: for the card, and for an import of the directory.
     """
     config = checkpoint.config
+    origin = Origin(step=checkpoint.manifest.step)
+    if metadata is not None:
+        origin = replace(origin, corpus=metadata.corpus, corpus_sha256=metadata.corpus_sha256)
     weights = {
         f"transformer.{theirs}": _transpose(ours, checkpoint.weights[ours]).contiguous()
         for ours, theirs in _weight_names(config).items()
@@ -112,7 +116,7 @@ def export_files(checkpoint: Checkpoint, *, name: str, origin: Origin) -> dict[s
         TOKENIZER_FILE: _to_json(_describe_tokenizer(checkpoint.vocabulary)),
         "tokenizer_config.json": _to_json(tokenizer_config),
         "generation_config.json": _to_json(generation_config),
-        "README.md": _model_card(checkpoint, name).encode(),
+        "README.md": model_card(checkpoint, name=name, metadata=metadata).encode(),
     }
 
 
@@ -147,29 +151,6 @@ def _describe_tokenizer(vocabulary: Vocabulary) -> dict[str, Any]:
 
 def _to_json(values: Mapping[str, Any]) -> bytes:
     return (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def _model_card(checkpoint: Checkpoint, name: str) -> str:
-    config, loss = checkpoint.config, checkpoint.manifest.val_loss
-    prompt = "ROMEO:" if set("ROMEO:") <= set(checkpoint.vocabulary.characters) else checkpoint.vocabulary.characters[0]
-    new_tokens = max(1, config.block_size - len(prompt))
-    loss_sentence = "" if loss is None else f" Its validation loss is {loss:.4f} nats per character."
-    return f"""# {name}
-
-A character-level GPT-2 of {config.parameters:,} weights, trained with shakegpt.{loss_sentence}
-
-```python
-from transformers import AutoModelForCausalLM, AutoTokenizer
-
-tokenizer = AutoTokenizer.from_pretrained(".")
-model = AutoModelForCausalLM.from_pretrained(".")
-ids = tokenizer({prompt!r}, return_tensors="pt")
-print(tokenizer.decode(model.generate(**ids, max_new_tokens={new_tokens}, do_sample=True)[0]))
-```
-
-A token is one character of the {config.vocab_size} in `tokenizer.json`; any other is an error. The model sees at most
-{config.block_size} characters, and `generate` does not slide that window: prompt and new text must fit into it.
-"""
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,11 @@ class RunMetadata(StrictRecord):
     """Why the run trains on this text, where that is not the one expected."""
 
 
+def read_metadata(folder: Path) -> RunMetadata:
+    """Return what the ``run.json`` of a folder says. Raises ``OSError`` or ``ValueError`` where it cannot be read."""
+    return parse_record(read_bounded(folder / _METADATA_FILE, _MAX_METADATA_BYTES), RunMetadata)
+
+
 def utc_timestamp() -> str:
     """Return the time for ``RunMetadata.created``; to the millisecond, so that of two runs one is the newer."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -90,7 +95,7 @@ class Run:
             ShakegptError: it is missing or damaged.
         """
         try:
-            return parse_record(read_bounded(self.path / _METADATA_FILE, _MAX_METADATA_BYTES), RunMetadata)
+            return read_metadata(self.path)
         except (OSError, ValueError) as error:
             raise ShakegptError(
                 f"The run {self.name} is damaged: its {_METADATA_FILE} cannot be read ({escape_line(str(error))})."

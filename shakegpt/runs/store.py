@@ -18,6 +18,7 @@ from shakegpt.runs.run import (
     check_run_name,
     create_run,
     is_run,
+    read_metadata,
 )
 from shakegpt.runs.trash import empty_abandoned_trash
 from shakegpt.system.files import make_folder, remove_leftovers
@@ -199,6 +200,18 @@ class Store:
                 f"The run {name} has no checkpoint {escape_line(which)}; it has best, last and {steps}."
             )
         return found
+
+    def metadata(self, info: CheckpointInfo) -> RunMetadata | None:
+        """Return what the run of a checkpoint is, as far as it is known.
+
+        A checkpoint named by its path may lie in a run's folder; the one that ships has its ``run.json`` beside it.
+        """
+        if info.run is not None:
+            return self.run(info.run).metadata
+        for folder in (info.path, info.path.absolute().parent.parent):
+            with suppress(OSError, ValueError):
+                return read_metadata(folder)
+        return None
 
     def _pretrained(self) -> CheckpointInfo:
         try:

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from shakegpt.config import SamplingConfig
 from shakegpt.errors import CheckpointError, ShakegptError, UsageError
 from shakegpt.export.bundle import write_bundle
-from shakegpt.export.huggingface import Origin, export_files, import_run
+from shakegpt.export.huggingface import export_files, import_run
 from shakegpt.generation.stream import Stream
 from shakegpt.runs.checkpoint import Checkpoint
 from shakegpt.runs.store import Store
@@ -42,10 +42,10 @@ def checkpoint(trained_home: Path) -> Checkpoint:
 
 
 @pytest.fixture(scope="session")
-def directory(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def directory(checkpoint: Checkpoint, trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported") / "macbeth"
-    origin = Origin(step=30, corpus="demo", corpus_sha256="a" * 64)
-    write_bundle(folder, export_files(checkpoint, name="macbeth@30", origin=origin))
+    metadata = Store(trained_home).run("macbeth").metadata
+    write_bundle(folder, export_files(checkpoint, name="macbeth@30", metadata=metadata))
     return folder
 
 
@@ -124,7 +124,7 @@ def test_pretrained_generates_the_same_200_characters(private_surroundings: Path
         pretrained = store.open("pretrained")
     except CheckpointError:
         pytest.skip("this installation has no pretrained model")
-    write_bundle(tmp_path / "hf", export_files(pretrained, name="pretrained", origin=Origin()))
+    write_bundle(tmp_path / "hf", export_files(pretrained, name="pretrained"))
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "hf").eval()
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "hf")
     ids = torch.randint(len(pretrained.vocabulary), (2, pretrained.config.block_size))
@@ -173,9 +173,7 @@ def test_characters_of_every_width_round_trip(checkpoint: Checkpoint, tmp_path: 
     odd = "\t\n\r \u00a0é\u0301ß中\U0001f600\\\"'#▁Ġ"
     plain = "".join(sorted(set(checkpoint.vocabulary.characters) - set(odd)))
     vocabulary = Vocabulary((odd + plain)[: len(checkpoint.vocabulary)])
-    write_bundle(
-        tmp_path / "odd", export_files(replace(checkpoint, vocabulary=vocabulary), name="odd", origin=Origin())
-    )
+    write_bundle(tmp_path / "odd", export_files(replace(checkpoint, vocabulary=vocabulary), name="odd"))
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "odd")
     text = odd + odd[::-1] + "  " + odd
     assert tokenizer(text).input_ids == vocabulary.encode(text)
