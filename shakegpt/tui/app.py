@@ -4,8 +4,10 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
+from rich.console import RenderableType
+from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
@@ -31,6 +33,7 @@ from shakegpt.tui.driver import driver_class
 from shakegpt.tui.formatting import count, decimal
 from shakegpt.tui.messages import GenerateFrom, StartTraining, TrainingChanged
 from shakegpt.tui.preferences import load_preferences
+from shakegpt.tui.shown_cells import ShownCells
 from shakegpt.tui.themes import SIXTEEN, THEMES, with_contrast
 from shakegpt.tui.widgets.top_bar import SCREEN_NAMES, TopBar
 
@@ -108,6 +111,7 @@ class ShakegptApp(App[str]):
         self.on_hangup: OnHangup = on_hangup
         self.event_loop: asyncio.AbstractEventLoop | None = None
         """For threads that want the app to exit; ``None`` until it runs."""
+        self._shown_cells = ShownCells()
         self._ascii = AsciiFilter(enabled=not supports_utf8())
         self._first_mode: Mode = mode or ("training" if training or watch else "generation")
         self._watched_run = watch
@@ -178,6 +182,7 @@ class ShakegptApp(App[str]):
             run = partial(self.run_action, binding.action, active.node)
             yield SystemCommand(title, binding.tooltip or binding.description, run)
         yield SystemCommand("Theme", "Choose the colours; the choice is remembered", self.action_change_theme)
+        yield SystemCommand("Redraw", "Draw every cell again", self.action_redraw)
         yield SystemCommand(
             "Screenshot", "Save the screen as an SVG", lambda: self.set_timer(0.1, self.deliver_screenshot)
         )
@@ -191,6 +196,23 @@ class ShakegptApp(App[str]):
         """Add a filter that leaves only ASCII, where the terminal shows nothing else."""
         filters = super().get_line_filters()
         return [*filters, self._ascii] if self._ascii.enabled else filters
+
+    # What is written to the terminal
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        """Write only the cells that have changed."""
+        if isinstance(renderable, LayoutUpdate | ChopsUpdate):
+            renderable = cast("RenderableType", self._shown_cells.changes_of(renderable))
+        super()._display(screen, renderable)
+
+    def on_resize(self) -> None:
+        """Write every cell anew: the terminal has another size, or comes back from another program."""
+        self._shown_cells.forget()
+
+    def action_redraw(self) -> None:
+        """Draw the whole screen again, where something else has written over it."""
+        self._shown_cells.forget()
+        self.refresh(layout=True)
 
     # Training
 
