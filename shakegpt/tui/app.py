@@ -24,13 +24,13 @@ from shakegpt.system.settings import load_settings
 from shakegpt.system.text import escape_control_characters, escape_line
 from shakegpt.training.setup import build_trainer
 from shakegpt.training.thread import TrainingThread
-from shakegpt.tui.ascii_filter import AsciiFilter, supports_utf8
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
 from shakegpt.tui.context import AppContext, Mode
 from shakegpt.tui.dialogs.help import help_for
 from shakegpt.tui.dialogs.questions import QuitChoice, QuitScreen
 from shakegpt.tui.driver import driver_class
 from shakegpt.tui.formatting import count, decimal
+from shakegpt.tui.line_filters import AsciiFilter, StyledFilter, supports_utf8
 from shakegpt.tui.messages import GenerateFrom, StartTraining, TrainingChanged
 from shakegpt.tui.preferences import load_preferences
 from shakegpt.tui.shown_cells import ShownCells
@@ -112,6 +112,7 @@ class ShakegptApp(App[str]):
         self.event_loop: asyncio.AbstractEventLoop | None = None
         """For threads that want the app to exit; ``None`` until it runs."""
         self._shown_cells = ShownCells()
+        self._styled = StyledFilter()
         self._ascii = AsciiFilter(enabled=not supports_utf8())
         self._first_mode: Mode = mode or ("training" if training or watch else "generation")
         self._watched_run = watch
@@ -193,8 +194,10 @@ class ShakegptApp(App[str]):
         return display if display.isascii() or not self._ascii.enabled else binding.key
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Add a filter that leaves only ASCII, where the terminal shows nothing else."""
+        """Add a filter that leaves only ASCII, where the terminal shows nothing else, and one for ``NO_COLOR``."""
         filters = super().get_line_filters()
+        if self.no_color:
+            filters = [self._styled, *filters]
         return [*filters, self._ascii] if self._ascii.enabled else filters
 
     # What is written to the terminal

@@ -5,7 +5,10 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
+from rich.segment import Segment
 from textual.pilot import Pilot
+from textual.strip import Strip
+from textual.widget import Widget
 from textual.widgets import Input
 
 from shakegpt.errors import ShakegptError
@@ -350,3 +353,28 @@ async def test_no_color_leaves_no_hue(monkeypatch: pytest.MonkeyPatch) -> None:
                 colour = segment.style.color if segment.style else None
                 if colour is not None and colour.triplet is not None:
                     assert len({colour.triplet.red, colour.triplet.green, colour.triplet.blue}) == 1
+
+
+@pytest.mark.parametrize("keys", [("3", "c"), ("1", "d", "z"), ("question_mark",), ("ctrl+p",), ("1", "n")])
+async def test_no_color_and_any_screen_draw_together(
+    monkeypatch: pytest.MonkeyPatch, fake_training: Fake, keys: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = app_in(fake_training("training"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press(*keys)
+        await pilot.pause()
+        assert app.screen._compositor.render_strips()
+
+
+async def test_no_color_draws_a_segment_without_a_style(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unstyled(Widget):
+        def render_line(self, y: int) -> Strip:
+            return Strip([Segment("to be", None), Segment("", None)])
+
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = app_in()
+    async with app.run_test() as pilot:
+        await app.screen.mount(Unstyled())
+        await pilot.pause()
+        assert "to be" in drawn(app)

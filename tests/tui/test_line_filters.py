@@ -3,7 +3,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from textual.color import Color
 
-from shakegpt.tui.ascii_filter import AsciiFilter, supports_utf8, to_ascii
+from shakegpt.tui.line_filters import AsciiFilter, supports_utf8, to_ascii
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A filter for terminals without UTF-8: every other character becomes an ASCII one of its width."""
+"""Filters of what is drawn: ASCII stand-ins for terminals without UTF-8, and a style for every segment."""
 
 import os
 import sys
@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from rich.cells import cell_len
 from rich.segment import Segment
+from rich.style import Style
 from textual.color import Color
 from textual.filter import LineFilter
 
@@ -93,3 +94,17 @@ class AsciiFilter(LineFilter):
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:  # noqa: ARG002  (Textual's signature)
         """Return the segments in ASCII, in the same cells."""
         return [Segment(to_ascii(text), style, control) for text, style, control in segments]
+
+
+class StyledFilter(LineFilter):
+    """Gives a style to every segment: Textual's filter for ``NO_COLOR`` ends the app at one that has none."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:  # noqa: ARG002  (Textual's signature)
+        """Return the segments, each with a style."""
+        return [
+            segment if segment.style is not None else Segment(segment.text, _NO_STYLE, segment.control)
+            for segment in segments
+        ]
+
+
+_NO_STYLE = Style.null()
