@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _LIKELIEST = 5
 _DECIMALS = 6  # in JSON: what single precision means
-_SCORES = ("previous", "itself", "newline", "speaker", "distance", "entropy")
+_SCORES = ("back", "previous", "itself", "newline", "speaker", "distance", "entropy")
 
 
 def inspect(
@@ -256,6 +256,9 @@ def _print_heads(trace: "Trace", scores: dict[str, Any] | None) -> None:
                 columns += f"{scores['cost'][head]:+8.4f}" if "cost" in scores else ""
             print(f"  {head_name(head):<4}{columns}   {here}{' (muted)' if head in trace.muted else ''}")
     if scores and heads:
+        every = [(layer, number) for layer in range(layers) for number in range(count)]
+        clear = [head for head in every if heads.main_target(head)]
+        print("".join(f"\n  {head_name(head)} {heads.describe(head)}" for head in clear))
         print("\ncopies: at what followed the same character before, on random text read twice")
         print("(induction). back: characters, on average. spread: over so many characters.")
         if "cost" in scores:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FORMATS = ("svg", "png")
 _SIZE_INCHES = (8.0, 4.5)
 _MAP_INCHES = 1.8  # a head's map
-_MOST_LABELS, _LABEL_POINTS = 40, 5  # of the characters beside a map
+_MOST_LABELS, _LABEL_POINTS, _LABEL_INCHES = 40, 5, 0.075  # of the characters beside a map
 _VISIBLE = {"\n": "⏎", "\t": "⇥", " ": "␣"}
 _MAX_POINTS = 2_000  # of a training curve: more than the picture has columns
 
@@ -77,7 +77,8 @@ def plot_attention(trace: "Trace", path: Path) -> None:
         figure.supxlabel("looked at")
         figure.supylabel("looks")
 
-    _write_picture(path, (_MAP_INCHES * heads + 0.5, _MAP_INCHES * layers + 0.5), draw)
+    side = max(_MAP_INCHES, _LABEL_INCHES * length) if length <= _MOST_LABELS else _MAP_INCHES
+    _write_picture(path, (side * heads + 0.5, side * layers + 0.5), draw)
 
 
 def _write_picture(path: Path, size: tuple[float, float], draw: "Callable[[Figure], None]") -> None:

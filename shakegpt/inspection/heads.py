@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ WINDOWS = 200
 _WINDOWS_PER_BATCH = 4
 _REPEATS = 8  # sequences of the induction score
 
+_NEAR = 8  # distances that are told apart
 _MAIN_TARGET = 0.3  # the share of a head's attention that is worth a sentence
 
 Scores = NDArray[np.float64]
@@ -30,12 +31,11 @@ Scores = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class HeadScores:
-    """Where each head looks, on average over a text: (L, H) each. NaN where the text has nothing of the kind."""
+    """Where each head looks, on average over a text: (L, H) each, but for ``back``. NaN where nothing was there."""
 
-    previous: Scores
-    """The share of its attention that goes to the character before."""
-    itself: Scores
-    """The share that goes to the character itself."""
+    back: Scores
+    """(L, H, 8): the share of its attention that goes to the character itself, to the one before it, to the one two
+    back and so on, over the positions that have one there."""
     newline: Scores
     """The share that goes to the last newline before, over the positions that have one in their window."""
     speaker: Scores
@@ -47,17 +47,28 @@ class HeadScores:
     characters: int
     """How many characters the scores were measured on."""
 
+    @property
+    def itself(self) -> Scores:
+        """The share that goes to the character itself."""
+        return self.back[..., 0]
+
+    @property
+    def previous(self) -> Scores:
+        """The share that goes to the character before."""
+        return self.back[..., 1]
+
+    def main_target(self, head: Head) -> tuple[str, float] | None:
+        """Return what a head looks at most and the share that goes there; ``None`` where nothing has a large one."""
+        names = ["the character itself", "the character before", *(f"the character {n} back" for n in range(2, _NEAR))]
+        targets = dict(zip(names, self.back[head], strict=True))
+        targets |= {"the last newline": self.newline[head], "the speaker's name": self.speaker[head]}
+        target, share = max(targets.items(), key=lambda item: np.nan_to_num(item[1]))
+        return (target, float(share)) if share >= _MAIN_TARGET else None
+
     def describe(self, head: Head) -> str:
         """Return what a head does in a few words, such as ``looks at the character before: 95 %``."""
-        targets = {
-            "the character before": self.previous[head],
-            "the character itself": self.itself[head],
-            "the last newline": self.newline[head],
-            "the speaker's name": self.speaker[head],
-        }
-        target, share = max(targets.items(), key=lambda item: np.nan_to_num(item[1]))
-        if share >= _MAIN_TARGET:
-            return f"looks at {target}: {100 * share:.0f} %"
+        if found := self.main_target(head):
+            return f"looks at {found[0]}: {100 * found[1]:.0f} %"
         distance, spread = f"{self.distance[head]:.0f}", f"{2 ** self.entropy[head]:.0f}"
         return f"spreads over about {spread} character{'s' if spread != '1' else ''}, {distance} back on average"
 
@@ -90,14 +101,22 @@ def score_heads(
                 _sum_scores(parts.attention(layer).double(), newlines[rows], names[rows])
                 for layer in range(model.config.n_layer)
             ]
-        )  # (L, 6, H)
+        )
 
     N, T = inputs.shape  # noqa: N806
-    counts = torch.tensor([N * (T - 1), N * T, (newlines >= 0).sum(), (names[..., 0] >= 0).sum(), N * T, N * T])
-    sums = torch.stack((pool or ThreadPool()).map(measure, starts)).sum(dim=0)  # (L, 6, H)
-    means = (sums / counts[:, None]).transpose(0, 1).numpy()  # nothing of a kind is 0 / 0: NaN
-    names_of_scores = [score.name for score in fields(HeadScores) if score.name != "characters"]
-    return HeadScores(**dict(zip(names_of_scores, means, strict=True)), characters=N * T)
+    near = [N * max(0, T - distance) for distance in range(_NEAR)]
+    counts = torch.tensor([*near, (newlines >= 0).sum(), (names[..., 0] >= 0).sum(), N * T, N * T])
+    sums = torch.stack((pool or ThreadPool()).map(measure, starts)).sum(dim=0)  # (L, _NEAR + 4, H)
+    means = (sums / counts[:, None]).transpose(1, 2).numpy()  # nothing of a kind is 0 / 0: NaN
+    newline, speaker, distance, entropy = np.moveaxis(means[..., _NEAR:], -1, 0)
+    return HeadScores(
+        back=means[..., :_NEAR],
+        newline=newline,
+        speaker=speaker,
+        distance=distance,
+        entropy=entropy,
+        characters=N * T,
+    )
 
 
 def score_induction(language_model: LanguageModel, *, seed: int = 0) -> Scores:
@@ -220,7 +239,7 @@ def _newlines_and_names(text: str, shape: torch.Size) -> tuple[Tensor, Tensor]:
 
 
 def _sum_scores(attention: Tensor, newlines: Tensor, names: Tensor) -> Tensor:
-    """Return the sums over positions of each score, in the order of ``HeadScores``: (6, H).
+    """Return the sums over positions of each score, in the order of ``HeadScores``: (_NEAR + 4, H).
 
     Args:
         attention: (B, H, T, T).
@@ -238,8 +257,7 @@ def _sum_scores(attention: Tensor, newlines: Tensor, names: Tensor) -> Tensor:
         return high - low
 
     scores = [
-        attention.diagonal(-1, dim1=2, dim2=3),
-        attention.diagonal(0, dim1=2, dim2=3),
+        *(attention.diagonal(-distance, dim1=2, dim2=3) for distance in range(_NEAR)),
         share(newlines, torch.where(newlines >= 0, newlines + 1, -1)),
         share(names[..., 0], names[..., 1]),
         (attention * back).sum(dim=-1),

@@ -2,11 +2,13 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from shakegpt.config import ModelConfig
 from shakegpt.data.corpus import speaker_spans
 from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.errors import UsageError
@@ -14,6 +16,7 @@ from shakegpt.evaluation.loss import evaluate
 from shakegpt.inspection.heads import HeadScores, mute_costs, score_heads, score_induction
 from shakegpt.inspection.muting import mute
 from shakegpt.inspection.trace import inspect
+from shakegpt.model.gpt import GPT
 from shakegpt.model.language_model import LanguageModel
 from shakegpt.system.threads import ThreadPool
 
@@ -33,6 +36,7 @@ def scores_by_hand(language_model: LanguageModel, text: str, windows: int) -> di
     found: dict[str, list[np.ndarray]] = {
         name: [] for name in ("previous", "itself", "newline", "speaker", "distance", "entropy")
     }
+    back: list[list[np.ndarray]] = [[] for _ in range(8)]
     for start in range(0, windows * SIZE, SIZE):
         attention = inspect(language_model, text[start : start + SIZE]).attention.astype(np.float64)  # (L, H, T, T)
         for t in range(SIZE):
@@ -40,6 +44,8 @@ def scores_by_hand(language_model: LanguageModel, text: str, windows: int) -> di
             if t > 0:
                 found["previous"].append(row[..., t - 1])
             found["itself"].append(row[..., t])
+            for distance in range(t + 1):
+                back[distance].append(row[..., t - distance])
             newline = text.rfind("\n", start, start + t)
             if newline >= 0:
                 found["newline"].append(row[..., newline - start])
@@ -48,7 +54,8 @@ def scores_by_hand(language_model: LanguageModel, text: str, windows: int) -> di
                 found["speaker"].append(row[..., spoken[-1][0] - start : spoken[-1][1] - start].sum(axis=-1))
             found["distance"].append(sum(row[..., s] * (t - s) for s in range(t + 1)))
             found["entropy"].append(sum(p * -np.log2(np.where(p > 0, p, 1)) for p in np.moveaxis(row, -1, 0)))
-    return {name: np.mean(rows, axis=0) for name, rows in found.items()}
+    means = {name: np.mean(rows, axis=0) for name, rows in found.items()}
+    return means | {"back": np.stack([np.mean(rows, axis=0) for rows in back], axis=-1)}
 
 
 def test_where_a_name_stands_is_from_its_first_character_to_the_colon() -> None:
@@ -144,15 +151,25 @@ def test_a_text_shorter_than_a_window_is_an_error(actor: LanguageModel, text: st
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"previous": 0.95, "itself": 0.4}, "looks at the character before: 95 %"),
-        ({"itself": 0.5}, "looks at the character itself: 50 %"),
+        ({"back": [0.4, 0.95]}, "looks at the character before: 95 %"),
+        ({"back": [0.5]}, "looks at the character itself: 50 %"),
+        ({"back": [0.1, 0.1, 0.1, 0.94]}, "looks at the character 3 back: 94 %"),
         ({"newline": 0.31, "speaker": np.nan}, "looks at the last newline: 31 %"),
         ({"speaker": 0.38, "newline": np.nan}, "looks at the speaker's name: 38 %"),
-        ({"previous": 0.29}, "spreads over about 8 characters, 12 back on average"),
+        ({"back": [0.1, 0.29]}, "spreads over about 8 characters, 12 back on average"),
         ({"entropy": 0.1}, "spreads over about 1 character, 12 back on average"),
     ],
 )
-def test_a_head_is_described_by_what_it_looks_at_most(changes: dict[str, float], sentence: str) -> None:
-    values = {"previous": 0.1, "itself": 0.1, "newline": 0.1, "speaker": 0.1, "distance": 12.2, "entropy": 3.0}
-    scores = {name: np.array([[0.0, value]]) for name, value in (values | changes).items()}
-    assert HeadScores(**scores, characters=8).describe((0, 1)) == sentence
+def test_a_head_is_described_by_what_it_looks_at_most(changes: dict[str, Any], sentence: str) -> None:
+    values = {"newline": 0.1, "speaker": 0.1, "distance": 12.2, "entropy": 3.0} | changes
+    back = (values.pop("back", []) + [0.1] * 7 + [np.nan])[:8]  # of a window of seven characters
+    scores = {name: np.array([[0.0, value]]) for name, value in values.items()}
+    assert HeadScores(back=np.array([[[0.0] * 8, back]]), **scores, characters=7).describe((0, 1)) == sentence
+
+
+def test_a_window_shorter_than_the_distances_leaves_the_far_ones_out(tiny_config: ModelConfig) -> None:
+    model = GPT(replace(tiny_config, block_size=3), seed=1)
+    scores = score_heads(LanguageModel(model=model, vocabulary=Vocabulary("\n abcdefghij:"), name="small"), "abcabc")
+    assert np.isfinite(scores.back[..., :3]).all()
+    assert np.isnan(scores.back[..., 3:]).all()
+    assert "the character" in scores.describe((0, 0))
