@@ -1,7 +1,7 @@
 """What each head does: where it looks on real text, whether it copies what came before, and what muting it costs."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -157,6 +157,43 @@ def score_induction(language_model: LanguageModel, *, seed: int = 0) -> Scores:
     return result
 
 
+def loss_without(
+    language_model: LanguageModel,
+    heads: Iterable[Head],
+    text: str,
+    *,
+    windows: int = WINDOWS,
+    pool: ThreadPool | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> float:
+    """Return the loss with some heads muted, in nats per character, over the first windows of a text.
+
+    Args:
+        language_model: the model.
+        heads: which ones, as (block, head), both from 0; with none, it is the model's own loss.
+        text: as for ``score_heads``; only it needs one character more than its windows.
+        windows: how many to read at most.
+        pool: the threads that share the windows; the calling thread where left out.
+        stop: asked before each batch; once it returns true, the result is NaN.
+
+    Raises:
+        UsageError: there is no such head, or the text is too short or has a character that the model does not know.
+    """
+    inputs, targets = _cut_windows(language_model, text, windows, targets=True)
+    model = mute(language_model, heads).model
+    device = model.token_embedding.weight.device
+
+    @torch.inference_mode()
+    def sum_losses(start: int) -> float:
+        if stop():
+            return math.nan
+        x, y = (part[start : start + _WINDOWS_PER_BATCH].to(device) for part in (inputs, targets))
+        return float(functional.cross_entropy(model(x).flatten(0, 1), y.flatten(), reduction="sum"))
+
+    sums = (pool or ThreadPool()).map(sum_losses, range(0, len(inputs), _WINDOWS_PER_BATCH))
+    return sum(sums) / inputs.numel()
+
+
 def mute_costs(
     language_model: LanguageModel,
     text: str,
@@ -165,40 +202,20 @@ def mute_costs(
     pool: ThreadPool | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Scores:
-    """Measure what muting each head costs: the loss without it less the loss with all, over the windows of a text.
+    """Return what muting each head alone costs: the loss without it less the loss with all, a pass for each head.
 
-    It takes a pass over the windows for each head.
-
-    Args:
-        language_model: the model.
-        text: as for ``score_heads``; only a loss needs one character more.
-        windows: how many to read at most.
-        pool: the threads that share the heads; the calling thread where left out.
-        stop: asked before each batch; once it returns true, the costs that are not known yet stay NaN.
+    Args and errors as for ``loss_without``. Costs that are not known when ``stop`` returns true are NaN.
 
     Returns:
         (L, H), nats per character.
-
-    Raises:
-        UsageError: the text is too short or has a character that the model does not know.
     """
-    inputs, targets = _cut_windows(language_model, text, windows, targets=True)
-    config = language_model.model.config
 
-    @torch.inference_mode()
-    def loss(muted: list[Head]) -> float:
-        model, total = mute(language_model, muted).model, 0.0
-        for start in range(0, len(inputs), _WINDOWS_PER_BATCH):
-            if stop():
-                return math.nan
-            rows = slice(start, start + _WINDOWS_PER_BATCH)
-            logits = model(inputs[rows].to(model.token_embedding.weight.device))
-            expected = targets[rows].to(logits.device)
-            total += float(functional.cross_entropy(logits.flatten(0, 1), expected.flatten(), reduction="sum"))
-        return total / inputs.numel()
+    def loss(heads: list[Head]) -> float:
+        return loss_without(language_model, heads, text, windows=windows, pool=pool, stop=stop)
 
-    whole, *muted = (pool or ThreadPool()).map(loss, [[], *([head] for head in all_heads(config))])
-    return (np.array(muted) - whole).reshape(config.n_layer, config.n_head)
+    config, whole = language_model.model.config, loss([])
+    costs = [loss([head]) - whole for head in all_heads(config)]
+    return np.array(costs).reshape(config.n_layer, config.n_head)
 
 
 def _cut_windows(

@@ -13,7 +13,7 @@ from shakegpt.data.corpus import speaker_spans
 from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.errors import UsageError
 from shakegpt.evaluation.loss import evaluate
-from shakegpt.inspection.heads import HeadScores, mute_costs, score_heads, score_induction
+from shakegpt.inspection.heads import HeadScores, loss_without, mute_costs, score_heads, score_induction
 from shakegpt.inspection.muting import mute
 from shakegpt.inspection.trace import inspect
 from shakegpt.model.gpt import GPT
@@ -131,6 +131,16 @@ def test_what_muting_costs_is_a_difference_of_losses(actor: LanguageModel) -> No
             assert costs[layer, head] == pytest.approx(alone - whole, abs=1e-5)
     assert (mute_costs(actor, PLAY, windows=windows, pool=ThreadPool(2)) == costs).all()
     assert np.abs(costs).min() > 1e-4
+
+
+def test_several_heads_are_muted_together(actor: LanguageModel) -> None:
+    heads = [(0, 0), (1, 2)]
+    ids = torch.tensor(actor.vocabulary.encode(PLAY[: 6 * SIZE + 1]))
+    found = loss_without(actor, heads, PLAY, windows=6)
+    assert found == pytest.approx(evaluate(mute(actor, heads).model, ids).nats, abs=1e-5)
+    assert loss_without(actor, [], PLAY, windows=6) == pytest.approx(evaluate(actor.model, ids).nats, abs=1e-5)
+    with pytest.raises(UsageError, match=r"no head 3\.1"):
+        loss_without(actor, [(2, 0)], PLAY)
 
 
 def test_costs_that_were_not_measured_are_not_numbers(actor: LanguageModel) -> None:
