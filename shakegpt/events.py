@@ -66,6 +66,8 @@ class Started(Event):
     """The checkpoint that training resumes from, such as ``macbeth@500``."""
     corpus_note: str | None = None
     """Why the run trains on this text, where that is not the one expected."""
+    eval_every: int | None = None
+    """Steps between evaluations; ``None`` in the logs of earlier versions."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -116,12 +116,34 @@ class Snapshot:
         return self.started.steps if self.started else 0
 
     @property
+    def next_evaluation(self) -> int | None:
+        """The step of the next evaluation, which is the newest step while that is being evaluated.
+
+        ``None`` where it is not known, or none is to come.
+        """
+        if self.state not in ("training", "paused") or self.started is None or self.started.eval_every is None:
+            return None
+        step = self.current_step
+        evaluated = step == 0 or (len(self.validation) > 0 and self.validation[-1].step >= step)
+        if not evaluated and (step % self.started.eval_every == 0 or step == self.steps):
+            return step
+        return (
+            None
+            if step >= self.steps
+            else min(self.steps, (step // self.started.eval_every + 1) * self.started.eval_every)
+        )
+
+    @property
     def seconds_left(self) -> float | None:
         """The time that the remaining steps take at the current speed; ``None`` while it is unknown."""
+        return self.seconds_until(self.steps)
+
+    def seconds_until(self, step: int) -> float | None:
+        """Return the time that the steps up to one take at the current speed; ``None`` while it is unknown."""
         if self.step is None or self.started is None or not self.step.tokens_per_second > 0:
             return None
         tokens_per_step = self.started.batch_size * self.started.block_size
-        return (self.steps - self.current_step) * tokens_per_step / self.step.tokens_per_second
+        return (step - self.current_step) * tokens_per_step / self.step.tokens_per_second
 
 
 def _not_after(event: AnyEvent | None, step: int) -> AnyEvent | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from shakegpt.errors import ShakegptError, describe_failure
 from shakegpt.events import Failed
-from shakegpt.runs.snapshot import ENDED, State, advance
+from shakegpt.runs.snapshot import ENDED, Snapshot, State, advance
 from shakegpt.runs.source import SourceThread
 
 if TYPE_CHECKING:
@@ -28,13 +28,15 @@ class TrainingThread(SourceThread):
 
     Args:
         prepare: makes the trainer; called on the thread, since it imports torch and reads a corpus.
+        begin: what to show until the trainer is made, such as the run that is to be resumed.
     """
 
     owned = True
     read_only = False
 
-    def __init__(self, prepare: "Callable[[], Trainer]") -> None:
+    def __init__(self, prepare: "Callable[[], Trainer]", *, begin: Snapshot | None = None) -> None:
         super().__init__("shakegpt-training", daemon=False)
+        self._snapshot = begin or Snapshot()
         self._prepare = prepare
         self._trainer: Trainer | None = None
         self._commands = threading.Condition()

@@ -166,6 +166,7 @@ class Trainer:
             preset=self._preset,
             resumed_from=resume.reference if resume else None,
             corpus_note=self.run.metadata.corpus_note,
+            eval_every=config.eval_every,
         )
 
     def _take_step(self) -> Iterator[Event]:

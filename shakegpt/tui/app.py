@@ -22,7 +22,7 @@ from shakegpt.runs.source import TrainingSource
 from shakegpt.runs.store import Store
 from shakegpt.system.settings import load_settings
 from shakegpt.system.text import escape_control_characters, escape_line
-from shakegpt.training.setup import build_trainer
+from shakegpt.training.setup import TrainingRequest, build_trainer
 from shakegpt.training.thread import TrainingThread
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
 from shakegpt.tui.context import AppContext, Mode
@@ -151,6 +151,8 @@ class ShakegptApp(App[str]):
         await self.action_switch_mode(self._first_mode)
         if self._watched_run is not None:
             follower = Follower(self._watched_run)
+            if follower.owner is not None:
+                self.context.run_owner = str(follower.owner)
             self._attach_training(follower, note=f"Watching: {follower.owner} trains it." if follower.owner else "")
             follower.start()
         elif self.context.training is not None:
@@ -224,17 +226,28 @@ class ShakegptApp(App[str]):
         if self.context.own_training is not None:
             self.notify("A run is in training already: save and stop it first (1, then x).", severity="warning")
             return
-        thread = TrainingThread(partial(build_trainer, self.context.store, message.request))
-        self._attach_training(thread)
+        thread = TrainingThread(
+            partial(build_trainer, self.context.store, message.request), begin=self._story_of(message.request.resume)
+        )
+        self._attach_training(thread, request=message.request)
         thread.start()
         await self.action_switch_mode("training")
 
-    def _attach_training(self, training: TrainingSource, note: str = "") -> None:
+    def _story_of(self, resume: str | None) -> Snapshot | None:
+        """Return the run on show, if it is the one to resume."""
+        shown = self.context.training.latest if self.context.training is not None else None
+        if resume is None or shown is None or shown.started is None:
+            return None
+        return shown.continued() if shown.started.run == resume.partition("@")[0] else None
+
+    def _attach_training(
+        self, training: TrainingSource, note: str = "", request: TrainingRequest | None = None
+    ) -> None:
         if self._unsubscribe is not None:
             self._unsubscribe()
         if self.context.training is not None and self.context.training is not training:
             self.context.training.close()
-        self.context.training, self.context.training_note = training, note
+        self.context.training, self.context.training_note, self.context.training_request = training, note, request
         self._last_shown = None
         self._unsubscribe = training.subscribe(self._on_training_event)
         self._show(training.latest)

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from shakegpt.runs.source import TrainingSource
 from shakegpt.runs.store import Store
+from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.preferences import Preferences, save_preferences
 
 Mode = Literal["training", "generation", "checkpoints"]
@@ -34,6 +35,10 @@ class AppContext:
     """The run on show."""
     training_note: str = ""
     """What there is to say of the run on show, such as which process trains it."""
+    run_owner: str = "Another process"
+    """Who trains the run on show, where it is not this process."""
+    training_request: TrainingRequest | None = None
+    """What the run on show was asked to be, where this app has started it."""
     loaded_checkpoint: str | None = None
     """The checkpoint that the generation screen generates from."""
     loaded_model: LoadedModel | None = None

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 from hypothesis import given
@@ -127,6 +127,30 @@ def test_a_failed_run_says_why() -> None:
 @pytest.mark.parametrize("speed", [0.0, -1.0, math.nan])
 def test_no_speed_means_no_time_left(speed: float) -> None:
     assert replay([started(), stepped(1, tokens_per_second=speed)]).seconds_left is None
+
+
+@pytest.mark.parametrize(
+    ("events", "step"),
+    [
+        ([], 25),
+        ([stepped(24)], 25),
+        ([stepped(25)], 25),  # under way
+        ([stepped(25), evaluated(25, 2.0, best=True)], 50),
+        ([stepped(76)], 90),
+        ([stepped(90)], 90),
+        ([stepped(90), evaluated(90, 2.0, best=True)], None),
+        ([stepped(3), Failed(step=3, message="cut")], None),
+    ],
+)
+def test_the_next_evaluation_is_at_a_multiple_of_the_interval_or_at_the_end(
+    events: list[Event], step: int | None
+) -> None:
+    assert replay([replace(started(steps=90), eval_every=25), *events]).next_evaluation == step
+
+
+def test_the_log_of_an_earlier_version_does_not_say_when_the_next_evaluation_is() -> None:
+    snapshot = replay([started(), stepped(1)])
+    assert (snapshot.next_evaluation, snapshot.seconds_until(11)) == (None, pytest.approx(10 * 32 / 64))
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=40))

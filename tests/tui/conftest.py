@@ -51,6 +51,7 @@ def run_events(steps: int = 500, upto: int | None = None, *, eval_every: int = 5
             batch_size=16,
             block_size=64,
             preset="nano",
+            eval_every=eval_every,
         )
     ]
     best: float | None = None

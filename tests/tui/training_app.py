@@ -36,7 +36,7 @@ class TrainingApp(App[None]):
         self.first = snapshot if snapshot is not None or training is None else training.latest
         self.context = AppContext(store=Store.default(), preferences=Preferences(), training=training, **shared)
         self.requests: list[TrainingRequest] = []
-        self.generate_requests: list[str] = []
+        self.generate_requests: list[Any] = []
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = "shakegpt"
@@ -57,4 +57,6 @@ class TrainingApp(App[None]):
         self.requests.append(message.request)
 
     def on_generate_from(self, message: GenerateFrom) -> None:
-        self.generate_requests.append(message.reference)
+        self.generate_requests.append(
+            message.reference if message.behind is None else (message.reference, message.behind)
+        )

@@ -11,6 +11,7 @@ from shakegpt.events import perplexity
 from shakegpt.runs.downsampling import extremes
 from shakegpt.runs.snapshot import Curve, Point
 from shakegpt.tui import formatting
+from shakegpt.tui.widgets.area_chart import AxisRule
 
 Axis = Literal["step", "time", "tokens"]
 AXES: tuple[Axis, ...] = ("step", "time", "tokens")
@@ -31,8 +32,8 @@ class Quantity:
     format: Callable[[float | None], str]
     has_validation: bool
     """Whether evaluations measure it too."""
-    falls_steeply: bool
-    """Whether its first values are far above the later ones."""
+    axis: AxisRule
+    """How the value axis of its small chart is chosen."""
 
 
 LOSS = Quantity(
@@ -41,7 +42,7 @@ LOSS = Quantity(
     value=attrgetter("loss"),
     format=formatting.decimal,
     has_validation=True,
-    falls_steeply=True,
+    axis=AxisRule(least_span=0.25),
 )
 PERPLEXITY = Quantity(
     key="perplexity",
@@ -49,7 +50,7 @@ PERPLEXITY = Quantity(
     value=lambda point: perplexity(point.loss),
     format=formatting.decimal,
     has_validation=True,
-    falls_steeply=True,
+    axis=AxisRule(least_span=0.25, cuts_peak=True),
 )
 LEARNING_RATE = Quantity(
     key="learning-rate",
@@ -57,7 +58,7 @@ LEARNING_RATE = Quantity(
     value=attrgetter("learning_rate"),
     format=formatting.scientific,
     has_validation=False,
-    falls_steeply=False,
+    axis=AxisRule(from_zero=True),
 )
 QUANTITIES = (LOSS, PERPLEXITY, LEARNING_RATE)
 

@@ -12,12 +12,18 @@ from textual.message import Message
 from shakegpt.runs.downsampling import Downsampler
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.tui.chart.curves import Quantity
-from shakegpt.tui.training.sparkline import MARK, Sparkline
+from shakegpt.tui.widgets.area_chart import MARK, AreaChart
 from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
+
+_VALUES_IN_A_ROW = 31
+"""The width of the two values beside each other."""
+_LEAST_HEIGHT_OF_TWO_ROWS = 6
+_FINE_COLUMNS = 512
+"""The curve is kept finer than any chart is wide, and stretched to the width when it is drawn."""
 
 
 class MetricValue(DiffWidget):
-    """The newest value of the training, and at the right that of the validation split."""
+    """The newest value of the training, and that of the validation split beside it or below."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"metric-value--training", "metric-value--validation"}
     DEFAULT_CSS = """
@@ -38,16 +44,18 @@ class MetricValue(DiffWidget):
         self._training, self._validation = training, validation
         self.redraw()
 
-    def draw(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
-        """Return the line, without the word "validation" where there is no room for it."""
+    def draw(self, width: int, height: int) -> list[Row]:
+        """Return the values in two rows, or in one, then without the word "validation" where there is no room."""
         training = (self._training, self.get_component_rich_style("metric-value--training"))
         if not self._validation:
             return [[training]]
+        style = self.get_component_rich_style("metric-value--validation")
         validation = f"{MARK} validation {self._validation}"
+        if height > 1:
+            return [[training], [(validation, style)]]
         if len(self._training) + len(validation) + 2 > width:
             validation = f"{MARK} {self._validation}"
         gap = " " * max(1, width - len(self._training) - len(validation))
-        style = self.get_component_rich_style("metric-value--validation")
         return [[training, (gap, self.rich_style), (validation, style)]]
 
 
@@ -61,7 +69,7 @@ class MetricPanel(Vertical, can_focus=True):
         Binding(
             "enter",
             "zoom",
-            "Zoom",
+            "Chart",
             id="training.panel.zoom",
             key_display="⏎",
             tooltip="Open the full chart",
@@ -73,44 +81,47 @@ class MetricPanel(Vertical, can_focus=True):
         """The user wants the full chart of a panel."""
 
     def __init__(self, quantity: Quantity) -> None:
-        super().__init__(id=quantity.key)
+        super().__init__(id=quantity.key, classes="pane")
         self.quantity = quantity
         self.border_title = quantity.title
-        self._downsampler = Downsampler(quantity.value, 0)
+        self._downsampler = Downsampler(quantity.value, _FINE_COLUMNS)
 
     def compose(self) -> ComposeResult:
         """Put the value above the curve."""
         yield MetricValue()
-        yield Sparkline(falls_steeply=self.quantity.falls_steeply)
+        yield AreaChart(self.quantity.axis)
+
+    def on_resize(self) -> None:
+        """Put the two values below each other where they do not fit beside each other."""
+        width, height = self.content_size
+        narrow = self.quantity.has_validation and width < _VALUES_IN_A_ROW and height >= _LEAST_HEIGHT_OF_TWO_ROWS
+        self.query_one(MetricValue).styles.height = 2 if narrow else 1
 
     def show(self, snapshot: Snapshot) -> None:
         """Show the value and the curve."""
         self.show_value(snapshot)
-        quantity, sparkline = self.quantity, self.query_one(Sparkline)
-        if sparkline.size.width != self._downsampler.columns:
-            self._downsampler = Downsampler(quantity.value, sparkline.size.width)
-        self._downsampler.update(snapshot.train, snapshot.steps)
-        marks = self._validation_marks(snapshot) if quantity.has_validation else {}
-        sparkline.show(self._downsampler.means, marks)
+        curve = snapshot.train
+        self._downsampler.update(curve)
+        steps = (curve[0].step, curve[-1].step) if len(curve) else (0, 0)
+        marks = self._validation_marks(snapshot) if self.quantity.has_validation else []
+        self.query_one(AreaChart).show(self._downsampler.means, steps, marks)
 
     def show_value(self, snapshot: Snapshot) -> None:
         """Show the value, and leave the curve as it is."""
         quantity = self.quantity
         training = quantity.format(quantity.value(snapshot.train[-1]) if len(snapshot.train) else None)
         validation = ""
-        if quantity.has_validation and len(snapshot.validation):
-            validation = quantity.format(quantity.value(snapshot.validation[-1]))
+        if quantity.has_validation:
+            training = f"train {training}"
+            if len(snapshot.validation):
+                validation = quantity.format(quantity.value(snapshot.validation[-1]))
         self.query_one(MetricValue).show(training, validation)
 
     def action_zoom(self) -> None:
         """Ask for the full chart."""
         self.post_message(self.Zoomed())
 
-    def _validation_marks(self, snapshot: Snapshot) -> dict[int, float]:
-        """Return the newest finite evaluation of each column."""
-        marks = {}
-        for point in snapshot.validation.points():
-            column, value = self._downsampler.column_of(point.step), self.quantity.value(point)
-            if column is not None and math.isfinite(value):
-                marks[column] = value
-        return marks
+    def _validation_marks(self, snapshot: Snapshot) -> list[tuple[int, float]]:
+        """Return the steps of the finite evaluations, and their values."""
+        values = [(point.step, self.quantity.value(point)) for point in snapshot.validation.points()]
+        return [(step, value) for step, value in values if math.isfinite(value)]

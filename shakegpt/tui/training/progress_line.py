@@ -1,4 +1,4 @@
-"""How many of a run's steps are done, and how long the rest takes."""
+"""How many of a run's steps are done, how long the rest takes, and when the next evaluation comes."""
 
 from typing import ClassVar
 
@@ -8,16 +8,18 @@ from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
 
 class ProgressLine(DiffWidget):
-    """A bar, the current step, the share done and the time left."""
+    """A bar, the current step, the share done and the time left; below it, what comes next."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"progress--done", "progress--to-do", "progress--step", "progress--rest"}
     DEFAULT_CSS = """
     ProgressLine {
-        height: 1;
+        height: 2;
+        margin: 0 1;
+        &.-one-line { height: 1; }
         & > .progress--done { color: $primary; }
-        & > .progress--to-do { color: $border-blurred; }
+        & > .progress--to-do { color: $foreground 30%; }
         & > .progress--step { text-style: bold; }
-        & > .progress--rest { color: $foreground 65%; }
+        & > .progress--rest { color: $foreground 75%; }
     }
     """
 
@@ -28,10 +30,11 @@ class ProgressLine(DiffWidget):
     def show(self, snapshot: Snapshot) -> None:
         """Show the progress of a run."""
         self._snapshot = snapshot
+        self.set_class(not what_comes_next(snapshot), "-one-line")
         self.redraw()
 
     def draw(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
-        """Return the line."""
+        """Return the lines."""
         current, steps, style = self._snapshot.current_step, self._snapshot.steps, self.get_component_rich_style
         share = min(1.0, current / steps) if steps else 0.0
         total = formatting.count(steps)
@@ -39,15 +42,28 @@ class ProgressLine(DiffWidget):
         rest = f"{int(100 * share):>4} %{_time(self._snapshot):>15}" if steps else ""
         bar_width = max(0, width - len(step) - len(rest) - 2)
         done = int(share * bar_width)
-        return [
-            [
-                ("━" * done, style("progress--done")),
-                ("·" * (bar_width - done), style("progress--to-do")),
-                ("  ", self.rich_style),
-                (step, style("progress--step")),
-                (rest, style("progress--rest")),
-            ]
+        bar: Row = [
+            ("━" * done, style("progress--done")),
+            ("·" * (bar_width - done), style("progress--to-do")),
+            ("  ", self.rich_style),
+            (step, style("progress--step")),
+            (rest, style("progress--rest")),
         ]
+        return [bar, [(what_comes_next(self._snapshot), style("progress--rest"))]]
+
+
+def what_comes_next(snapshot: Snapshot) -> str:
+    """Return when the next sample and evaluation come, such as ``next sample and evaluation in 41 steps, 6s``."""
+    step = snapshot.next_evaluation
+    if step is None:
+        return ""
+    steps = step - snapshot.current_step
+    if not steps:
+        return "Evaluating: the model reads the validation text, then writes a sample."
+    seconds = snapshot.seconds_until(step)
+    time = f", {formatting.duration(seconds)}" if seconds is not None else ""
+    which = "Last" if step == snapshot.steps else "Next"
+    return f"{which} sample and evaluation in {formatting.count(steps)} step{'s' * (steps != 1)}{time}"
 
 
 def _time(snapshot: Snapshot) -> str:

@@ -4,11 +4,17 @@ from typing import ClassVar, get_args
 
 from rich.cells import cell_len
 
+from shakegpt.config import PRESETS
+from shakegpt.data.catalog import TINY_SHAKESPEARE
 from shakegpt.events import Started
 from shakegpt.runs.snapshot import Snapshot, State
 from shakegpt.system.text import escape_line
+from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui import formatting
 from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
+
+_USUAL_CHARACTERS = 65
+"""The size of Tiny Shakespeare's vocabulary; others change the number of weights little."""
 
 
 class RunHeader(DiffWidget):
@@ -24,7 +30,7 @@ class RunHeader(DiffWidget):
         height: 1;
         margin: 0 1;
         & > .run-header--name { text-style: bold; }
-        & > .run-header--detail { color: $foreground 65%; }
+        & > .run-header--detail { color: $foreground 75%; }
         & > .run-header--loading { background: $secondary; color: $background; text-style: bold; }
         & > .run-header--training { background: $primary; color: $background; text-style: bold; }
         & > .run-header--paused { background: $warning; color: $background; text-style: bold; }
@@ -38,10 +44,17 @@ class RunHeader(DiffWidget):
         super().__init__(id="run-header")
         self._snapshot = Snapshot()
         self._pending_command = ""
+        self._request: TrainingRequest | None = None
 
-    def show(self, snapshot: Snapshot, pending_command: str = "") -> None:
-        """Show a run. ``pending_command``, such as ``pausing``, takes the place of its state."""
-        self._snapshot, self._pending_command = snapshot, pending_command
+    def show(self, snapshot: Snapshot, pending_command: str = "", request: TrainingRequest | None = None) -> None:
+        """Show a run.
+
+        Args:
+            snapshot: the run.
+            pending_command: such as ``pausing``; takes the place of its state.
+            request: what the run was asked to be, for the time until it has begun.
+        """
+        self._snapshot, self._pending_command, self._request = snapshot, pending_command, request
         self.redraw()
 
     def draw(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
@@ -51,7 +64,8 @@ class RunHeader(DiffWidget):
         row: Row = [(badge, style(f"run-header--{self._snapshot.state}")), ("  ", self.rich_style)]
         started = self._snapshot.started
         if started is None:
-            return [row]
+            requested = _join_fitting(_requested(self._request), width - cell_len(badge) - 2) if self._request else ""
+            return [[*row, (requested.lstrip(), style("run-header--detail"))]]
         name, device = escape_line(started.run), f"{started.device} {started.precision}"
         used = cell_len(badge) + 2 + cell_len(name)
         detail = _join_fitting(_details(started), width - used - len(device) - 4)
@@ -63,6 +77,16 @@ class RunHeader(DiffWidget):
 def _details(started: Started) -> list[str]:
     weights = formatting.compact(started.parameters)
     return [f"  {escape_line(started.corpus)}", f"  {started.preset}", f"  {weights} weights"]
+
+
+def _requested(request: TrainingRequest) -> list[str]:
+    """Return what is known of a run before its text has been read."""
+    if request.resume is not None:
+        return [f"  {escape_line(request.resume)}"]
+    preset = PRESETS.get(request.preset)
+    weights = preset.model_config(_USUAL_CHARACTERS).parameters if preset else 0
+    about = [f"  about {formatting.compact(weights)} weights"] if preset else []
+    return [f"  {escape_line(request.corpus or TINY_SHAKESPEARE)}", f"  {escape_line(request.preset)}", *about]
 
 
 def _join_fitting(parts: list[str], width: int) -> str:

@@ -1,9 +1,8 @@
-"""What the model wrote at each evaluation."""
+"""What the model wrote at one evaluation."""
 
 import re
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from shakegpt.events import Sample
@@ -23,18 +22,14 @@ class SamplePanel(DiffWidget, can_focus=True):
     DEFAULT_CSS = """
     SamplePanel {
         width: 1fr;
-        & > .samples--caption { color: $foreground 60%; }
+        & > .samples--caption { color: $foreground 75%; }
         & > .samples--name { color: $primary; text-style: bold; }
         & > .samples--text { color: $foreground; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "scroll(-1)", "Up", id="samples.up", show=False, tooltip="Show the line above"),
-        Binding("down", "scroll(1)", "Down", id="samples.down", show=False, tooltip="Show the line below"),
-    ]
 
     def __init__(self) -> None:
-        super().__init__(id="samples")
+        super().__init__(id="samples", classes="pane")
         self.border_title = "What it writes"
         self._samples: tuple[Sample, ...] = ()
         self._losses: dict[int, float] = {}
@@ -50,15 +45,25 @@ class SamplePanel(DiffWidget, can_focus=True):
     def caption(self) -> str:
         """The number and the step of the sample on show, and the validation loss at that step."""
         if not self._samples:
-            return "at each evaluation, a few lines from the model"
+            return "At each evaluation, a few lines from the model"
         step = self._samples[self.index].step
         loss = self._losses.get(step)
-        validation = "" if loss is None else f" · validation {formatting.decimal(loss)}"
+        validation = "" if loss is None else f" · validation loss {formatting.decimal(loss)}"
         return f"{self.index + 1} of {len(self._samples)} · step {formatting.count(step)}{validation}"
+
+    @property
+    def sample(self) -> Sample | None:
+        """The sample on show."""
+        return self._samples[self.index] if self._samples else None
+
+    @property
+    def text(self) -> str:
+        """The text of the sample on show: the prompt, and what the model made of it."""
+        return (self.sample.prompt + self.sample.text).strip("\n") if self.sample else ""
 
     def show(self, snapshot: Snapshot) -> None:
         """Show the samples of a run."""
-        if snapshot.samples == self._samples:
+        if snapshot.samples == self._samples and len(self._losses) == len(snapshot.validation):
             return
         self._samples = snapshot.samples
         self._losses = {point.step: point.loss for point in snapshot.validation.points()}
@@ -71,8 +76,8 @@ class SamplePanel(DiffWidget, can_focus=True):
         """Show a sample; from the last one on, always the newest."""
         self._show_sample(max(0, index) if index < len(self._samples) - 1 else None)
 
-    def action_scroll(self, by: int) -> None:
-        """Scroll a text that is longer than the panel."""
+    def scroll_text(self, by: int) -> None:
+        """Scroll a text that is longer than the panel by so many lines."""
         width, height = self.size
         last = max(0, len(self._text_rows(width)) - height + 1)
         self._first_row = max(0, min(self._first_row + by, last))
@@ -89,13 +94,10 @@ class SamplePanel(DiffWidget, can_focus=True):
         self.redraw()
 
     def _text_rows(self, width: int) -> list[Row]:
-        if not self._samples:
-            return []
-        sample = self._samples[self.index]
         name, text = self.get_component_rich_style("samples--name"), self.get_component_rich_style("samples--text")
         rows: list[Row] = []
         # What a model writes is untrusted: control characters are escaped, and markup is not parsed.
-        for line in escape_control_characters(sample.prompt + sample.text).strip("\n").expandtabs(_TAB).split("\n"):
+        for line in escape_control_characters(self.text).expandtabs(_TAB).split("\n"):
             style = name if _SPEAKER.fullmatch(line) else text
             rows += [[(piece.plain, style)] for piece in Content(line).wrap(max(1, width)) or [Content("")]]
         return rows

@@ -5,36 +5,40 @@ from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.timer import Timer
 
 from shakegpt.errors import ShakegptError
-from shakegpt.runs.snapshot import Snapshot
+from shakegpt.runs.snapshot import ENDED, Snapshot
 from shakegpt.runs.source import TrainingSource
 from shakegpt.system.memory import GpuUsage, gpu_usage, process_memory
-from shakegpt.system.text import escape_control_characters
+from shakegpt.system.text import escape_control_characters, escape_line
 from shakegpt.training.setup import TrainingRequest
+from shakegpt.tui import formatting
 from shakegpt.tui.chart.curves import LOSS, QUANTITIES
 from shakegpt.tui.context import AppContext
+from shakegpt.tui.dialogs.questions import ConfirmScreen
 from shakegpt.tui.messages import LIVE, GenerateFrom, StartTraining
+from shakegpt.tui.training.bindings import BINDINGS
 from shakegpt.tui.training.metric_panel import MetricPanel
-from shakegpt.tui.training.notice import Notice, NoticeText, Welcome, notice_of
+from shakegpt.tui.training.notice import Notice, NoticeText, notice_of
 from shakegpt.tui.training.progress_line import ProgressLine
 from shakegpt.tui.training.run_details import RunDetails
 from shakegpt.tui.training.run_header import RunHeader
+from shakegpt.tui.training.sample_list import SampleList
 from shakegpt.tui.training.sample_panel import SamplePanel
+from shakegpt.tui.training.welcome import Welcome
 from shakegpt.tui.widgets.footer import Footer
 from shakegpt.tui.widgets.top_bar import TopBar
 
-NUMBER_UPDATES_PER_SECOND = 3
+NUMBER_UPDATES_PER_SECOND = 2
 """Of step, loss, perplexity and learning rate."""
 SECONDS_PER_CURVE_UPDATE = 3.5
 """Of all else: a new bar costs a slow link a thousand bytes, a number fifty."""
 SECONDS_PER_MEASUREMENT = 2.0
 """Of the memory and the GPU."""
-_ALL = 1_000_000  # more samples than any run has
 
 
 class TrainingScreen(Screen[None]):
@@ -52,37 +56,15 @@ class TrainingScreen(Screen[None]):
         &.-run Welcome { display: none; }
         #panels { height: 3fr; min-height: 5; }
         #lower { height: 2fr; min-height: 4; }
-        MetricPanel, RunDetails, SamplePanel {
-            border: round $border-blurred;
-            border-title-color: $foreground 80%;
-            padding: 0 1;
-            &:focus { border: round $primary; border-title-color: $primary; border-title-style: bold; }
-        }
         &.-short #panels, &.-medium #panels { height: 2fr; }
         &.-short #lower, &.-medium #lower { height: 3fr; }
-        ProgressLine { margin: 0 1; }
-        &.-tall ProgressLine { margin: 0 1 1 1; }
+        &.-narrow #perplexity { display: none; }
         &.-narrow RunDetails { width: 30; }
-        &.-very-wide RunDetails { width: 44; }
+        &.-very-wide SampleList { display: block; }
     }
     """
     AUTO_FOCUS = ""
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("p,space", "pause", "Pause", id="training.pause", key_display="p", tooltip="Pause after this step"),
-        Binding("p,space", "resume", "Resume", id="training.resume", key_display="p", tooltip="Go on training"),
-        Binding("s", "save", "Save", id="training.save", tooltip="Write a checkpoint now"),
-        Binding("x", "stop", "Stop", id="training.stop", tooltip="Save and end the run"),
-        Binding("r", "continue_run", "Go on", id="training.go-on", tooltip="Resume this run from its last checkpoint"),
-        Binding("n", "new_run", "New run", id="training.new-run", tooltip="Choose what to train, and start"),
-        Binding("d", "demo", "Demo", id="training.demo", tooltip="Train a tiny model on the built-in text"),
-        Binding("z", "zoom", "Zoom", id="training.zoom", tooltip="Open the chart of the chosen panel"),
-        Binding("g", "generate", "Generate", id="training.generate", tooltip="Generate with the current weights"),
-        Binding("left", "sample(-1)", "Older sample", id="training.older", show=False, tooltip="Show an older sample"),
-        Binding("right", "sample(1)", "Newer sample", id="training.newer", show=False, tooltip="Show a newer sample"),
-        Binding("home", f"sample(-{_ALL})", "First sample", id="training.first", show=False, tooltip="Show the first"),
-        Binding("end", f"sample({_ALL})", "Last sample", id="training.last", show=False, tooltip="Follow the newest"),
-        Binding("escape", "hide_notice", "Hide", id="training.hide", show=False, tooltip="Hide the warning"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS]
 
     def __init__(
         self,
@@ -101,6 +83,7 @@ class TrainingScreen(Screen[None]):
         self._pending_command = ""
         self._hidden_warning: object = None
         self._stale = False
+        self._listen_once_saved = False
         self._update_timers: list[Timer] = []
 
     def compose(self) -> ComposeResult:
@@ -117,6 +100,7 @@ class TrainingScreen(Screen[None]):
             with Horizontal(id="lower"):
                 yield RunDetails()
                 yield SamplePanel()
+                yield SampleList()
         yield Footer()
 
     def on_mount(self) -> None:
@@ -146,6 +130,7 @@ class TrainingScreen(Screen[None]):
     def show(self, snapshot: Snapshot | None) -> None:
         """Show a run: at once where its state has changed, and with the next timer where it took a step."""
         before, self.snapshot = self.snapshot, snapshot
+        self._listen_if_saved(before, snapshot)
         if before is None or snapshot is None or _phase(before) != _phase(snapshot):
             self._pending_command = ""
             self._paint()
@@ -155,6 +140,15 @@ class TrainingScreen(Screen[None]):
         if (before.state, before.saved, before.warning) != (snapshot.state, snapshot.saved, snapshot.warning):
             self._pending_command = ""
             self._paint_state()
+
+    def _listen_if_saved(self, before: Snapshot | None, now: Snapshot | None) -> None:
+        """Generate with the checkpoint that another process was asked for, once it is there or cannot come."""
+        if not self._listen_once_saved or now is None or before is None:
+            return
+        if _run_of(before) != _run_of(now):
+            self._listen_once_saved = False
+        elif now.state in ENDED or (now.saved is not None and now.saved != before.saved):
+            self._listen_to_checkpoint()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Enable what can be done with the run in its state."""
@@ -171,6 +165,8 @@ class TrainingScreen(Screen[None]):
             "demo": self.snapshot is None,
             "zoom": self.snapshot is not None,
             "generate": self._run is not None,
+            "sample": bool(self.snapshot and self.snapshot.samples),
+            "copy": bool(self.snapshot and self.snapshot.samples),
             "hide_notice": self.snapshot is not None and self.snapshot.warning is not self._hidden_warning,
         }
         return enabled.get(action, True)
@@ -187,9 +183,20 @@ class TrainingScreen(Screen[None]):
         """Save a checkpoint after the current step."""
         self._send(lambda training: training.save(), "saving")
 
-    def action_stop(self) -> None:
-        """Save and end the run."""
-        self._send(lambda training: training.stop(), "stopping")
+    @work(group="stop", exclusive=True)
+    async def action_stop(self) -> None:
+        """Save and end the run, after a question that says which, and whose it is."""
+        training = self.context.training
+        if training is None:
+            return
+        name = escape_line(self._run or "The run")
+        owner = "this window trains it" if training.owned else f"{self.context.run_owner} trains it"
+        question = f"Stop {name}? {owner[0].upper()}{owner[1:]}. It is saved first, and r resumes it."
+        if (
+            await self.app.push_screen_wait(ConfirmScreen(question, "save and stop"))
+            and training is self.context.training
+        ):
+            self._send(lambda training: training.stop(), "stopping")
 
     def action_continue_run(self) -> None:
         """Resume the run on show from its last checkpoint."""
@@ -220,19 +227,65 @@ class TrainingScreen(Screen[None]):
         self.action_zoom()
 
     def action_generate(self) -> None:
-        """Generate with the weights in training; where they are not in this process, with the best checkpoint."""
-        if self.snapshot is None or self._run is None:
+        """Generate with the run's newest weights, and say which those are.
+
+        Those of another process can only be had through a checkpoint: it is asked to save one. Where it cannot be
+        asked, its newest checkpoint is taken; where the run has ended, its best.
+        """
+        training, snapshot = self.context.training, self.snapshot
+        if snapshot is None or self._run is None:
             return
-        live = self.context.own_training is not None
-        if not live and self.snapshot.saved is None:
+        if self.context.own_training is not None:
+            self._listen(LIVE)
+        elif training is not None and training.alive and not training.read_only:
+            self._listen_once_saved = True
+            self._send(lambda training: training.save(), "saving")
+            self.notify(f"Asking for the weights of {self._run}: its process saves them after this step.", markup=False)
+        else:
+            self._listen_to_checkpoint()
+
+    def _listen_to_checkpoint(self) -> None:
+        """Generate with the newest checkpoint of a run in training, and the best of one that has ended."""
+        snapshot = self.snapshot
+        if snapshot is None or self._run is None:
+            return
+        if snapshot.saved is None:
             self.notify("This run has saved no checkpoint yet.", severity="warning")
-            return
-        self.post_message(GenerateFrom(LIVE if live else self._run))
+        elif snapshot.state in ENDED:
+            self._listen(self._run)
+        else:
+            behind = snapshot.current_step - snapshot.saved.step
+            self._listen(f"{self._run}@{snapshot.saved.step}", behind)
+
+    def _listen(self, reference: str, behind: int | None = None) -> None:
+        self._listen_once_saved = False
+        self.post_message(GenerateFrom(reference, behind))
 
     def action_sample(self, by: int) -> None:
         """Show an older (negative) or newer sample; from the last one on, always the newest."""
         panel = self.query_one(SamplePanel)
-        panel.select(panel.index + by)
+        self._select_sample(panel.index + by)
+
+    def on_sample_list_chosen(self, message: SampleList.Chosen) -> None:
+        """Show the sample that was clicked on."""
+        self._select_sample(message.index)
+
+    def _select_sample(self, index: int) -> None:
+        panel = self.query_one(SamplePanel)
+        panel.select(index)
+        if self.snapshot is not None:
+            self.query_one(SampleList).show(self.snapshot, panel.index)
+
+    def action_scroll_sample(self, by: int) -> None:
+        """Scroll the sample on show by lines."""
+        self.query_one(SamplePanel).scroll_text(by)
+
+    def action_copy(self) -> None:
+        """Copy the sample on show."""
+        panel = self.query_one(SamplePanel)
+        if panel.sample is not None:
+            self.app.copy_to_clipboard(panel.text)
+            self.notify(f"Copied the sample of step {formatting.count(panel.sample.step)}.")
 
     def action_hide_notice(self) -> None:
         """Hide the warning on show."""
@@ -242,8 +295,7 @@ class TrainingScreen(Screen[None]):
 
     @property
     def _run(self) -> str | None:
-        started = self.snapshot.started if self.snapshot else None
-        return started.run if started else None
+        return _run_of(self.snapshot) if self.snapshot else None
 
     def _send(self, command: Callable[[TrainingSource], None], pending: str) -> None:
         """Send a command, and show it until the run has carried it out after its step."""
@@ -259,7 +311,7 @@ class TrainingScreen(Screen[None]):
 
     def _paint_state(self) -> None:
         if self.is_active and self.snapshot is not None:
-            self.query_one(RunHeader).show(self.snapshot, self._pending_command)
+            self.query_one(RunHeader).show(self.snapshot, self._pending_command, self.context.training_request)
             self.query_one(Notice).show(self._notice(self.snapshot))
 
     def _paint_numbers(self) -> None:
@@ -280,14 +332,14 @@ class TrainingScreen(Screen[None]):
         self.set_class(snapshot is not None, "-run")
         if snapshot is None:
             return
-        if self.focused is None:
-            self.query(MetricPanel).first().focus()
         self._paint_state()
         self.query_one(ProgressLine).show(snapshot)
         for panel in self.query(MetricPanel):
             panel.show(snapshot)
         self.query_one(RunDetails).show(snapshot, self._memory, self._gpu)
-        self.query_one(SamplePanel).show(snapshot)
+        samples = self.query_one(SamplePanel)
+        samples.show(snapshot)
+        self.query_one(SampleList).show(snapshot, samples.index)
 
     def _notice(self, snapshot: Snapshot) -> NoticeText | None:
         notice = notice_of(snapshot)
@@ -302,6 +354,11 @@ class TrainingScreen(Screen[None]):
         self._stale = self.snapshot is not None
 
 
+def _run_of(snapshot: Snapshot) -> str | None:
+    return snapshot.started.run if snapshot.started else None
+
+
 def _phase(snapshot: Snapshot) -> tuple[object, ...]:
-    """Return what everything is repainted for when it changes."""
-    return snapshot.state, snapshot.started, snapshot.saved is None, snapshot.evaluation is None
+    """Return what everything is repainted for when it changes: among others the first step, sample and evaluation."""
+    firsts = (snapshot.step is None, not snapshot.samples, snapshot.saved is None, snapshot.evaluation is None)
+    return snapshot.state, snapshot.started, firsts

@@ -5,20 +5,22 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Static
 
-from shakegpt.events import Failed, Sample, Step
+from shakegpt.events import Failed, Sample, Saved, Step
 from shakegpt.events import Warning as WarningEvent
 from shakegpt.runs.snapshot import Snapshot, advance, replay
 from shakegpt.system.memory import GpuUsage
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.chart.chart_screen import ChartScreen
 from shakegpt.tui.training.metric_panel import MetricPanel, MetricValue
-from shakegpt.tui.training.notice import Notice, Welcome, notice_of
+from shakegpt.tui.training.notice import Notice, notice_of
 from shakegpt.tui.training.progress_line import ProgressLine
 from shakegpt.tui.training.run_details import RunDetails, run_details
 from shakegpt.tui.training.run_header import RunHeader
 from shakegpt.tui.training.sample_panel import SamplePanel
-from shakegpt.tui.training.sparkline import Sparkline
+from shakegpt.tui.training.welcome import Welcome
+from shakegpt.tui.widgets.area_chart import AreaChart
 from shakegpt.tui.widgets.diff_widget import DiffWidget, changed_span
 from tests.tui.training_app import TrainingApp
 
@@ -44,7 +46,7 @@ async def test_without_a_run_the_screen_says_how_to_start_one(snapshots: Snapsho
         assert app.training_screen.query_one(Welcome).display
         assert {"new_run", "demo"} <= offered(pilot)
         assert not {"pause", "save", "stop", "zoom", "generate"} & offered(pilot)
-        await pilot.press("d")
+        await pilot.press("enter")
         assert app.requests == [TrainingRequest(preset="nano", corpus="demo")]
 
 
@@ -56,14 +58,28 @@ async def test_the_screen_shows_the_figures_of_the_run(snapshots: Snapshots) -> 
         assert not screen.query_one(Welcome).display
         assert "TRAINING   macbeth  demo  nano  54.5 k weights" in text_of(screen.query_one(RunHeader))
         progress = text_of(screen.query_one(ProgressLine))
-        assert progress.split() == [progress.split()[0], "240", "/", "500", "48", "%", "5s", "left"]
+        first, second = progress.splitlines()
+        assert first.split() == [first.split()[0], "240", "/", "500", "48", "%", "5s", "left"]
+        assert second == "Next sample and evaluation in 10 steps, 0s"
         values = [text_of(value).split() for value in screen.query(MetricValue)]
-        assert values == [["1.812", "◆", "validation", "2.008"], ["6.120", "◆", "validation", "7.450"], ["1.73e-3"]]
+        assert values == [
+            ["train", "1.812", "◆", "validation", "2.008"],
+            ["train", "6.120", "◆", "validation", "7.450"],
+            ["1.73e-3"],
+        ]
         details = text_of(screen.query_one(RunDetails)).splitlines()
-        assert [line[10:] for line in details[:5]] == [
-            "2.008 at 200",
-            "step 200, best",
-            "51,200 tokens/s",
+        assert [line.split("  ", 1)[0] for line in details[:5]] == [
+            "Best validation loss",
+            "Best at step",
+            "Saved at step",
+            "Speed",
+            "Gradient norm",
+        ]
+        assert [line.rsplit("  ", 1)[1].strip() for line in details[:6]] == [
+            "2.008",
+            "200",
+            "200, best",
+            "51,200 characters/s",
             "0.495",
             "612 MB",
         ]
@@ -92,22 +108,22 @@ async def test_each_state_has_its_badge_and_its_keys(
 
 
 @pytest.mark.parametrize(
-    ("state", "key", "command", "badge"),
+    ("state", "keys", "command", "badge"),
     [
-        ("training", "p", "pause", "PAUSING"),
-        ("training", "space", "pause", "PAUSING"),
-        ("paused", "p", "resume", "RESUMING"),
-        ("training", "s", "save", "SAVING"),
-        ("training", "x", "stop", "STOPPING"),
+        ("training", ["space"], "pause", "PAUSING"),
+        ("paused", ["space"], "resume", "RESUMING"),
+        ("training", ["w"], "save", "SAVING"),
+        ("training", ["X", "y"], "stop", "STOPPING"),
     ],
 )
 async def test_a_key_sends_a_command_and_the_badge_shows_it_at_once(
-    fake_training: Callable[[str], Any], state: str, key: str, command: str, badge: str
+    fake_training: Callable[[str], Any], state: str, keys: list[str], command: str, badge: str
 ) -> None:
     training = fake_training(state)
     app = TrainingApp(training=training)
     async with app.run_test() as pilot:
-        await pilot.press(key)
+        await pilot.press(*keys)
+        await settle(pilot)
         assert training.commands == [command]
         assert text_of(app.screen.query_one(RunHeader)).split()[0] == badge
 
@@ -115,7 +131,7 @@ async def test_a_key_sends_a_command_and_the_badge_shows_it_at_once(
 async def test_the_badge_says_paused_once_it_is(snapshots: Snapshots, fake_training: Callable[[str], Any]) -> None:
     app = TrainingApp(training=fake_training("training"))
     async with app.run_test() as pilot:
-        await pilot.press("p")
+        await pilot.press("space")
         app.training_screen.show(snapshots("paused"))
         await pilot.pause()
         assert text_of(app.screen.query_one(RunHeader)).split()[0] == "PAUSED"
@@ -141,26 +157,114 @@ async def test_another_run_has_another_note(snapshots: Snapshots) -> None:
 
 
 @pytest.mark.parametrize(("state", "model"), [("training", "live"), ("finished", "macbeth"), ("stopped", "macbeth")])
-async def test_g_generates_with_the_live_weights_or_the_best_checkpoint(
+async def test_enter_generates_with_the_live_weights_or_the_best_checkpoint(
     snapshots: Snapshots, fake_training: Callable[[str], Any], state: str, model: str
 ) -> None:
     training = fake_training(state)
     app = TrainingApp(training=training)
     async with app.run_test() as pilot:
-        await pilot.press("g")
+        await pilot.press("enter")
         assert app.generate_requests == [model]
 
 
-async def test_g_says_so_where_there_is_no_checkpoint(
+async def test_another_process_is_asked_to_save_its_weights_before_they_speak(
     snapshots: Snapshots, fake_training: Callable[[str], Any]
 ) -> None:
-    training = fake_training("fresh")
-    training.owned = False  # another process's run: no weights to copy
+    training = fake_training("training")
+    training.owned = False
     app = TrainingApp(training=training)
     async with app.run_test() as pilot:
-        await pilot.press("g")
+        await pilot.press("enter")
+        assert (training.commands, app.generate_requests) == (["save"], [])
+        snapshot = advance(snapshots("training"), Saved(step=241, path="p", best=False, val_loss=None))
+        assert snapshot.step is not None
+        app.training_screen.show(advance(snapshot, replace(snapshot.step, step=243)))
+        await pilot.pause()
+        assert app.generate_requests == [("macbeth@241", 2)]
+        app.training_screen.show(advance(snapshot, Saved(step=250, path="p", best=False, val_loss=None)))
+        await pilot.pause()
+        assert len(app.generate_requests) == 1  # a later one was not asked for
+
+
+async def test_where_another_process_ends_before_it_has_saved_its_best_checkpoint_speaks(
+    snapshots: Snapshots, fake_training: Callable[[str], Any]
+) -> None:
+    training = fake_training("training")
+    training.owned = False
+    app = TrainingApp(training=training)
+    async with app.run_test() as pilot:
+        await pilot.press("enter")
+        app.training_screen.show(snapshots("failed"))
+        await pilot.pause()
+        assert app.generate_requests == ["macbeth"]
+
+
+async def test_a_run_on_another_host_speaks_from_its_newest_checkpoint(fake_training: Callable[[str], Any]) -> None:
+    training = fake_training("training")
+    training.owned, training.read_only = False, True
+    app = TrainingApp(training=training)
+    async with app.run_test() as pilot:
+        await pilot.press("enter")
+        assert app.generate_requests == [("macbeth@200", 40)]
+        assert training.commands == []
+
+
+async def test_enter_says_so_where_there_is_no_checkpoint(fake_training: Callable[[str], Any]) -> None:
+    training = fake_training("fresh")
+    training.owned, training.read_only = False, True  # no weights to copy, and nobody to ask
+    app = TrainingApp(training=training)
+    async with app.run_test() as pilot:
+        await pilot.press("enter")
         assert app.generate_requests == []
         assert any("saved no checkpoint yet" in notification.message for notification in app._notifications)
+
+
+@pytest.mark.parametrize(
+    ("owned", "words"), [(True, "this window trains it"), (False, "process 4711 on elsinore trains it")]
+)
+async def test_before_a_run_is_stopped_a_question_names_it_and_whose_it_is(
+    fake_training: Callable[[str], Any], owned: bool, words: str
+) -> None:
+    training = fake_training("training")
+    training.owned = owned
+    app = TrainingApp(training=training, run_owner="process 4711 on elsinore")
+    async with app.run_test() as pilot:
+        await pilot.press("X")
+        await pilot.pause()
+        question = " ".join(str(widget.render()) for widget in app.screen.query(Static)).lower()
+        assert "macbeth" in question
+        assert words in question
+        await pilot.press("escape")
+        await settle(pilot)
+        assert training.commands == []
+
+
+async def test_y_copies_the_sample_on_show(events: Callable[..., list[Any]]) -> None:
+    app = TrainingApp(replay(events(upto=240)))
+    async with app.run_test() as pilot:
+        await pilot.press("left", "y")
+        sample = replay(events(upto=240)).samples[-2]
+        assert app.clipboard == sample.text
+        assert any("step 150" in notification.message for notification in app._notifications)
+
+
+async def test_a_run_that_is_loading_shows_what_it_will_be() -> None:
+    app = TrainingApp(Snapshot(), training_request=TrainingRequest(preset="nano", corpus="demo"))
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        header = text_of(app.screen.query_one(RunHeader))
+        assert header.split() == ["LOADING", "demo", "nano", "about", "58.4", "k", "weights"]
+
+
+async def test_the_first_step_is_shown_at_once(events: Callable[..., list[Any]]) -> None:
+    app = TrainingApp(replay(events(upto=0)))
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        for timer in app.training_screen._update_timers:
+            timer.pause()
+        app.training_screen.show(replay(events(upto=1)))
+        assert "train 4." in text_of(app.screen.query_one(MetricValue))
+        assert "step 1" in text_of(app.screen.query_one(AreaChart))
 
 
 @pytest.mark.parametrize("state", ["stopped", "failed"])
@@ -171,19 +275,21 @@ async def test_r_goes_on_from_the_last_checkpoint(snapshots: Snapshots, state: s
         assert [request.resume for request in app.requests] == ["macbeth@last"]
 
 
-async def test_n_says_what_to_do_while_a_run_is_in_training(snapshots: Snapshots) -> None:
-    app = TrainingApp(snapshots("training"))
+async def test_n_says_what_to_do_while_a_run_is_in_training(fake_training: Callable[[str], Any]) -> None:
+    app = TrainingApp(training=fake_training("training"))
     async with app.run_test() as pilot:
         await pilot.press("n")
         await settle(pilot)
         assert app.screen is app.training_screen
-        assert any("x saves and stops it" in notification.message for notification in app._notifications)
+        assert any("X stops it" in notification.message for notification in app._notifications)
 
 
-@pytest.mark.parametrize(("keys", "title"), [((), "Loss"), (("tab",), "Perplexity"), (("tab", "tab"), "Learning rate")])
+@pytest.mark.parametrize(
+    ("keys", "title"), [(["tab"], "Loss"), (["tab", "tab"], "Perplexity"), (["tab"] * 3, "Learning rate")]
+)
 @pytest.mark.parametrize("zoom", ["enter", "z"])
 async def test_enter_zooms_into_the_panel_in_focus(
-    snapshots: Snapshots, keys: tuple[str, ...], title: str, zoom: str
+    snapshots: Snapshots, keys: list[str], title: str, zoom: str
 ) -> None:
     app = TrainingApp(snapshots("training"))
     async with app.run_test() as pilot:
@@ -198,14 +304,18 @@ async def test_keys_step_through_the_samples(events: Callable[..., list[Any]]) -
     app = TrainingApp(replay(events(upto=240)))
     async with app.run_test() as pilot:
         panel = app.training_screen.query_one(SamplePanel)
-        assert (panel.index, panel.caption) == (3, "4 of 4 · step 200 · validation 2.008")
-        await pilot.press("left", "left")
-        assert (panel.index, panel.caption) == (1, "2 of 4 · step 100 · validation 2.520")
+        assert (panel.index, panel.caption) == (3, "4 of 4 · step 200 · validation loss 2.008")
+        await pilot.press("left", "h")
+        assert (panel.index, panel.caption) == (1, "2 of 4 · step 100 · validation loss 2.520")
         await pilot.press("home", "left")
         assert panel.index == 0
-        await pilot.press("right")
-        assert panel.index == 1
+        await pilot.press("right", "l")
+        assert panel.index == 2
         await pilot.press("end", "right")
+        assert panel.index == 3
+        await pilot.press("g")
+        assert panel.index == 0
+        await pilot.press("G")
         assert panel.index == 3
 
 
@@ -221,7 +331,7 @@ async def test_an_older_sample_stays_on_show_and_the_newest_is_followed(
         await pilot.press("left")
         screen.show(replay(events(upto=300)))
         screen._paint_if_stale()
-        assert (panel.index, panel.caption) == (3, "4 of 6 · step 200 · validation 2.008")
+        assert (panel.index, panel.caption) == (3, "4 of 6 · step 200 · validation loss 2.008")
 
 
 async def test_control_characters_and_markup_of_a_sample_are_escaped(snapshots: Snapshots) -> None:
@@ -251,27 +361,25 @@ async def test_a_sample_longer_than_its_panel_scrolls(snapshots: Snapshots) -> N
     async with app.run_test() as pilot:
         await pilot.pause()
         panel = app.screen.query_one(SamplePanel)
-        panel.focus()
-        await pilot.press("up", "down", "down")
+        await pilot.press("up", "down", "j", "j", "k")
         assert text_of(panel).splitlines()[1] == "line 2"
         await pilot.press(*["down"] * 40)
         assert text_of(panel).splitlines()[-1] == "line 29"
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-async def test_values_that_are_not_finite_do_not_reach_the_sparkline(snapshots: Snapshots, value: float) -> None:
+async def test_values_that_are_not_finite_do_not_reach_the_chart(snapshots: Snapshots, value: float) -> None:
     snapshot = snapshots("training")
     assert snapshot.step is not None
     wild = replace(snapshot.step, step=241, loss=value, perplexity=value, grad_norm=value, learning_rate=value)
     app = TrainingApp(advance(snapshot, wild))
     async with app.run_test() as pilot:
         await pilot.pause()
-        sparklines = list(app.screen.query(Sparkline))
-        assert len(sparklines) == 3
-        for sparkline in sparklines:
-            assert any(sparkline._bars)
-            assert all(value is None or math.isfinite(value) for value in sparkline._bars)
-            assert len(sparkline._bars) <= sparkline.size.width
+        charts = list(app.screen.query(AreaChart))
+        assert len(charts) == 3
+        for chart in charts:
+            assert any(chart._values)
+            assert all(value is None or math.isfinite(value) for value in chart._values)
 
 
 async def test_a_run_whose_losses_are_all_nan(events: Callable[..., list[Any]]) -> None:
@@ -326,7 +434,7 @@ def test_a_finished_run_has_its_time_and_best_loss(snapshots: Snapshots) -> None
     assert notice_of(snapshots("finished")) == (
         "success",
         "Finished in 10s, best validation loss 1.787.",
-        "g generates, n starts another",
+        "Enter listens to it, n starts another",
     )
 
 
@@ -341,13 +449,13 @@ async def test_only_what_changed_is_repainted(snapshots: Snapshots) -> None:
     app = TrainingApp(snapshot)
     async with app.run_test() as pilot:
         await settle(pilot)
-        sparkline = app.screen.query_one(Sparkline)
-        sparkline._exchange_repaint_regions()
+        chart = app.screen.query_one(AreaChart)
+        chart._exchange_repaint_regions()
         app.screen.query_one(MetricPanel).show(snapshot)
-        assert not sparkline._exchange_repaint_regions()
+        assert not chart._exchange_repaint_regions()
         assert snapshot.step is not None
         app.screen.query_one(MetricPanel).show(advance(snapshot, replace(snapshot.step, step=241, loss=1.9)))
-        assert sum(region.area for region in sparkline._exchange_repaint_regions()) < sparkline.size.area / 4
+        assert sum(region.area for region in chart._exchange_repaint_regions()) < chart.size.area / 4
 
 
 async def test_steps_wait_for_the_timer_and_warnings_do_not(events: Callable[..., list[Any]]) -> None:
@@ -372,7 +480,7 @@ async def test_a_screen_under_another_one_is_not_painted_until_it_is_on_top(even
     app = TrainingApp(replay(events(upto=200)))
     async with app.run_test() as pilot:
         await pilot.pause()
-        await pilot.press("enter")
+        await pilot.press("z")
         await pilot.pause()
         value = app.training_screen.query_one(MetricValue)
         app.training_screen.show(replay(events(upto=250)))

@@ -37,11 +37,11 @@ def test_the_colours_of_the_terminal(snap_compare: Compare, snapshots: Snapshots
 
 
 def test_the_chart(snap_compare: Compare, snapshots: Snapshots, size: tuple[int, int]) -> None:
-    assert snap_compare(TrainingApp(snapshots("finished")), press=["enter"], terminal_size=size)
+    assert snap_compare(TrainingApp(snapshots("finished")), press=["z"], terminal_size=size)
 
 
 def test_the_chart_zoomed_logarithmic_and_by_time(snap_compare: Compare, snapshots: Snapshots) -> None:
-    keys = ["enter", "x", "l", "m", "left", "+", "+"]
+    keys = ["z", "x", "l", "m", "left", "+", "+"]
     assert snap_compare(TrainingApp(snapshots("finished")), press=keys, terminal_size=SMALL)
 
 

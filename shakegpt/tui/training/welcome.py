@@ -1,0 +1,83 @@
+"""What the training screen shows before there is a run: the three ways to begin, and what will happen."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.containers import Middle, Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from shakegpt.config import DEFAULT_PRESET, PRESETS
+from shakegpt.tui import formatting
+
+_CHARACTERS = 65  # of Tiny Shakespeare, for the number of weights
+_WHAT_HAPPENS = (
+    "The model reads the text again and again, and its loss falls. From time to time it is tested on text that it has "
+    "not read, and writes a few lines: noise at first, then words, then verse. Space pauses, w saves, X stops, and "
+    "Enter listens to it at any time. Nothing is lost when you stop."
+)
+
+
+class Choice(Static):
+    """One way to begin: its key, what it does, and how long that takes; a click does it too."""
+
+    DEFAULT_CSS: ClassVar[str] = """
+    Choice {
+        width: 1fr;
+        height: auto;
+        padding: 0 1;
+        &:hover { background: $primary 15%; }
+    }
+    """
+
+    def __init__(self, key: str, title: str, detail: str, action: str) -> None:
+        text = Content.assemble(
+            (f"{key:<7}", "bold $primary"), (title, "bold"), "\n       ", (detail, "$foreground 80%")
+        )
+        super().__init__(text)
+        self._action = action
+
+    async def on_click(self) -> None:
+        """Do it."""
+        await self.screen.run_action(self._action)
+
+
+class Welcome(Middle):
+    """A pane in the middle of the screen."""
+
+    DEFAULT_CSS: ClassVar[str] = """
+    Welcome {
+        align-horizontal: center;
+        height: 1fr;
+        & > Vertical { width: 78; max-width: 100%; height: auto; max-height: 100%; padding: 1 2; }
+        &.-low > Vertical { padding: 0 2; }
+        & > Vertical > Choice { margin-bottom: 1; }
+        & > Vertical > #what-happens { width: 1fr; height: auto; padding: 0 1; color: $foreground 80%; }
+    }
+    """
+
+    def compose(self) -> ComposeResult:
+        """Put the three ways above what will happen."""
+        demo, default = (PRESETS[name].model_config(_CHARACTERS).parameters for name in ("nano", DEFAULT_PRESET))
+        steps = formatting.count(PRESETS["nano"].training_config().steps)
+        with Vertical(classes="pane") as pane:
+            pane.border_title = "Train a GPT of your own"
+            yield Choice(
+                "Enter",
+                "Train the demo: about 20 seconds",
+                f"{formatting.compact(demo)} weights, {steps} steps, on the play that comes with shakegpt",
+                "demo",
+            )
+            yield Choice(
+                "n",
+                "Choose a text and a size of model",
+                f"from seconds to hours; the default, {formatting.compact(default)} weights, learns to write verse",
+                "new_run",
+            )
+            yield Choice(
+                "3",
+                "Go on from an earlier run",
+                "look at its curve, resume it, or listen to it",
+                "app.switch_mode('checkpoints')",
+            )
+            yield Static(_WHAT_HAPPENS, id="what-happens", markup=False)
