@@ -1,80 +1,175 @@
-"""Every command that README.md shows is run, on a small model and the demo text where it would train."""
+"""README as it stands: every block that it shows is run, in order, in one fresh home; only the steps are fewer."""
 
+import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from shakegpt.system.paths import asset_path
+from shakegpt.cli.app import app
+from shakegpt.config import PRESETS
+from shakegpt.runs.store import Store
+from tests.cli.cli_results import Invoke, objects
 
-README = Path(__file__).parent.parent / "README.md"
-# What makes a command of the README cost a second: a later option overrides an earlier one.
-SMALLER = ["--preset", "nano", "--corpus", "demo", "--steps", "4", "--run", "small"]
-# What cannot run in a test: it installs, opens the full screen, waits for a terminal, or needs a second process.
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+PICTURES = "https://raw.githubusercontent.com/shakegpt/shakegpt/main/"
+# What cannot run in a test: it installs or tests, opens the full screen, or needs a second process.
 ELSEWHERE = re.compile(
-    r"python3 -m venv|^pip |^tmux |^ssh |^torchrun |^shakegpt$|^shakegpt (watch|stop|bench|config edit)|^tensorboard "
+    r"python3 -m venv |pip install |uv tool |pipx |pytest|torchrun |shakegpt$|shakegpt (watch|stop|bench|config edit)\b"
 )
+STEPS = 4
+BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
-def readme_commands() -> list[str]:
-    """Return the shell commands of the README's bash blocks, one per line, comments left out."""
-    blocks = re.findall(r"```bash\n(.*?)```", README.read_text(), re.DOTALL)
-    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    return [line.split("  #")[0].strip() for line in lines if line.strip() and not line.startswith("#")]
+def blocks() -> list[tuple[str, str]]:
+    """Return the shell and Python blocks of README, in order, each with its language."""
+    return BLOCK.findall(README.read_text())
 
 
-def test_the_readme_has_its_two_commands() -> None:
-    text = README.read_text()
-    assert "<!-- the main job -->\n```bash\n" in text
-    assert "<!-- the test command -->\n```bash\n" in text
-    assert len([command for command in readme_commands() if "python3 -m venv" in command]) >= 2
+def commands(block: str) -> list[str]:
+    """Return the commands of a shell block, without comments and without what cannot run here."""
+    lines = block.replace("\\\n", " ").splitlines()
+    parts = [part for line in lines for part in line.split("  #")[0].split(" && ")]
+    found = [part.strip().replace(".venv/bin/", "") for part in parts]
+    return [part for part in found if part and not part.startswith("#") and not ELSEWHERE.search(part)]
 
 
-def test_every_picture_is_there() -> None:
-    pictures = re.findall(r"!\[[^]]*]\(([^)]+)\)", README.read_text())
-    assert pictures
-    missing = [picture for picture in pictures if not (README.parent / picture).is_file()]
-    assert missing == []
+def fewer_steps(words: list[str]) -> list[str]:
+    """Add the options that make a training cost a second: a later one overrides an earlier one."""
+    if words[1] != "train":
+        return words
+    return [*words, "--steps", str(2 * STEPS if "--resume" in words else STEPS)]
 
 
-@pytest.fixture(scope="module")
-def workplace(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder for all commands, as a reader has: a store with the run ``macbeth``, and what others wrote."""
-    folder = tmp_path_factory.mktemp("readme")
-    shutil.copytree(trained_home, folder / "home")
-    return folder
-
-
-@pytest.mark.xdist_group("readme")  # one after another, on one machine's folder
-@pytest.mark.parametrize("command", [command for command in readme_commands() if not ELSEWHERE.search(command)])
-def test_a_command_of_the_readme_runs(command: str, workplace: Path) -> None:
-    environment = {**os.environ, "SHAKEGPT_HOME": str(workplace / "home")}
+def run_command(command: str, folder: Path, environment: dict[str, str]) -> str:
+    """Run a command, or several with pipes between them, and return what the last one printed."""
     text = ""
-    for stage in command.replace(".venv/bin/", "").split(" | "):
+    for stage in command.split(" | "):
         words = shlex.split(stage)
         if words[0] == "shakegpt":
-            smaller = SMALLER if words[1] == "train" and "--resume" not in words else []
-            words = [sys.executable, "-m", *words, *smaller]
+            words = [sys.executable, "-m", *fewer_steps(words)]
         done = subprocess.run(
-            words, input=text, capture_output=True, text=True, cwd=workplace, env=environment, check=False, timeout=100
+            words, input=text, capture_output=True, text=True, cwd=folder, env=environment, check=False, timeout=100
         )
         assert done.returncode == 0, f"{command}: {done.stderr}"
         text = done.stdout
+    return text
 
 
-def test_the_notebook_of_the_readme_runs(workplace: Path) -> None:
-    """The lines say ``pretrained``; where no model ships, the trained run speaks instead."""
-    (lines,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    try:
-        asset_path("pretrained")
-    except FileNotFoundError:
-        lines = lines.replace("pretrained", "macbeth").replace("ROMEO", "TAMSIN").replace("JULIET", "HALDEN")
-    environment = {**os.environ, "SHAKEGPT_HOME": str(workplace / "home")}
-    done = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout) >= 280
+def test_every_block_runs_in_order_in_a_fresh_home(private_surroundings: Path, tmp_path: Path) -> None:
+    """On a machine without a network, and with nothing prepared."""
+    assert not private_surroundings.exists()
+    workplace = tmp_path / "workplace"
+    workplace.mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ran = 0
+    for language, block in blocks():
+        if language == "bash":
+            for command in commands(block):
+                run_command(command, workplace, environment)
+                ran += 1
+        else:
+            code = re.sub(r"\bsteps=\d+", f"steps={STEPS}", block)
+            done = subprocess.run(
+                [sys.executable, "-c", code],
+                capture_output=True,
+                text=True,
+                cwd=workplace,
+                env=environment,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+            assert done.stdout
+            ran += 1
+    assert ran > 20
+    assert {"coriolanus", "macbeth"} <= {run.name for run in Store(private_surroundings).runs()}
+
+
+def test_it_has_its_commands() -> None:
+    text = README.read_text()
+    assert "<!-- the main job -->\n```bash\n" in text
+    assert "<!-- the test command -->\n```bash\n" in text
+    first = text.split("<!-- the main job -->\n```bash\n")[1].split("```")[0]
+    assert commands(first) == ["shakegpt train"]
+
+
+def test_its_pictures_show_anywhere_and_are_there() -> None:
+    pictures = re.findall(r"!\[[^]]*]\(([^)]+)\)", README.read_text())
+    assert pictures
+    assert [picture for picture in pictures if not picture.startswith(PICTURES)] == []
+    assert [picture for picture in pictures if not (ROOT / picture.removeprefix(PICTURES)).is_file()] == []
+
+
+def test_its_links_work_outside_the_repository() -> None:
+    links = re.findall(r"(?<!!)\[[^]]*]\(([^)]+)\)", README.read_text())
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
+
+
+def test_the_build_of_torch_for_cpus_is_one_that_shakegpt_takes() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = next(need for need in project["dependencies"] if need.startswith("torch"))
+    assert f"'{wanted}'" in README.read_text()
+
+
+def test_its_table_of_presets_is_true() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", README.read_text().split("### Presets")[1], re.MULTILINE))
+    for name, preset in PRESETS.items():
+        model = preset.model_config(65)
+        cells = [cell.strip() for cell in rows[name].split("|")]
+        millions = f"{model.parameters / 1e6:.2g} M" if model.parameters < 1e7 else f"{model.parameters / 1e6:.0f} M"
+        assert cells[:3] == [
+            millions,
+            f"{model.n_layer} / {model.n_head} / {model.d_model} / {model.d_ff}",
+            f"{model.block_size:,}",
+        ], name
+
+
+def json_fields() -> dict[str, set[str]]:
+    """Return the fields that README's table says a command's ``--json`` has."""
+    table = README.read_text().split("| `--json` of | fields |")[1].split("\n\n")[0]
+    rows = re.findall(r"^\| `([\w ]+)`[^|]* \| (.+) \|$", table, re.MULTILINE)
+    return {name: set(re.findall(r"`(\w+)`", fields)) for name, fields in rows}
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        ("generate", ["--length", "3", "--prompt", "O"]),
+        ("evaluate", ["macbeth"]),
+        ("score", ["macbeth", "text.txt"]),
+        ("runs list", []),
+    ],
+)
+def test_the_fields_of_json_are_those_it_names(
+    command: str, arguments: list[str], store: Store, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.txt").write_text("To be")
+    (result,) = objects(invoke(*command.split(), *arguments, "--json").stdout)
+    if command == "runs list":
+        (result,) = result["runs"]
+    assert json_fields()[command] == set(result)
+
+
+def test_the_fields_of_a_trainings_events_are_those_it_names(store: Store) -> None:
+    log = store.run("macbeth").metrics_path.read_text()
+    events = {values["event"]: set(values) - {"event"} for values in map(json.loads, log.splitlines())}
+    named = json_fields()
+    assert {"step", "evaluation", "saved", "finished", "sample"} <= set(named)
+    for event in ("step", "evaluation", "saved", "finished", "sample"):
+        assert named[event] == events[event], event
+
+
+def test_it_names_every_command() -> None:
+    from typer.main import get_command
+
+    text = README.read_text()
+    group = get_command(app)
+    names = group.list_commands(None)  # type: ignore[attr-defined]
+    assert [name for name in names if not re.search(rf"shakegpt {name}\b", text)] == []

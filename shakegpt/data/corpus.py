@@ -138,8 +138,8 @@ def decode_text(data: bytes, path: Path, encoding: str = "utf-8", *, vocabulary:
         data: the bytes.
         path: what messages call them.
         encoding: their encoding.
-        vocabulary: that of the checkpoint which is to read the text. Version 0.1.0 learned ``\r`` and inner byte order
-            marks as characters; for a checkpoint that knows them they stay, so that it reads the text it learned from.
+        vocabulary: that of the checkpoint which is to read the text. Earlier versions learned ``\r`` and inner byte
+            order marks as characters; for a checkpoint that knows them they stay: it reads the text it learned from.
 
     Raises:
         CorpusError: the bytes are not of this encoding (the message gives the offset of the first wrong one, from 0),

@@ -129,7 +129,7 @@ def test_a_cut_utf_16_file_is_reported_by_that_name(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_that_learned_carriage_returns_reads_them(tmp_path: Path) -> None:
-    """Runs of version 0.1.0 did: resumed and evaluated, they read the text that they learned from."""
+    """Runs of earlier versions did: resumed and evaluated, they read the text that they learned from."""
     path = tmp_path / "windows.txt"
     path.write_bytes(b"\xef\xbb\xbfO Romeo\r\n\xef\xbb\xbfwherefore")
     learned = Vocabulary.of("O Romeo\r\n\ufeffwherefore")

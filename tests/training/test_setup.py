@@ -241,7 +241,7 @@ def test_a_text_given_as_a_file_is_found_again(
 def test_a_run_that_learned_carriage_returns_goes_on_with_them(
     train_nano: TrainNano, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A run on a file of Windows that version 0.1.0 began, which read the file as it is."""
+    """A run on a file of Windows that an earlier version began, which read the file as it is."""
     from shakegpt.data import corpus
 
     path = tmp_path / "windows.txt"
