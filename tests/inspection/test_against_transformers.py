@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM
 
 from shakegpt.data.corpus import Corpus
 from shakegpt.export.bundle import write_bundle
-from shakegpt.export.huggingface import Origin, export_files
+from shakegpt.export.huggingface import export_files
 from shakegpt.inspection.heads import score_heads
 from shakegpt.inspection.trace import inspect
 from shakegpt.model.language_model import LanguageModel
@@ -32,9 +32,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> LanguageModel:
 def theirs(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("exported") / "pretrained"
     checkpoint = Store(tmp_path_factory.mktemp("home")).open("pretrained")
-    write_bundle(
-        folder, export_files(checkpoint, name="pretrained", origin=Origin(step=0, corpus="", corpus_sha256=""))
-    )
+    write_bundle(folder, export_files(checkpoint, name="pretrained"))
     return AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager").eval()
 
 
