@@ -29,7 +29,7 @@ def scientific(value: float | None) -> str:
         return NO_VALUE
     if not math.isfinite(value):
         return _not_finite(value)
-    mantissa, exponent = f"{value:.2e}".split("e")
+    mantissa, exponent = f"{value:.1e}".split("e")
     return f"{mantissa}e{int(exponent)}" if value else "0"
 
 

@@ -25,7 +25,7 @@ def test_a_decimal_keeps_its_width_and_names_what_is_not_finite(value: float | N
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(None, "–"), (0.0, "0"), (9.4e-4, "9.40e-4"), (3e-3, "3.00e-3"), (math.nan, "not a number")]
+    ("value", "text"), [(None, "–"), (0.0, "0"), (9.4e-4, "9.4e-4"), (3e-3, "3.0e-3"), (math.nan, "not a number")]
 )
 def test_a_learning_rate(value: float | None, text: str) -> None:
     assert formatting.scientific(value) == text

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
@@ -13,6 +14,7 @@ from textual.widgets import Static
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.system.text import escape_line
 from shakegpt.tui import formatting
+from shakegpt.tui.chart.bindings import BINDINGS
 from shakegpt.tui.chart.cursor_line import CursorLine, CursorValues
 from shakegpt.tui.chart.curve_plot import CurvePlot
 from shakegpt.tui.chart.curves import (
@@ -30,13 +32,16 @@ from shakegpt.tui.chart.curves import (
     thin,
 )
 from shakegpt.tui.themes import RUN_COLOURS
+from shakegpt.tui.widgets.area_chart import MARK
 from shakegpt.tui.widgets.footer import Footer
 
 SECONDS_PER_REFRESH = 10.0
 """Of a run in training: each redraws every cell of the plot, tens of kilobytes."""
 _ZOOM = 1.5
 _PAN = 0.2
-_FAR = 10
+
+_NAME_WIDTH, _LEAST_NAME_WIDTH = 28, 10
+"""Of a run's name under the chart, in wide terminals and in narrow ones."""
 
 Choice = TypeVar("Choice")
 
@@ -78,35 +83,7 @@ class ChartScreen(Screen[None]):
         &.-nothing CurvePlot { display: none; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,z", "close", "Back", id="chart.close", key_display="esc", tooltip="Go back"),
-        Binding("tab", "quantity", "Curve", id="chart.quantity", key_display="tab", tooltip="Loss, perplexity or rate"),
-        Binding("x", "axis", "X axis", id="chart.axis", tooltip="Draw by step, time or tokens"),
-        Binding("l", "logarithm", "Log", id="chart.logarithm", tooltip="Draw the values on a logarithmic axis"),
-        Binding("m", "smoothing", "Smooth", id="chart.smoothing", tooltip="Smooth the curve: off, light, heavy"),
-        Binding("left", "move(-1)", "Cursor", id="chart.left", key_display="←→", tooltip="Move the cursor left"),
-        Binding("right", "move(1)", "Right", id="chart.right", show=False, tooltip="Move the cursor right"),
-        Binding("pageup", f"move(-{_FAR})", "Far left", id="chart.far-left", show=False, tooltip="Move it far left"),
-        Binding(
-            "pagedown",
-            f"move({_FAR})",
-            "Far right",
-            id="chart.far-right",
-            show=False,
-            tooltip="Move it far right",
-        ),
-        Binding("home", "move_to(0)", "Start", id="chart.start", show=False, tooltip="Move the cursor to the start"),
-        Binding("end", "move_to(1)", "End", id="chart.end", show=False, tooltip="Move the cursor to the end"),
-        Binding("plus,equals_sign", "zoom(1)", "Zoom", id="chart.in", key_display="+-", tooltip="Zoom in on it"),
-        Binding("minus", "zoom(-1)", "Zoom out", id="chart.out", show=False, tooltip="Zoom out"),
-        Binding("up", "zoom_values(1)", "Taller", id="chart.taller", show=False, tooltip="Zoom into the values"),
-        Binding("down", "zoom_values(-1)", "Flatter", id="chart.flatter", show=False, tooltip="Zoom out of the values"),
-        Binding("a", "pan(-1, 0)", "Pan", id="chart.pan-left", key_display="adws", tooltip="Pan left"),
-        Binding("d", "pan(1, 0)", "Pan right", id="chart.pan-right", show=False, tooltip="Pan right"),
-        Binding("w", "pan(0, 1)", "Pan up", id="chart.pan-up", show=False, tooltip="Pan up"),
-        Binding("s", "pan(0, -1)", "Pan down", id="chart.pan-down", show=False, tooltip="Pan down"),
-        Binding("0,f", "fit", "Fit", id="chart.fit", key_display="0", tooltip="Show everything again"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS]
 
     def __init__(self, runs: Sequence[NamedRun], *, quantity: Quantity = LOSS, live: bool = False) -> None:
         super().__init__()
@@ -300,16 +277,18 @@ class ChartScreen(Screen[None]):
         single = len(self.runs) == 1
         lines = []
         for number, run in enumerate(self.runs):
-            name = escape_line(run.name)
+            name = shortened(escape_line(run.name), self._name_width())
             colour = str(number % len(RUN_COLOURS))
             raw = line_of(run.snapshot.train, self.axis, self.quantity.value)
             smoothed = smooth(raw, self.smoothing if self.quantity.has_validation else "off")
             if single and smoothed is not raw:
                 lines.append(ChartLine("raw", raw, "raw", has_readout=False))
-            lines.append(ChartLine("train" if single else name, smoothed, colour))
+            quantity = self.quantity.title.lower()
+            label = f"train {quantity}" if self.quantity.has_validation else quantity
+            lines.append(ChartLine(label if single else name, smoothed, colour))
             if self.quantity.has_validation:
                 validation = line_of(run.snapshot.validation, self.axis, self.quantity.value)
-                label = "validation" if single else f"{name} validation"
+                label = f"validation {quantity}"
                 lines.append(
                     ChartLine(label, validation, "validation" if single else colour, marked=True, has_readout=single)
                 )
@@ -322,27 +301,71 @@ class ChartScreen(Screen[None]):
         x = self._cursor_x()
         visible = low <= x <= high and any(line.points.xs for line in self._lines)
         self.query_one(CursorLine).move(min(plot.column_of(x), plot.size.width - 2) if visible else None)
-        tokens = f"{formatting.compact(x)} tokens"
-        place = {"step": f"step {formatting.count(x)}", "time": formatting.duration(x), "tokens": tokens}
-        values = [(f"▲ {place[self.axis]}", "")]
-        for line in self._lines:
-            index = line.points.nearest(x)
-            if line.has_readout and index is not None:
-                mark = "◆" if line.marked else "━"
-                text = f"{mark} {line.label} {self.quantity.format(line.points.ys[index])}"
-                values.append((text, plot.colour(line.colour)))
+        values = [(f"▲ {self._place(x, named=True)}", "")]
+        values += [(text, plot.colour(line.colour)) for line in self._lines if (text := self._readout(line, x))]
+        if len(self.runs) > 1 and self.quantity.has_validation:
+            quantity = self.quantity.title.lower()
+            values += [(f"━ train {quantity}", ""), (f"{MARK} validation {quantity}", "")]
         self.query_one(CursorValues).show(values)
+
+    def _readout(self, line: ChartLine, x: float) -> str:
+        """Return the value of a line at a place, or where it ended before that; nothing for one without a readout."""
+        index = line.points.nearest(x)
+        if not line.has_readout or index is None:
+            return ""
+        if line.marked:
+            return f"{MARK} {line.label} {self.quantity.format(line.points.ys[index])}"
+        low, high = self._visible_xs()
+        last = line.points.xs[-1]
+        if x - last > (high - low) / self._columns():
+            return f"━ {line.label} ends at {self._place(last)}"
+        return f"━ {line.label} {self.quantity.format(line.points.ys[index])}"
+
+    def _place(self, x: float, *, named: bool = False) -> str:
+        """Return a place on the x axis in words."""
+        if self.axis == "time":
+            return formatting.duration(x)
+        if self.axis == "tokens":
+            return f"{formatting.compact(x)} characters"
+        return f"step {formatting.count(x)}" if named else formatting.count(x)
+
+    def _name_width(self) -> int:
+        return min(_NAME_WIDTH, max(_LEAST_NAME_WIDTH, self.size.width // 3))
+
+    def action_copy(self) -> None:
+        """Copy the values at the cursor."""
+        text = self.query_one(CursorValues).text
+        for mark in ("▲ ", "━ ", f"{MARK} "):
+            text = text.replace(mark, "")
+        self.app.copy_to_clipboard(text)
+        self.notify("Copied the values at the cursor.")
 
     def _update_title(self) -> None:
         names = ", ".join(escape_line(run.name) for run in self.runs)
+        some = shortened(names, self._name_width()) if len(self.runs) == 1 else f"{len(self.runs)} runs"
         scale = "logarithmic" if self.logarithmic else "linear"
         smoothing = f", smoothing {self.smoothing}" if self.quantity.has_validation else ""
-        parts = (
-            (self.quantity.title, "bold $primary"),
-            f" of {names}",
-            (f"   by {self.axis}, {scale}{smoothing}", "$text-muted"),
+        by = f"   by {'characters' if self.axis == 'tokens' else self.axis}"
+        room = self.size.width - 2 - len(f"{self.quantity.title} of ")
+        whose, how = next(
+            (
+                (whose, how)
+                for whose in (names, some)
+                for how in (f"{by}, {scale}{smoothing}", f"{by}, {scale}", by)
+                if cell_len(whose + how) <= room
+            ),
+            (some, ""),
         )
+        parts = ((self.quantity.title, "bold $primary"), f" of {whose}", (how, "$text-muted"))
         self.query_one("#title", Static).update(Content.assemble(*parts))
+
+
+def shortened(name: str, width: int) -> str:
+    """Return a name in at most ``width`` cells, without its middle: names of one family differ at their ends."""
+    if len(name) <= width:
+        return name
+    end = (width - 1) // 2
+    return f"{name[: width - 1 - end]}…{name[-end:]}"
 
 
 def _next(choices: Sequence[Choice], current: Choice) -> Choice:

@@ -13,6 +13,7 @@ from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
 _SPEAKER = re.compile(r"[A-Z][A-Za-z' -]{0,40}:")
 _TAB = 4
+_DOT = " · "
 
 
 class SamplePanel(DiffWidget, can_focus=True):
@@ -48,8 +49,8 @@ class SamplePanel(DiffWidget, can_focus=True):
             return "At each evaluation, a few lines from the model"
         step = self._samples[self.index].step
         loss = self._losses.get(step)
-        validation = "" if loss is None else f" · validation loss {formatting.decimal(loss)}"
-        return f"{self.index + 1} of {len(self._samples)} · step {formatting.count(step)}{validation}"
+        validation = "" if loss is None else f"{_DOT}validation loss {formatting.decimal(loss)}"
+        return f"{self.index + 1} of {len(self._samples)}{_DOT}step {formatting.count(step)}{validation}"
 
     @property
     def sample(self) -> Sample | None:
@@ -86,7 +87,12 @@ class SamplePanel(DiffWidget, can_focus=True):
     def draw(self, width: int, height: int) -> list[Row]:
         """Return the caption, and under it as much of the text as fits."""
         text = self._text_rows(width)[self._first_row : self._first_row + height - 1]
-        return [[(self.caption, self.get_component_rich_style("samples--caption"))], *text]
+        caption = self.caption
+        for part in (0, -1):  # where there is no room, first without the number, then without the loss
+            parts = caption.split(_DOT)
+            if len(caption) > width and len(parts) > 1:
+                caption = _DOT.join(parts[1:] if part == 0 else parts[:part])
+        return [[(caption, self.get_component_rich_style("samples--caption"))], *text]
 
     def _show_sample(self, index: int | None) -> None:
         self._index = index

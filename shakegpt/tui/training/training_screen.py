@@ -56,7 +56,6 @@ class TrainingScreen(Screen[None]):
         &.-run Welcome { display: none; }
         #panels { height: 3fr; min-height: 5; }
         #lower { height: 2fr; min-height: 4; }
-        &.-short #panels, &.-medium #panels { height: 2fr; }
         &.-short #lower, &.-medium #lower { height: 3fr; }
         &.-narrow #perplexity { display: none; }
         &.-narrow RunDetails { width: 30; }

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.containers import Middle, Vertical
+from textual.containers import Horizontal, Middle, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
@@ -18,7 +18,7 @@ _WHAT_HAPPENS = (
 )
 
 
-class Choice(Static):
+class Choice(Horizontal):
     """One way to begin: its key, what it does, and how long that takes; a click does it too."""
 
     DEFAULT_CSS: ClassVar[str] = """
@@ -27,15 +27,20 @@ class Choice(Static):
         height: auto;
         padding: 0 1;
         &:hover { background: $primary 15%; }
+        & > .key { width: 7; color: $primary; text-style: bold; }
+        & > .what { width: 1fr; height: auto; }
     }
     """
 
     def __init__(self, key: str, title: str, detail: str, action: str) -> None:
-        text = Content.assemble(
-            (f"{key:<7}", "bold $primary"), (title, "bold"), "\n       ", (detail, "$foreground 80%")
-        )
-        super().__init__(text)
-        self._action = action
+        super().__init__()
+        self._key, self._action = key, action
+        self._text = Content.assemble((title, "bold"), "\n", (detail, "$foreground 80%"))
+
+    def compose(self) -> ComposeResult:
+        """Put the key at the left of what it does."""
+        yield Static(self._key, classes="key", markup=False)
+        yield Static(self._text, classes="what")
 
     async def on_click(self) -> None:
         """Do it."""

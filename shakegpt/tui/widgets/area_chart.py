@@ -15,6 +15,8 @@ _EDGES = "▁▂▃▄▅▆▇█"
 _FILL, _LIGHT_FILL = "█", "░"
 _ROWS_WITH_X_AXIS = 3
 _ROWS_WITH_MIDDLE = 9
+_ROWS_WITH_AVOIDING_MARKS = 6
+"""In fewer, a mark stands on the curve's edge, in the colour of the area: the next row would be far off."""
 _COLUMNS_WITH_Y_AXIS = 14
 _FILL_SHARE = 0.45
 """How much of the curve's colour the area has, the rest being background: little enough for marks to stand out."""
@@ -97,7 +99,12 @@ class AreaChart(DiffWidget):
         """Return the cells of the curve and its marks."""
         fill_character, fill, edge = self._fill()
         mark = self.get_component_rich_style("area-chart--mark")
-        marked = {column: _row_of_mark(level, levels[column], rows) for column, level in marks.items()}
+        solid = fill_character == _FILL
+        avoids_edge = rows >= _ROWS_WITH_AVOIDING_MARKS or not solid
+        marked = {
+            column: _row_of_mark(level, levels[column], rows) if avoids_edge else (8 * rows - level) // 8
+            for column, level in marks.items()
+        }
         plot: list[Row] = []
         for row in range(rows):
             base = 8 * (rows - 1 - row)
@@ -105,7 +112,7 @@ class AreaChart(DiffWidget):
             for column, level in enumerate(levels):
                 inside = level > base + 8
                 if marked.get(column) == row:
-                    cell = (MARK, Style(bgcolor=fill.color) + mark if inside and fill_character == _FILL else mark)
+                    cell = (MARK, mark + Style(bgcolor=fill.color) if level > base and solid else mark)
                 elif inside:
                     cell = (fill_character, fill)
                 elif level > base:

@@ -1,4 +1,5 @@
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -50,7 +51,7 @@ async def test_train_and_validation_share_the_axes_and_have_their_values_below(r
         await pilot.pause()
         chart = pilot.app.chart
         assert title(chart) == "Loss of macbeth   by step, linear, smoothing light"
-        assert chart.query_one(CursorValues).text == "▲ step 240   ━ train 1.812   ◆ validation 2.008"
+        assert chart.query_one(CursorValues).text == "▲ step 240   ━ train loss 1.812   ◆ validation loss 2.008"
         kinds = [type(dataset).__name__ for dataset in chart.query_one(CurvePlot)._datasets]
         assert kinds == ["LinePlot", "LinePlot", "LinePlot", "ScatterPlot"]  # raw, smoothed, validation, its marks
 
@@ -59,13 +60,13 @@ async def test_keys_move_the_cursor_and_the_values_follow(run: Snapshot) -> None
     async with ChartApp(ChartScreen([NamedRun("macbeth", run)])).run_test(size=(120, 40)) as pilot:
         chart = pilot.app.chart
         await pilot.pause()
-        await pilot.press("m", "m")  # smoothing off: the values themselves
+        await pilot.press("S", "S")  # smoothing off: the values themselves
         await pilot.press("home")
         start = cursor_column(chart)
-        assert chart.query_one(CursorValues).text.startswith(f"▲ step 1   ━ train {run.train[0].loss:.3f}")
-        await pilot.press("right", "right")
+        assert chart.query_one(CursorValues).text.startswith(f"▲ step 1   ━ train loss {run.train[0].loss:.3f}")
+        await pilot.press("right", "l")
         assert cursor_column(chart) == start + 2
-        await pilot.press("pagedown", "left")
+        await pilot.press("pagedown", "h")
         assert cursor_column(chart) == start + 11
         await pilot.press("end")
         assert chart.query_one(CursorValues).text.startswith("▲ step 240 ")
@@ -73,35 +74,35 @@ async def test_keys_move_the_cursor_and_the_values_follow(run: Snapshot) -> None
         assert chart.cursor == 240
 
 
-async def test_x_goes_through_step_time_and_tokens(run: Snapshot) -> None:
+async def test_b_goes_through_step_time_and_tokens(run: Snapshot) -> None:
     async with ChartApp(ChartScreen([NamedRun("macbeth", run)])).run_test(size=(100, 30)) as pilot:
         chart = pilot.app.chart
         shown = []
         for _ in range(3):
-            await pilot.press("x")
+            await pilot.press("b")
             await pilot.pause()
             shown.append((chart.axis, chart.query_one(CursorValues).text.split("   ")[0]))
-        assert shown == [("time", "▲ 5s"), ("tokens", "▲ 246 k tokens"), ("step", "▲ step 240")]
+        assert shown == [("time", "▲ 5s"), ("tokens", "▲ 246 k characters"), ("step", "▲ step 240")]
 
 
 async def test_a_logarithmic_axis_plots_the_logarithm_and_shows_the_value(run: Snapshot) -> None:
     async with ChartApp(ChartScreen([NamedRun("macbeth", run)])).run_test(size=(100, 30)) as pilot:
         chart = pilot.app.chart
         await pilot.pause()
-        await pilot.press("l")
+        await pilot.press("L")
         await pilot.pause()
         ys = chart.query_one(CurvePlot)._datasets[0].y
         assert max(ys) == pytest.approx(math.log10(max(point.loss for point in run.train.points())))
-        assert "train 1.812" in chart.query_one(CursorValues).text
+        assert "train loss 1.812" in chart.query_one(CursorValues).text
         assert "logarithmic" in title(chart)
 
 
-async def test_m_smooths_more_and_then_not_at_all(run: Snapshot) -> None:
+async def test_capital_s_smooths_more_and_then_not_at_all(run: Snapshot) -> None:
     async with ChartApp(ChartScreen([NamedRun("macbeth", run)])).run_test(size=(100, 30)) as pilot:
         chart = pilot.app.chart
         seen = [chart.smoothing]
         for _ in range(3):
-            await pilot.press("m")
+            await pilot.press("S")
             seen.append(chart.smoothing)
         assert seen == ["light", "heavy", "off", "light"]
 
@@ -114,7 +115,7 @@ async def test_tab_goes_through_the_quantities(run: Snapshot) -> None:
         await pilot.press("tab")
         await pilot.pause()
         assert chart.quantity is LEARNING_RATE
-        assert chart.query_one(CursorValues).text == "▲ step 240   ━ train 1.73e-3"
+        assert chart.query_one(CursorValues).text == "▲ step 240   ━ learning rate 1.7e-3"
 
 
 async def test_zoom_and_pan_by_key_and_back(run: Snapshot) -> None:
@@ -126,12 +127,12 @@ async def test_zoom_and_pan_by_key_and_back(run: Snapshot) -> None:
         low, high = chart.x_range
         assert high - low == pytest.approx(239 / 1.5**2)
         assert high == 240  # around the cursor, at the end
-        await pilot.press("a")
+        await pilot.press("shift+left")
         assert chart.x_range[0] < low
         assert chart.x_range[1] - chart.x_range[0] == pytest.approx(high - low)
-        await pilot.press("d", "d", "d")
+        await pilot.press(*["shift+right"] * 3)
         assert chart.x_range == pytest.approx((low, high))  # never past the end
-        await pilot.press("w", "up")
+        await pilot.press("shift+up", "k")
         assert chart.y_range is not None
         await pilot.press("0")
         assert (chart.x_range, chart.y_range) == (None, None)
@@ -201,3 +202,50 @@ async def test_a_key_goes_back(run: Snapshot, key: str) -> None:
 
 def test_every_key_has_an_id_and_a_tooltip() -> None:
     assert all(binding.id and binding.tooltip for binding in ChartScreen.BINDINGS)
+
+
+@pytest.mark.parametrize("width", [40, 80])
+async def test_long_names_are_shortened_and_their_values_are_whole(
+    events: Callable[..., list[Any]], width: int
+) -> None:
+    names = [f"{'a-very-long-name-indeed-' * 2}{number}" for number in range(3)]
+    chart = ChartScreen([NamedRun(name, replay(events(upto=240, run=name))) for name in names])
+    async with ChartApp(chart).run_test(size=(width, 30)) as pilot:
+        await pilot.pause()
+        values = chart.query_one(CursorValues)
+        lines = [values.render_line(y).text.rstrip() for y in range(values.size.height)]
+        shown = " ".join(lines)
+        assert shown.count("1.812") == 3
+        for number in range(3):
+            assert re.search(rf"…\S*{number} 1\.812", shown)  # the end, which tells them apart
+        assert len(title(chart)) <= width - 2
+
+
+async def test_beyond_its_end_a_run_has_no_value(run: Snapshot, events: Callable[..., list[Any]]) -> None:
+    chart = ChartScreen([NamedRun("macbeth", run), NamedRun("lear", replay(events(steps=100, run="lear")))])
+    async with ChartApp(chart).run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert "━ lear ends at 100" in chart.query_one(CursorValues).text
+        await pilot.press("b")
+        await pilot.pause()
+        assert "━ lear ends at 2s" in chart.query_one(CursorValues).text
+        await pilot.press("home")
+        assert "━ lear 4." in chart.query_one(CursorValues).text
+
+
+async def test_the_marks_of_runs_drawn_together_are_explained(run: Snapshot, events: Callable[..., list[Any]]) -> None:
+    chart = ChartScreen([NamedRun("macbeth", run), NamedRun("lear", replay(events(upto=100, run="lear")))])
+    async with ChartApp(chart).run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert chart.query_one(CursorValues).text.endswith("━ train loss   ◆ validation loss")
+        await pilot.press("tab", "tab")
+        await pilot.pause()
+        assert "◆" not in chart.query_one(CursorValues).text
+
+
+async def test_y_copies_the_values_at_the_cursor(run: Snapshot) -> None:
+    chart = ChartScreen([NamedRun("macbeth", run)])
+    async with ChartApp(chart).run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        await pilot.press("y")
+        assert pilot.app.clipboard == "step 240   train loss 1.812   validation loss 2.008"

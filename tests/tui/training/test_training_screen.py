@@ -65,7 +65,7 @@ async def test_the_screen_shows_the_figures_of_the_run(snapshots: Snapshots) -> 
         assert values == [
             ["train", "1.812", "◆", "validation", "2.008"],
             ["train", "6.120", "◆", "validation", "7.450"],
-            ["1.73e-3"],
+            ["1.7e-3"],
         ]
         details = text_of(screen.query_one(RunDetails)).splitlines()
         assert [line.split("  ", 1)[0] for line in details[:5]] == [

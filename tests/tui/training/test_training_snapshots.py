@@ -41,7 +41,7 @@ def test_the_chart(snap_compare: Compare, snapshots: Snapshots, size: tuple[int,
 
 
 def test_the_chart_zoomed_logarithmic_and_by_time(snap_compare: Compare, snapshots: Snapshots) -> None:
-    keys = ["z", "x", "l", "m", "left", "+", "+"]
+    keys = ["z", "b", "L", "S", "left", "+", "+"]
     assert snap_compare(TrainingApp(snapshots("finished")), press=keys, terminal_size=SMALL)
 
 
