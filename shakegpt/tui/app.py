@@ -7,9 +7,11 @@ from functools import partial
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 from rich.console import RenderableType
+from textual import on
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.command import CommandPalette
 from textual.filter import LineFilter
 from textual.screen import Screen
 
@@ -32,6 +34,7 @@ from shakegpt.tui.driver import driver_class
 from shakegpt.tui.formatting import count, decimal
 from shakegpt.tui.line_filters import AsciiFilter, StyledFilter, supports_utf8
 from shakegpt.tui.messages import GenerateFrom, StartTraining, TrainingChanged
+from shakegpt.tui.palette import PLACEHOLDER, ThemeCommands, highlighted_theme
 from shakegpt.tui.preferences import load_preferences
 from shakegpt.tui.shown_cells import ShownCells
 from shakegpt.tui.themes import SIXTEEN, THEMES, with_contrast
@@ -71,6 +74,7 @@ class ShakegptApp(App[str]):
     """
 
     TITLE = "shakegpt"
+    COMMANDS = App.COMMANDS | {ThemeCommands}
     CSS_PATH = "app.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-normal"), (120, "-wide"), (160, "-very-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-medium"), (36, "-tall")]  # noqa: RUF012
@@ -119,6 +123,8 @@ class ShakegptApp(App[str]):
         self._unsubscribe: Callable[[], None] | None = None
         self._message_pending = threading.Event()
         self._last_shown: Snapshot | None = None
+        self._theme_before: str | None = None
+        """The theme before those that are shown while one moves over their names."""
         self._exit_when_ended = False
         self._user_keymap = load_settings().keymap
         self.add_mode("training", self.training_screen)
@@ -146,7 +152,7 @@ class ShakegptApp(App[str]):
         """Open the first screen; whatever is slow begins after its first paint."""
         self.event_loop = asyncio.get_running_loop()
         self.set_keymap(self._user_keymap)
-        self.theme_changed_signal.subscribe(self, lambda theme: self.context.remember(theme=theme.name))
+        self.theme_changed_signal.subscribe(self, lambda _: self._remember_theme())
         self.set_interval(_SECONDS_PER_SAVE, self._save_preferences)
         await self.action_switch_mode(self._first_mode)
         if self._watched_run is not None:
@@ -172,6 +178,38 @@ class ShakegptApp(App[str]):
         """Switch to the generation screen, and pass the message on to it."""
         await self.action_switch_mode("generation")
         self.screen_stack[0].post_message(GenerateFrom(message.reference, message.behind))
+
+    # The command palette
+
+    def action_change_theme(self) -> None:
+        """Choose a theme; the one under the cursor is shown."""
+        self.push_screen(CommandPalette(providers=[ThemeCommands], placeholder="Search for a theme…"))
+
+    def action_command_palette(self) -> None:
+        """Find an action or a theme by its name."""
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(CommandPalette(placeholder=PLACEHOLDER, id="--command-palette"))
+
+    @on(CommandPalette.OptionHighlighted)
+    def _preview_theme(self, message: CommandPalette.OptionHighlighted) -> None:
+        """Show the theme under the cursor, or the theme from before."""
+        theme = highlighted_theme(message)
+        if not isinstance(self.screen, CommandPalette) or (theme is None and self._theme_before is None):
+            return
+        self._theme_before = self._theme_before or self.theme
+        self.theme = theme or self._theme_before
+
+    @on(CommandPalette.Closed)
+    def _end_preview(self, message: CommandPalette.Closed) -> None:
+        """Put the theme from before back, unless a theme was chosen."""
+        before, self._theme_before = self._theme_before, None
+        if before is not None and not message.option_selected:
+            self.theme = before
+        self._remember_theme()
+
+    def _remember_theme(self) -> None:
+        if self._theme_before is None and self.theme != self._preferred_theme():
+            self.context.remember(theme=self.theme)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Put every action of the current screen and of the app into the command palette."""

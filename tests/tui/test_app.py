@@ -6,10 +6,11 @@ from typing import Any, cast
 
 import pytest
 from rich.segment import Segment
+from textual.command import Command, CommandPalette
 from textual.pilot import Pilot
 from textual.strip import Strip
 from textual.widget import Widget
-from textual.widgets import Input
+from textual.widgets import Input, OptionList
 
 from shakegpt.errors import ShakegptError
 from shakegpt.events import Event, Step
@@ -267,7 +268,7 @@ async def test_quitting_while_training_asks_and_can_be_cancelled(fake_training: 
         assert training.commands == []
 
 
-@pytest.mark.parametrize("keys", [("k",), ("enter",)])
+@pytest.mark.parametrize("keys", [("t",), ("enter",), ("down", "k", "enter")])
 async def test_training_can_go_on_without_the_screen(fake_training: Fake, keys: tuple[str, ...]) -> None:
     training = fake_training("training")
     app = app_in(training)
@@ -278,7 +279,7 @@ async def test_training_can_go_on_without_the_screen(fake_training: Fake, keys: 
     assert training.commands == []
 
 
-@pytest.mark.parametrize("keys", [("s",), ("down", "enter")])
+@pytest.mark.parametrize("keys", [("s",), ("down", "enter"), ("tab", "enter")])
 async def test_save_and_stop_quits_once_it_is_saved(
     fake_training: Fake, snapshots: Snapshots, keys: tuple[str, ...]
 ) -> None:
@@ -292,6 +293,51 @@ async def test_save_and_stop_quits_once_it_is_saved(
         training.move(snapshots("stopped"))
         await until(pilot, lambda: app._exit)
     assert app.return_value is None
+
+
+# The command palette
+
+
+async def palette_shows(pilot: Pilot[Any], words: str) -> None:
+    """Wait until something is highlighted in the palette whose name has these words."""
+
+    def shows() -> bool:
+        options = pilot.app.screen.query_one(OptionList)
+        option = options.highlighted_option
+        return isinstance(option, Command) and words in str(option.hit.prompt)
+
+    await until(pilot, shows)
+
+
+async def test_the_palette_finds_a_theme_shows_it_and_puts_the_old_one_back() -> None:
+    app = app_in()
+    async with app.run_test() as pilot:
+        await pilot.press("ctrl+p", *"nord")
+        await palette_shows(pilot, "nord")
+        await until(pilot, lambda: app.theme == "nord")
+        await pilot.press("escape")
+        await until(pilot, lambda: app.theme == "shakegpt")
+    assert load_preferences().theme == ""
+
+
+async def test_a_theme_chosen_in_the_palette_is_remembered() -> None:
+    app = app_in()
+    async with app.run_test() as pilot:
+        await pilot.press("ctrl+p", *"gruvbox")
+        await palette_shows(pilot, "gruvbox")
+        await pilot.press("enter")
+        await until(pilot, lambda: not isinstance(app.screen, CommandPalette) and app.theme == "gruvbox")
+    assert load_preferences().theme == "gruvbox"
+
+
+async def test_moving_from_a_theme_to_an_action_puts_the_old_theme_back() -> None:
+    app = app_in()
+    async with app.run_test() as pilot:
+        await pilot.press("ctrl+p", *"nord")
+        await until(pilot, lambda: app.theme == "nord")
+        await pilot.press(*["backspace"] * 4, *"quit")
+        await palette_shows(pilot, "Quit")
+        await until(pilot, lambda: app.theme == "shakegpt")
 
 
 # Preferences and terminals

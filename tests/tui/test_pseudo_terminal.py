@@ -77,7 +77,7 @@ def test_training_goes_on_without_the_screen_and_ctrl_c_saves_it(
     terminal, run = at_training()
     terminal.type("\x11")
     terminal.wait_for_text("is in training")
-    terminal.type("k")
+    terminal.type("t")
     terminal.wait_for_text(f"shakegpt watch {run.name}")
     assert run.status() == "training"
     assert terminal.settings() == terminal.settings_before  # Ctrl-C is a signal again

@@ -3,19 +3,24 @@
 from collections.abc import Iterable
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import OptionList, Static
+from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from shakegpt.errors import ShakegptError
 from shakegpt.runs.store import PRETRAINED, Store
 from shakegpt.system.text import escape_line
+from shakegpt.tui.dialogs.menu import Menu
 from shakegpt.tui.dialogs.questions import Dialog
 from shakegpt.tui.formatting import count, decimal
 from shakegpt.tui.messages import LIVE
+from shakegpt.tui.widgets.top_bar import model_name
+
+_NAME_WIDTH = 34
 
 
 def model_choices(store: Store, *, live: bool) -> list[tuple[str, str]]:
@@ -23,8 +28,8 @@ def model_choices(store: Store, *, live: bool) -> list[tuple[str, str]]:
 
     A run that cannot be read is left out.
     """
-    choices = [(LIVE, "the weights in training, as they are at each start")] if live else []
-    choices.append((PRETRAINED, "what shakegpt comes with"))
+    choices = [(LIVE, "as they are whenever a text starts")] if live else []
+    choices.append((PRETRAINED, "comes with shakegpt"))
     try:
         runs = store.runs()
     except ShakegptError:
@@ -33,9 +38,12 @@ def model_choices(store: Store, *, live: bool) -> list[tuple[str, str]]:
         try:
             best = run.best()
             for info in reversed(run.checkpoints()):
-                loss = f"  loss {decimal(info.val_loss)}" if info.val_loss is not None else ""
-                mark = "  best" if best is not None and info.step == best.step else ""
-                choices.append((info.reference, f"step {count(info.step)}{loss}{mark}"))
+                parts = [f"step {count(info.step)}"]
+                if info.val_loss is not None:
+                    parts.append(f"validation loss {decimal(info.val_loss)}")
+                if best is not None and info.step == best.step:
+                    parts.append("best")
+                choices.append((info.reference, " · ".join(parts)))
         except ShakegptError:
             continue
     return choices
@@ -46,9 +54,8 @@ class ChooseModelScreen(Dialog[str | None]):
 
     DEFAULT_CSS = """
     ChooseModelScreen {
-        & > Vertical { max-width: 90%; max-height: 80%; border: round $border; }
-        & OptionList { max-height: 16; }
-        & .heading { color: $primary; text-style: bold; margin-bottom: 1; }
+        & > Vertical { width: 84; max-width: 100%; max-height: 90%; }
+        & OptionList, & OptionList:focus { max-height: 100%; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -61,28 +68,31 @@ class ChooseModelScreen(Dialog[str | None]):
         self._current = current
 
     def compose(self) -> ComposeResult:
-        """Put the list above its keys."""
-        width = max(len(reference) for reference, _ in self._choices)
-        with Vertical():
-            yield Static("Choose a model", classes="heading")
-            yield OptionList(
+        """Put the models one below the other."""
+        names = [_name(reference) for reference, _ in self._choices]
+        width = min(_NAME_WIDTH, max(map(cell_len, names)))
+        with Vertical() as box:
+            box.border_title, box.border_subtitle = "Choose a model", "enter chooses · esc goes back"
+            yield Menu(
                 *(
-                    Option(
-                        Content(escape_line(reference).ljust(width + 2))
-                        + Content.styled(escape_line(description), "$text-muted")
-                    )
-                    for reference, description in self._choices
+                    Option(Content.styled(name.ljust(width + 2), "bold") + Content(escape_line(description)))
+                    for name, (_, description) in zip(names, self._choices, strict=True)
                 )
             )
-            yield Static("Enter chooses, Esc goes back", classes="keys")
 
     def on_mount(self) -> None:
         """Highlight the model in use."""
         references = [reference for reference, _ in self._choices]
-        options = self.query_one(OptionList)
+        options = self.query_one(Menu)
         options.highlighted = references.index(self._current) if self._current in references else 0
         options.focus()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Return the chosen reference."""
         self.dismiss(self._choices[event.option_index][0])
+
+
+def _name(reference: str) -> str:
+    """Return what a model is called; long names are cut, or they would push out what is said of them."""
+    name = "weights in training" if reference == LIVE else model_name(reference)
+    return name if len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH - 1]}…"
