@@ -94,9 +94,9 @@ def load(reference: str | PathLike[str] = "pretrained") -> "Model":
 
 def train(
     *,
-    preset: str = DEFAULT_PRESET,
+    preset: str | None = None,
     corpus: str | PathLike[str] | None = None,
-    encoding: str = "utf-8",
+    encoding: str | None = None,
     run: str | None = None,
     resume: str | None = None,
     **options: Unpack[TrainingOptions],
@@ -112,9 +112,11 @@ def train(
         model = training.model()
 
     Args:
-        preset: the size of the model, and the training that suits it: ``mini``, ``nano``, ``baby`` or ``gpt2``.
-        corpus: ``tiny-shakespeare`` (the default), ``demo``, or the path of a text file.
-        encoding: the text encoding of a file; a byte order mark names UTF-16 and UTF-32 by itself.
+        preset: the size of the model, and the training that suits it: ``mini`` (the default), ``nano``, ``baby`` or
+            ``gpt2``.
+        corpus: ``tiny-shakespeare``, ``demo``, or the path of a text file. By default the first of them, or the second
+            where that is neither on this machine nor can be fetched.
+        encoding: the text encoding of a file, by default UTF-8; a byte order mark names UTF-16 and UTF-32 by itself.
         run: the run's name; by default a new one is chosen.
         resume: a checkpoint to continue from, as in ``load``; a run's name means its last.
         options: fields of ``shakegpt.config.TrainingConfig``, such as ``steps`` and ``learning_rate``, and ``dropout``;
@@ -124,10 +126,14 @@ def train(
         ShakegptError: a value is invalid, or a checkpoint or corpus cannot be found or read.
     """
     _check_names("option", options, sorted(TrainingOptions.__annotations__))
+    if resume is not None and preset is not None:
+        raise UsageError("A resumed run keeps its preset: leave preset out, or begin a new run without resume.")
+    if resume is not None and encoding is not None and corpus is None:
+        raise UsageError("A resumed run reads its own text as before: leave encoding out, or give corpus too.")
     request = TrainingRequest(
-        preset=preset,
+        preset=preset or DEFAULT_PRESET,
         corpus=None if corpus is None else fspath(corpus),
-        encoding=encoding,
+        encoding=encoding or "utf-8",
         run_name=run,
         resume=resume,
         changes=dict(options),

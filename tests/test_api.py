@@ -198,6 +198,8 @@ def test_a_training_that_was_closed_before_it_began_can_be_resumed(private_surro
         (lambda: shakegpt.load("macbeth").evaluate("demo", split="test"), UsageError, "validation, train or all"),
         (lambda: shakegpt.train(preset="huge"), UsageError, "no preset"),
         (lambda: shakegpt.train(steps=0), UsageError, "number of steps"),
+        (lambda: shakegpt.train(resume="macbeth", preset="nano", steps=99), UsageError, "keeps its preset"),
+        (lambda: shakegpt.train(resume="macbeth", encoding="latin-1", steps=99), UsageError, "reads its own text"),
         (lambda: shakegpt.train(stepps=5), UsageError, "no option 'stepps'"),
     ],
 )
