@@ -1,4 +1,4 @@
-"""What the app remembers: the theme, the sampling settings, the prompts and the last new-run form."""
+"""What the app remembers: the theme, how text is generated and shown, the prompts and the last new-run form."""
 
 import json
 import os
@@ -10,6 +10,11 @@ from typing import Any, Self
 from shakegpt.config import SamplingConfig
 from shakegpt.system.paths import preferences_file
 
+ENDLESS = 10**9
+"""The length of a text that goes on until it is stopped: at 2,000 characters a second, for six days."""
+DEFAULT_SAMPLING = SamplingConfig(length=ENDLESS)
+"""What the app's knobs begin with."""
+DEFAULT_SPEED = 40
 MAX_PROMPTS = 100
 _MAX_BYTES = 1_000_000
 
@@ -20,7 +25,15 @@ class Preferences:
 
     theme: str = ""
     """The theme; where it is empty, the app chooses one that the terminal can show."""
-    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    sampling: SamplingConfig = DEFAULT_SAMPLING
+    speed: int = DEFAULT_SPEED
+    """Characters generated per second, at most; 0 is as fast as the model is."""
+    speaking: bool = True
+    """Whether text was being generated when the generation screen was last used: if so, it begins unasked."""
+    odds: bool | None = None
+    """Whether the odds of the next character are shown; ``None`` until the user chooses: where there is room."""
+    tint: bool | None = None
+    """Whether characters are coloured by surprise; ``None`` until the user chooses: where there is room."""
     prompts: tuple[str, ...] = ()
     """Prompts used before, newest first."""
     new_run: Mapping[str, str] = field(default_factory=dict)
@@ -46,6 +59,14 @@ def load_preferences(path: Path | None = None) -> Preferences:
         valid["theme"] = theme
     if isinstance(sampling := values.get("sampling"), dict):
         valid["sampling"] = _parse_sampling(sampling)
+        if "speed" not in values and valid["sampling"].length == SamplingConfig.length:
+            # A file of the time when 400 characters were the app's default: nobody chose them.
+            valid["sampling"] = replace(valid["sampling"], length=ENDLESS)
+    if isinstance(speed := values.get("speed"), int) and not isinstance(speed, bool) and speed >= 0:
+        valid["speed"] = speed
+    for name in ("speaking", "odds", "tint"):
+        if isinstance(chosen := values.get(name), bool):
+            valid[name] = chosen
     if isinstance(prompts := values.get("prompts"), list):
         valid["prompts"] = tuple(prompt for prompt in prompts if isinstance(prompt, str))[:MAX_PROMPTS]
     if isinstance(new_run := values.get("new_run"), dict):
@@ -67,7 +88,7 @@ def save_preferences(preferences: Preferences, path: Path | None = None) -> None
 
 def _parse_sampling(values: dict[str, Any]) -> SamplingConfig:
     """Return the settings, without the fields that are not valid."""
-    config = SamplingConfig()
+    config = DEFAULT_SAMPLING
     for field_ in fields(SamplingConfig):
         if field_.name in values:
             value = values[field_.name]

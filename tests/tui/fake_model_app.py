@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,16 +18,25 @@ from tests.tui.fake_model_loader import FakeModelLoader
 
 
 class FakeModelApp(ShakegptApp):
-    """The real app, whose generation screen loads models with a given loader."""
+    """The real app, whose generation screen loads models with a given loader.
+
+    Args:
+        loader: opens the streams.
+        first_start: begin as on the first start, which speaks on and on; otherwise silently, with finite texts that
+            are generated as fast as it goes.
+    """
 
     CSS_PATH = Path(app_module.__file__).with_name("app.tcss")
 
-    def __init__(self, loader: ModelLoader | None = None, **arguments: Any) -> None:
+    def __init__(self, loader: ModelLoader | None = None, *, first_start: bool = False, **arguments: Any) -> None:
         self.loader = loader or FakeModelLoader()
         super().__init__(**arguments)
+        if not first_start:
+            sampling = replace(self.context.preferences.sampling, length=400)
+            self.context.remember(speaking=False, odds=False, tint=False, speed=0, sampling=sampling)
 
     def generation_screen(self) -> GenerationScreen:
-        screen = GenerationScreen(self.context, self.loader, characters_per_second=0)
+        screen = GenerationScreen(self.context, self.loader)
         if isinstance(self.loader, FakeModelLoader) and self.loader.gate is not None:
             # The thread blocks in the next draw, so a character that waits for the next frame would never be shown.
             screen._options.frame_seconds = 0.0

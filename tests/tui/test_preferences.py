@@ -6,7 +6,7 @@ import pytest
 
 from shakegpt.config import SamplingConfig
 from shakegpt.system.paths import preferences_file
-from shakegpt.tui.preferences import MAX_PROMPTS, Preferences, load_preferences, save_preferences
+from shakegpt.tui.preferences import ENDLESS, MAX_PROMPTS, Preferences, load_preferences, save_preferences
 
 
 def test_what_is_saved_is_read_back(home: Path) -> None:
@@ -15,6 +15,10 @@ def test_what_is_saved_is_read_back(home: Path) -> None:
         sampling=SamplingConfig(temperature=0.5, top_k=7, stop=("\n\n",)),
         prompts=("ROMEO:\n", "JULIET:\n"),
         new_run={"preset": "nano", "steps": "20"},
+        speed=0,
+        speaking=False,
+        odds=True,
+        tint=False,
     )
     save_preferences(mine)
     assert preferences_file() == home / "config" / "preferences.json"
@@ -30,7 +34,18 @@ def test_the_file_is_private(home: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[1]", "null", '"theme"', "[" * 100_000, '{"theme": 3, "prompts": "x", "sampling": [], "new_run": 1}'],
+    [
+        "",
+        "{",
+        "[1]",
+        "null",
+        '"theme"',
+        "[" * 100_000,
+        '{"theme": 3, "prompts": "x", "sampling": [], "new_run": 1}',
+        '{"speed": "fast", "speaking": 1, "odds": "x", "tint": null}',
+        '{"speed": -1}',
+        '{"speed": true}',
+    ],
 )
 def test_a_damaged_file_gives_the_defaults(home: Path, text: str) -> None:
     preferences_file().parent.mkdir(parents=True)
@@ -50,7 +65,10 @@ def test_valid_fields_of_a_damaged_file_are_read(home: Path) -> None:
     values = {"theme": "nord", "sampling": sampling, "prompts": ["a", 3, "b"], "new_run": {"steps": "9", "seed": 1}}
     preferences_file().write_text(json.dumps(values))
     assert load_preferences() == Preferences(
-        theme="nord", sampling=SamplingConfig(temperature=0.3), prompts=("a", "b"), new_run={"steps": "9"}
+        theme="nord",
+        sampling=SamplingConfig(temperature=0.3, length=ENDLESS),
+        prompts=("a", "b"),
+        new_run={"steps": "9"},
     )
 
 
@@ -61,3 +79,20 @@ def test_a_prompt_moves_to_the_front_and_the_oldest_are_dropped() -> None:
     preferences = preferences.with_prompt("50")
     assert preferences.prompts[:2] == ("50", f"{MAX_PROMPTS + 4}")
     assert len(preferences.prompts) == len(set(preferences.prompts)) == MAX_PROMPTS
+
+
+@pytest.mark.parametrize(
+    ("values", "length"),
+    [
+        ({"sampling": {"length": 400}}, ENDLESS),
+        ({"sampling": {"length": 800}}, 800),
+        ({"sampling": {"length": 400}, "speed": 40}, 400),
+        ({}, ENDLESS),
+    ],
+)
+def test_a_file_of_an_earlier_version_has_the_new_defaults(home: Path, values: dict[str, object], length: int) -> None:
+    preferences_file().parent.mkdir(parents=True)
+    preferences_file().write_text(json.dumps(values))
+    preferences = load_preferences()
+    assert preferences.sampling.length == length
+    assert (preferences.speed, preferences.speaking, preferences.odds, preferences.tint) == (40, True, None, None)

@@ -49,6 +49,7 @@ class CastScreen(Dialog["Scene | Path | None"]):
         self._saved = list(saved)
         self._user_part = Input(scene.user_part)
         self._model_part = Input(scene.model_part)
+        self._typed = ""
         self._edited = self._user_part  # the field that the list is for
 
     def compose(self) -> ComposeResult:
@@ -68,8 +69,15 @@ class CastScreen(Dialog["Scene | Path | None"]):
         self._user_part.focus()
         self._list_names("")
 
+    def offer(self, names: Sequence[str]) -> None:
+        """Offer these names from now on."""
+        self._names = list(names)
+        if self.query(OptionList):  # else it lists them once it is mounted
+            self._list_names(self._typed)
+
     def _list_names(self, typed: str) -> None:
         """List the names that contain what was typed, or all where it is a whole name already."""
+        self._typed = typed
         typed = typed.strip().upper()
         names = [name for name in self._names if typed in name.upper()]
         if typed in (name.upper() for name in self._names):

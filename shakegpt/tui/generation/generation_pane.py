@@ -1,4 +1,4 @@
-"""What the generation screen asks of whichever pane is on show, and the pane of texts generated from the prompt."""
+"""What the generation screen asks of whichever pane is on show, and the panes of texts generated from the prompt."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,14 +6,16 @@ from typing import Protocol
 
 from shakegpt.config import SamplingConfig
 from shakegpt.tui.generation.generation_thread import GenerationState
-from shakegpt.tui.generation.text_pane import TextPane
+from shakegpt.tui.generation.knobs import SAMPLING_PRESETS, changed_settings, contrasting_preset
+from shakegpt.tui.generation.takes import parting
+from shakegpt.tui.generation.text_pane import TextPane, model_titles
 
 
 class GenerationPane(Protocol):
     """A single text, a duel of two, or a scene."""
 
     mode: str
-    """Its name in the status line; empty for a single text."""
+    """Its name; empty for a single text."""
     texts: Sequence[TextPane]
     """The texts that are generated together."""
     current: TextPane
@@ -53,10 +55,11 @@ class GenerationPane(Protocol):
 
 
 class PromptPane:
-    """One text generated from the prompt, or two side by side that share prompt, seed and length."""
+    """A text generated from the prompt."""
 
-    def __init__(self, mode: str, *texts: TextPane) -> None:
-        self.mode = mode  # as the status line names it
+    mode = ""
+
+    def __init__(self, *texts: TextPane) -> None:
         self.texts: Sequence[TextPane] = texts
         self.current = texts[0]
 
@@ -80,14 +83,13 @@ class PromptPane:
         self.start(prompt)
 
     def generate(self, prompt: str, /) -> None:
-        """Resume the texts if they are of this prompt, else start them."""
-        if any(text.busy for text in self.texts):
-            return
-        if self.current.can_resume(prompt):
-            for text in self.texts:
-                text.resume()
-        else:
+        """Resume the texts if all are of this prompt, else start them."""
+        if not all(text.can_resume(prompt) for text in self.texts):
             self.start(prompt)
+            return
+        for text in self.texts:
+            if not text.busy:
+                text.resume()
 
     def freeze(self, prompt: str, /) -> None:
         """Pause, or start and pause before the first character."""
@@ -117,3 +119,55 @@ class PromptPane:
         """End the generation and remove every text."""
         for text in self.texts:
             text.clear()
+
+
+class DuelPane(PromptPane):
+    """Two texts side by side that share prompt, seed and length; the letter in which they part is marked."""
+
+    mode = "duel"
+
+    def __init__(self, left: TextPane, right: TextPane) -> None:
+        super().__init__(left, right)
+        self._left, self._right = left, right
+
+    def enter(self) -> None:
+        """Prepare the second text: with the first one's model, but settings that differ plainly from its own."""
+        self._left.continued_prompt = self._right.continued_prompt = None
+        if self._right.state is None:
+            settings = self._left.settings
+            self._right.apply(replace(settings, **SAMPLING_PRESETS[contrasting_preset(settings)]))
+            self._right.use_model(self._left.reference, behind=self._left.behind)
+        self.current = self._right
+        self.show_settings()
+
+    def leave(self) -> None:
+        """Pause the second text, and go on with the first."""
+        self._right.pause()
+        self._left.transcript.parting = None
+        self._left.head(())
+
+    def start(self, prompt: str, /, *, paused: bool = False) -> None:
+        """Start both texts on clean pages, so that they stand side by side."""
+        self.clear()
+        super().start(prompt, paused=paused)
+
+    def apply(self, settings: SamplingConfig) -> None:
+        """Change the settings of the selected text, and seed and length of the other."""
+        super().apply(settings)
+        self.show_settings()
+
+    def show_settings(self) -> None:
+        """Head each text with its model and what distinguishes its settings."""
+        for text in self.texts:
+            name = model_titles(text.model.name if text.model else text.reference, text.behind)[-1]
+            changed = changed_settings(text.settings)
+            text.head((f"{name} · {changed}", changed, name) if changed else (name,))
+
+    def mark_parting(self) -> None:
+        """Mark the first letter that differs, once there is one."""
+        if self._left.transcript.parting is not None or self._left.is_cut or self._right.is_cut:
+            return
+        index = parting(self._left.generated, self._right.generated)
+        if index is not None:
+            self._left.mark_parting(index)
+            self._right.mark_parting(index)

@@ -1,5 +1,6 @@
 """The thread that generates, and what it tells the screen."""
 
+import sys
 import threading
 import time
 from collections import deque
@@ -56,15 +57,31 @@ class NextCharacterView:
     """What is shown of the distribution of a character."""
 
     choices: "tuple[Choice, ...]"
+    """The likeliest, likeliest first."""
     entropy: float
     """In bits."""
+    cut: float = 0.0
+    """The probability, before the cuts, of all characters that were cut."""
     drawn: str | None = None
     """The character drawn from it; ``None`` while that is still to come."""
+    rank: int | None = None
+    """The place of that character among all, from 1."""
+    drawn_choice: "Choice | None" = None
+    """That character with its probabilities."""
 
     @classmethod
     def of(cls, distribution: "Distribution", drawn: str | None = None) -> "NextCharacterView":
-        """Return the likeliest characters of a distribution, and its entropy."""
-        return cls(tuple(distribution.likeliest(LIKELIEST)), distribution.entropy, drawn)
+        """Return the likeliest characters of a distribution, its entropy, and what was cut."""
+        ranked = distribution.likeliest(sys.maxsize)
+        rank = next((rank for rank, choice in enumerate(ranked, 1) if choice.character == drawn), None)
+        return cls(
+            tuple(ranked[:LIKELIEST]),
+            distribution.entropy,
+            sum(choice.uncut_probability for choice in ranked if choice.cut),
+            drawn,
+            rank,
+            ranked[rank - 1] if rank else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -168,7 +185,7 @@ class GenerationThread(threading.Thread):
         except ShakegptError as error:
             self._fail(str(error))
         except MemoryError:
-            self._fail("There is not enough memory to load this model; choose a smaller one with o.")
+            self._fail("There is not enough memory to load this model; choose a smaller one with c.")
         except Exception as error:
             self._fail(f"The model could not generate text: {type(error).__name__}: {error}")
 

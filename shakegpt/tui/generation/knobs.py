@@ -1,26 +1,30 @@
-"""The knobs that turn sampling settings, the presets that set several at once, the speeds, and the line of knobs."""
+"""The knobs that turn sampling settings, the presets that set several at once, and the speeds."""
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 from shakegpt.config import SamplingConfig
-from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
-
-_FULL_LABELS_WIDTH = 76
-_BAR_PARTS = ("label", "key", "value", "preset")
+from shakegpt.tui.preferences import ENDLESS
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Knob:
-    """A setting that two keys turn: the small letter down, the capital letter up."""
+    """A setting that two keys turn: one down, one up."""
 
     field: str
     """The field of ``SamplingConfig``."""
     label: str
-    key: str
-    """A letter of the label."""
-    steps: tuple[float, ...]
+    short: str
+    """The label where there is little room."""
+    down_key: str
+    up_key: str
+    down: str
+    """What turning it down does, as the help says it."""
+    up: str
+    explanation: str
+    """What the value means, in a sentence."""
+    steps: tuple[float, ...] = ()
     """The values it clicks into, lowest first."""
 
     def turned(self, settings: SamplingConfig, clicks: int) -> SamplingConfig:
@@ -31,8 +35,20 @@ class Knob:
                 value = next((step for step in self.steps if step > value + 1e-9), value)
             else:
                 value = next((step for step in reversed(self.steps) if step < value - 1e-9), value)
-        change: dict[str, Any] = {self.field: None if math.isinf(value) else value}
-        return replace(settings, **change)
+        return self._with(settings, value)
+
+    def at(self, settings: SamplingConfig, fraction: float) -> SamplingConfig:
+        """Return the settings with this knob at a fraction of its way, from 0 (lowest) to 1 (highest)."""
+        if not self.steps:
+            return settings
+        return self._with(settings, self.steps[round(max(0.0, min(1.0, fraction)) * (len(self.steps) - 1))])
+
+    def fraction(self, settings: SamplingConfig) -> float | None:
+        """Return how far up the knob is, from 0 to 1; ``None`` where it has no ends."""
+        if not self.steps:
+            return None
+        value = self._number(settings)
+        return sum(step < value - 1e-9 for step in self.steps) / (len(self.steps) - 1)
 
     def show(self, settings: SamplingConfig) -> str:
         """Return the value as text."""
@@ -45,12 +61,16 @@ class Knob:
         value: float | None = getattr(settings, self.field)
         return math.inf if value is None else value
 
+    def _with(self, settings: SamplingConfig, value: float) -> SamplingConfig:
+        change: dict[str, Any] = {self.field: None if math.isinf(value) else value}
+        return replace(settings, **change)
+
 
 def _hundredths(first: int, last: int, step: int) -> tuple[float, ...]:
     return tuple(number / 100 for number in range(first, last + 1, step))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SeedKnob(Knob):
     """The seed turns by one, without end."""
 
@@ -59,14 +79,80 @@ class SeedKnob(Knob):
         return replace(settings, seed=min(max(0, settings.seed + clicks), 2**31 - 1))
 
 
-KNOBS = (
-    Knob("temperature", "temp", "t", _hundredths(0, 200, 5)),
-    Knob("top_k", "top-k", "k", (*range(1, 11), 12, 15, 20, 25, 30, 40, 50, math.inf)),
-    Knob("top_p", "top-p", "p", (0.01, *_hundredths(5, 95, 5), 0.98, 1.0)),
-    Knob("min_p", "min-p", "m", (0.0, 0.01, 0.02, 0.03, *_hundredths(5, 100, 5))),
-    SeedKnob("seed", "seed", "e", ()),
+@dataclass(frozen=True, kw_only=True)
+class LengthKnob(Knob):
+    """The length turns up to one without end."""
+
+    def show(self, settings: SamplingConfig) -> str:
+        """Return the number of characters."""
+        return "endless" if settings.length >= ENDLESS else f"{settings.length}"
+
+
+KNOBS: tuple[Knob, ...] = (
     Knob(
-        "length", "length", "l", (1, 10, 50, 100, 200, 300, 400, 600, 800, *(100 * 2**n for n in range(4, 10)), 100_000)
+        field="temperature",
+        label="temperature",
+        short="temp",
+        down_key="t",
+        up_key="T",
+        down="Tamer: a lower temperature, at which the likeliest letters win more often",
+        up="Wilder: a higher temperature, at which unlikely letters get their chance",
+        explanation="Below 1, temperature sharpens the odds; above 1 it flattens them; 0 always takes the likeliest.",
+        steps=_hundredths(0, 200, 5),
+    ),
+    Knob(
+        field="top_k",
+        label="top-k",
+        short="top-k",
+        down_key="o",
+        up_key="O",
+        down="Draw from fewer of the likeliest letters",
+        up="Draw from more of the likeliest letters",
+        explanation="Top-k lets only the k likeliest letters come next.",
+        steps=(*range(1, 11), 12, 15, 20, 25, 30, 40, 50, math.inf),
+    ),
+    Knob(
+        field="top_p",
+        label="top-p",
+        short="top-p",
+        down_key="p",
+        up_key="P",
+        down="Draw from the likeliest letters that make up a smaller share of the odds",
+        up="Draw from the likeliest letters that make up a larger share of the odds",
+        explanation="Top-p lets only the likeliest letters come next that together make up this share of the odds.",
+        steps=(0.01, *_hundredths(5, 95, 5), 0.98, 1.0),
+    ),
+    Knob(
+        field="min_p",
+        label="min-p",
+        short="min-p",
+        down_key="{",
+        up_key="}",
+        down="Cut fewer of the unlikely letters",
+        up="Cut more of the unlikely letters",
+        explanation="Min-p cuts letters that are less likely than this share of the likeliest one's odds.",
+        steps=(0.0, 0.01, 0.02, 0.03, *_hundredths(5, 100, 5)),
+    ),
+    SeedKnob(
+        field="seed",
+        label="seed",
+        short="seed",
+        down_key="<",
+        up_key=">",
+        down="The seed before this one, for the next text",
+        up="The seed after this one, for the next text",
+        explanation="Same seed, opening and settings: same text. A new seed acts on the next text; a begins it.",
+    ),
+    LengthKnob(
+        field="length",
+        label="length",
+        short="len",
+        down_key="(",
+        up_key=")",
+        down="Fewer letters in a text",
+        up="More letters in a text; at the top, it goes on until stopped",
+        explanation="So many letters has a text; an endless one goes on until space stops it.",
+        steps=(1, 10, 50, 100, 200, 300, 400, 600, 800, *(100 * 2**n for n in range(4, 10)), 100_000, ENDLESS),
     ),
 )
 KNOBS_BY_FIELD = {knob.field: knob for knob in KNOBS}
@@ -74,10 +160,16 @@ KNOBS_BY_FIELD = {knob.field: knob for knob in KNOBS}
 SAMPLING_PRESETS: dict[str, dict[str, Any]] = {
     "greedy": {"temperature": 0.0, "top_k": None, "top_p": 1.0, "min_p": 0.0},
     "careful": {"temperature": 0.6, "top_k": None, "top_p": 0.9, "min_p": 0.0},
-    "balanced": {"temperature": 0.8, "top_k": None, "top_p": 0.95, "min_p": 0.0},
+    "balanced": {"temperature": 0.8, "top_k": None, "top_p": 1.0, "min_p": 0.0},
     "wild": {"temperature": 1.3, "top_k": None, "top_p": 1.0, "min_p": 0.02},
 }
 """Settings that go well together, from the surest to the boldest."""
+PRESET_EXPLANATIONS = {
+    "greedy": "Greedy always takes the likeliest letter, and soon goes round in circles.",
+    "careful": "Careful sharpens the odds and cuts the unlikeliest tenth: plain words, few mistakes.",
+    "balanced": "Balanced sharpens the odds a little.",
+    "wild": "Wild flattens the odds: bold, with words that nobody has heard before.",
+}
 
 
 def preset_of(settings: SamplingConfig) -> str | None:
@@ -92,63 +184,28 @@ def next_preset(settings: SamplingConfig, clicks: int = 1) -> str:
     return "balanced" if current is None else names[(names.index(current) + clicks) % len(names)]
 
 
-SPEEDS = {0: "as fast as it goes", 100: "100 characters a second", 30: "30 characters a second"}
+def contrasting_preset(settings: SamplingConfig) -> str:
+    """Return a preset whose texts differ plainly from those of these settings."""
+    return "wild" if settings.temperature < 1 else "careful"
+
+
+def changed_settings(settings: SamplingConfig) -> str:
+    """Return what distinguishes these settings: the preset's name, or the knobs that are not where they began."""
+    if preset := preset_of(settings):
+        return preset
+    changed = [
+        f"{knob.label} {knob.show(settings)}"
+        for knob in KNOBS[:4]
+        if knob.show(settings) != knob.show(SamplingConfig())
+    ]
+    return " ".join(changed)
+
+
+SPEEDS = {40: "40 letters a second", 0: "as fast as it goes", 10: "slowly, 10 letters a second"}
 """Characters per second; 0 is as fast as the model is."""
 
 
 def next_speed(speed: int) -> int:
-    """Return the speed after this one, in a circle."""
+    """Return the speed after this one, in a circle; the first after one that is not among them."""
     speeds = list(SPEEDS)
-    return speeds[(speeds.index(speed) + 1) % len(speeds)]
-
-
-class KnobsBar(DiffWidget):
-    """Shows the settings that the next character will be drawn with; the letter that turns each is highlighted."""
-
-    DEFAULT_CSS: ClassVar[str] = """
-    KnobsBar {
-        height: 1;
-        padding: 0 1;
-        background: $surface;
-        & > .knobs-bar--label { color: $text-muted; background: $surface; }
-        & > .knobs-bar--key { color: $primary; background: $surface; text-style: underline; }
-        & > .knobs-bar--value { color: $foreground; background: $surface; text-style: bold; }
-        & > .knobs-bar--preset { color: $secondary; background: $surface; }
-    }
-    """
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"knobs-bar--{part}" for part in _BAR_PARTS}
-
-    def __init__(self, settings: SamplingConfig) -> None:
-        super().__init__()
-        self._settings = settings
-
-    def show(self, settings: SamplingConfig) -> None:
-        """Show other settings."""
-        self._settings = settings
-        self.redraw()
-
-    def draw(self, width: int, height: int) -> list[Row]:  # noqa: ARG002  (the line is one high)
-        """Return the line: with whole labels where they fit, else with the letters alone."""
-        styles = {part: self.get_component_rich_style(f"knobs-bar--{part}") for part in _BAR_PARTS}
-        row: Row = []
-        for knob in KNOBS:
-            before, key, after = _label(knob, full=width >= _FULL_LABELS_WIDTH)
-            row += [
-                (before, styles["label"]),
-                (key, styles["key"]),
-                (f"{after} ", styles["label"]),
-                (knob.show(self._settings), styles["value"]),
-                ("  " if width >= _FULL_LABELS_WIDTH else " ", styles["label"]),
-            ]
-        if preset := preset_of(self._settings):
-            row.append((preset, styles["preset"]))
-        return [row]
-
-
-def _label(knob: Knob, *, full: bool) -> tuple[str, str, str]:
-    if not full:
-        return "", knob.key, ""
-    place = knob.label.rindex(knob.key)  # top-p: the last p names it
-    if knob.field in ("temperature", "seed"):
-        place = knob.label.index(knob.key)
-    return knob.label[:place], knob.key, knob.label[place + 1 :]
+    return speeds[(speeds.index(speed) + 1) % len(speeds)] if speed in SPEEDS else speeds[0]

@@ -67,6 +67,19 @@ class WrappedText:
         self._cells = 0
         self.append(kept)
 
+    def drop_lines(self, length: int) -> tuple[int, int]:
+        """Remove the lines that begin before ``length``, but never the last one.
+
+        Returns:
+            The number of lines and of characters that are gone.
+        """
+        line = min(self.line_of(max(0, length - 1)) + 1, self.line_count - 1)
+        gone = self._starts[line]
+        del self.characters[:gone]
+        self._starts = [start - gone for start in self._starts[line:]]
+        self._break = max(0, self._break - gone)
+        return line, gone
+
     def resize(self, width: int) -> None:
         """Wrap all lines at another width."""
         if max(1, width) == self.width:

@@ -59,7 +59,7 @@ class ModelLoader:
         training = self._context.own_training
         copy = training.copy_model() if training else None
         if copy is None:
-            raise UsageError("Nothing is in training, so there are no live weights; choose a checkpoint with o.")
+            raise UsageError("Nothing is in training, so there are no live weights; choose a checkpoint with c.")
         try:
             return copy.result(_COPY_TIMEOUT_SECONDS)
         except TimeoutError:
@@ -67,7 +67,7 @@ class ModelLoader:
             raise ShakegptError("Training did not hand over its weights in a minute; try again.") from None
         except CancelledError:
             raise ShakegptError(
-                "Training ended before it handed over its weights; choose its checkpoint with o."
+                "Training ended before it handed over its weights; choose its checkpoint with c."
             ) from None
 
     def _load(self, reference: str) -> "LanguageModel":

@@ -1,37 +1,33 @@
-"""The lines around the text: which model generates and how far it is, and what there is to say about it."""
+"""The lines around the text: how it is going, and what there is to say about it."""
 
 from typing import ClassVar
 
+from textual.timer import Timer
 from textual.widgets import Static
 
 from shakegpt.system.text import escape_line
-from shakegpt.tui.formatting import count, decimal
+from shakegpt.tui.formatting import count
 from shakegpt.tui.generation.generation_thread import GenerationState
+from shakegpt.tui.generation.knobs import preset_of
 from shakegpt.tui.generation.text_pane import TextPane
-from shakegpt.tui.messages import LIVE
 from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
-_PARTS = ("model", "detail", "mode", "busy", "quiet", "failed")
-_STATES = {
-    GenerationState.LOADING: ("◌ loading", "busy"),
-    GenerationState.GENERATING: ("● speaking", "busy"),
-    GenerationState.PAUSED: ("■ stopped", "quiet"),
-    GenerationState.FINISHED: ("■ done", "quiet"),
-    GenerationState.FAILED: ("✗ failed", "failed"),
-}
+LOADING_SECONDS = 0.5
+"""How long a model may load before the status says so."""
+_NOTICE_SECONDS = 8.0
+_PARTS = ("detail", "preset", "busy", "quiet", "failed")
 
 
 class ModelStatus(DiffWidget):
-    """Shows the model, the modes that are on, and whether and how fast text is generated."""
+    """Shows the preset of the sampling settings, and whether and how fast text is generated."""
 
     DEFAULT_CSS: ClassVar[str] = """
     ModelStatus {
         height: 1;
-        padding: 0 1;
+        width: 30;
         background: $background;
-        & > .model-status--model { color: $foreground; background: $background; text-style: bold; }
         & > .model-status--detail { color: $text-muted; background: $background; }
-        & > .model-status--mode { color: $secondary; background: $background; }
+        & > .model-status--preset { color: $secondary; background: $background; }
         & > .model-status--busy { color: $success; background: $background; }
         & > .model-status--quiet { color: $text-muted; background: $background; }
         & > .model-status--failed { color: $error; background: $background; }
@@ -42,68 +38,90 @@ class ModelStatus(DiffWidget):
     def __init__(self) -> None:
         super().__init__()
         self._pane: TextPane | None = None
-        self._modes: tuple[str, ...] = ()
+        self._slow = False
+        self._timer: Timer | None = None
 
-    def show(self, pane: TextPane, modes: tuple[str, ...]) -> None:
-        """Show the state of a text, and the modes that are on."""
-        self._pane, self._modes = pane, modes
+    def show(self, pane: TextPane) -> None:
+        """Show the state of a text; that a model is loading only once it has taken a while."""
+        self._pane = pane
+        if pane.state is not GenerationState.LOADING:
+            self._slow = False
+            if self._timer is not None:
+                self._timer.stop()
+                self._timer = None
+        elif self._timer is None:
+            self._timer = self.set_timer(LOADING_SECONDS, self._say_loading)
+        self.redraw()
+
+    def _say_loading(self) -> None:
+        self._slow = True
         self.redraw()
 
     def draw(self, width: int, height: int) -> list[Row]:  # noqa: ARG002  (the line is one high)
-        """Return the line: the model on the left, the state of its text on the right."""
+        """Return the line, at the right of its room; what does not fit is left out, the preset first."""
         if self._pane is None:
             return [[]]
         styles = {part: self.get_component_rich_style(f"model-status--{part}") for part in _PARTS}
-        left = _model(self._pane)
-        right = _progress(self._pane)
-        modes = f"  {' '.join(self._modes)}" if self._modes else ""
-        gap = width - sum(len(text) for text, _ in [*left, *right]) - len(modes)
-        if gap < 1:  # a narrow terminal does without the loss of the model
-            left = left[:1]
-            gap = max(1, width - len(left[0][0]) - sum(len(text) for text, _ in right) - len(modes))
-        row = [(text, styles[part]) for text, part in left]
-        row.append((modes, styles["mode"]))
-        row.append((" " * gap, styles["detail"]))
-        row += [(text, styles[part]) for text, part in right]
-        return [row]
+        words = self._words(self._pane)
+        if sum(len(text) for text, _ in words) > width:
+            words = words[1:]
+        gap = width - sum(len(text) for text, _ in words)
+        return [[(" " * max(0, gap), styles["detail"]), *((text, styles[part]) for text, part in words)]]
 
-
-def _model(pane: TextPane) -> list[tuple[str, str]]:
-    model = pane.model
-    if model is None:
-        name = "the weights in training" if pane.reference == LIVE else pane.reference or "…"
-        return [(escape_line(name), "model")]
-    detail = f"  step {count(model.step)}" if model.step else ""
-    if model.val_loss is not None:
-        detail += f"  loss {decimal(model.val_loss)}"
-    return [(escape_line(model.name), "model"), (detail, "detail")]
-
-
-def _progress(pane: TextPane) -> list[tuple[str, str]]:
-    if pane.state is None:
-        return [("Enter makes it speak", "quiet")]
-    text, part = _STATES[pane.state]
-    characters = f"{count(len(pane.generated))} characters"
-    speed = f"  {count(pane.rate)}/s" if pane.state is GenerationState.GENERATING else ""
-    return [(f"{characters}{speed}  ", "detail"), (text, part)]
+    def _words(self, pane: TextPane) -> list[tuple[str, str]]:
+        preset = (f"{preset_of(pane.settings) or ''}  ", "preset")
+        match pane.state:
+            case None:
+                return [preset, ("Enter makes it speak", "quiet")]
+            case GenerationState.LOADING:
+                return [preset, ("loading the model" if self._slow else "", "busy")]
+            case GenerationState.GENERATING:
+                return [preset, (f"{count(pane.rate)} letters/s", "busy")]
+            case GenerationState.PAUSED:
+                return [preset, (f"stopped at {count(pane.count)}", "quiet")]
+            case GenerationState.FINISHED:
+                return [preset, (f"{count(pane.count)} letters", "quiet")]
+            case GenerationState.FAILED:
+                return [preset, ("it could not speak", "failed")]
 
 
 class NoticeLine(Static):
-    """One sentence above the prompt, until the next one; it takes no room while there is none."""
+    """One sentence at the bottom: what there is to say at the moment, or else what the knob last turned means."""
 
     DEFAULT_CSS = """
     NoticeLine {
-        height: auto; max-height: 4; padding: 0 1; color: $text-muted; display: none;
-        &.shown { display: block; }
+        height: auto; min-height: 1; max-height: 4; padding: 0 1; color: $text-muted;
         &.error { color: $error; }
     }
     """
 
     def __init__(self) -> None:
         super().__init__(markup=False)
+        self._explanation = ""
+        self._sentence = ""
+        self._timer: Timer | None = None
 
-    def show(self, sentence: str, *, error: bool = False) -> None:
-        """Show a sentence; an empty one goes away."""
-        self.update(escape_line(sentence))
-        self.set_class(bool(sentence), "shown")
-        self.set_class(error, "error")
+    @property
+    def sentence(self) -> str:
+        """The notice on show; empty where there is none."""
+        return self._sentence
+
+    def explain(self, sentence: str) -> None:
+        """Show what a knob means, instead of the notice and until the next one."""
+        self._explanation = sentence
+        self.show("")
+
+    def show(self, sentence: str, *, error: bool = False, stays: bool = False) -> None:
+        """Show a sentence; it goes away after a while, unless it is an error or stays until the next one."""
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+        if sentence and not (error or stays):
+            self._timer = self.set_timer(_NOTICE_SECONDS, lambda: self.show(""))
+        shown = sentence or self._explanation
+        if sentence != self._sentence or shown != self._shown:
+            self.update(escape_line(shown))
+        self._sentence, self._shown = sentence, shown
+        self.set_class(bool(sentence) and error, "error")
+
+    _shown = ""

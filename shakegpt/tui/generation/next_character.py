@@ -1,9 +1,11 @@
-"""The next-character panel: what the model chooses between."""
+"""The odds of the next character: what the model chooses between."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.style import Style
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
@@ -16,7 +18,13 @@ if TYPE_CHECKING:
 
 _CHARACTER_NAMES = {" ": "space", "\n": "newline", "\t": "tab"}
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-_PARTS = ("title", "label", "bar", "cut", "drawn", "highlighted", "hint")
+_RANK_WIDTH = 26
+"""The width from which on the lines are numbered."""
+_PARTS = ("label", "bar", "cut", "drawn", "highlighted", "figure")
+
+
+_HINT = "f freezes"
+_FOCUSED_HINT = "⏎ takes it · f lets go"
 
 
 def character_name(character: str) -> str:
@@ -31,22 +39,33 @@ def bar(share: float, width: int) -> str:
     return ("█" * whole + (_EIGHTHS[rest] if rest else "")).ljust(width)
 
 
+def percentage(share: float) -> str:
+    """Return a share in percent, in at most six characters: ``72 %``, ``0.4 %``."""
+    if 0 < share < 0.001:
+        return "<0.1 %"
+    return f"{share:.1%}".replace("%", " %") if share < 0.01 else f"{share:.0%}".replace("%", " %")
+
+
+def choices_in_words(entropy: float) -> str:
+    """Return an entropy in bits, and between how many equal choices it is one."""
+    count = round(2**entropy)
+    return f"{entropy:.1f} bits: " + ("hardly a choice" if count < 2 else f"about {count} choices")
+
+
 class NextCharacter(DiffWidget, can_focus=True):
     """Bars for the likeliest characters, cut ones marked as cut; during a pause, one can be chosen by hand."""
 
     DEFAULT_CSS: ClassVar[str] = """
     NextCharacter {
-        width: 32;
-        height: 1fr;
-        padding: 0 1;
-        background: $surface;
-        & > .next-character--title { color: $text-muted; background: $surface; }
-        & > .next-character--label { color: $foreground; background: $surface; }
-        & > .next-character--bar { color: $secondary; background: $surface; }
-        & > .next-character--cut { color: $text-disabled; background: $surface; }
-        & > .next-character--drawn { color: $primary; background: $surface; text-style: bold; }
+        width: 100%;
+        height: 14;
+        background: $background;
+        & > .next-character--label { color: $foreground; background: $background; }
+        & > .next-character--bar { color: $secondary; background: $background; }
+        & > .next-character--cut { color: $text-muted; background: $background; }
+        & > .next-character--drawn { color: $primary; background: $background; text-style: bold; }
         & > .next-character--highlighted { color: $primary; background: $panel; text-style: bold; }
-        & > .next-character--hint { color: $text-muted; background: $surface; text-style: italic; }
+        & > .next-character--figure { color: $text-muted; background: $background; }
     }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"next-character--{part}" for part in _PARTS}
@@ -67,7 +86,9 @@ class NextCharacter(DiffWidget, can_focus=True):
         """The user is done with choosing."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(classes="pane")
+        self.border_title = "Odds of the next letter"
+        self.border_subtitle = _HINT
         self._view: NextCharacterView | None = None
         self._highlighted = 0
 
@@ -80,59 +101,69 @@ class NextCharacter(DiffWidget, can_focus=True):
 
     def on_focus(self) -> None:
         """Highlight a character."""
+        self.border_subtitle = _FOCUSED_HINT
         self.redraw()
 
     def on_blur(self) -> None:
         """Highlight none."""
+        self.border_subtitle = _HINT
         self.redraw()
+
+    def on_click(self, event: events.Click) -> None:
+        """Let the character that was clicked come next, if it is still to be chosen."""
+        offset = event.get_content_offset(self)
+        if offset is not None and self._view is not None and offset.y < len(self._shown(self.size.height)):
+            self._highlighted = offset.y
+            self.redraw()
+            self.action_take()
 
     def action_choose(self, step: int) -> None:
         """Highlight a likelier or less likely character."""
-        if self._view and self._view.choices:
-            self._highlighted = (self._highlighted + step) % len(self._view.choices)
+        if shown := self._shown(self.size.height):
+            self._highlighted = (self._highlighted + step) % len(shown)
             self.redraw()
 
     def action_take(self) -> None:
         """Choose the highlighted character."""
-        if self._view and self._view.drawn is None and self._view.choices:
-            self.post_message(self.Chosen(self._view.choices[self._highlighted].character))
+        if self._view and self._view.drawn is None and (shown := self._shown(self.size.height)):
+            self.post_message(self.Chosen(shown[self._highlighted % len(shown)].character))
 
     def action_leave(self) -> None:
         """Give up choosing."""
         self.post_message(self.Left())
 
-    def draw(self, width: int, height: int) -> list[Row]:  # noqa: ARG002  (rows below the pane are cut)
-        """Return the title, a line for each character, the entropy, and what the keys do."""
+    def _shown(self, height: int) -> "Sequence[Choice]":
+        """Return the characters that there is room for, above the two lines of figures."""
+        return self._view.choices[: max(1, height - 2)] if self._view else ()
+
+    def draw(self, width: int, height: int) -> list[Row]:
+        """Return a line for each character, then what was cut and the entropy."""
         styles = {part: self.get_component_rich_style(f"next-character--{part}") for part in _PARTS}
         view = self._view
         if view is None:
-            return [[("next character", styles["title"])], [], [("nothing drawn yet", styles["hint"])]]
-        title = "drawn from" if view.drawn is not None else "next character"
-        entropy = f"{view.entropy:.2f} bits"
-        rows: list[Row] = [[(title.ljust(width - len(entropy)), styles["title"]), (entropy, styles["title"])], []]
-        likeliest = max((choice.uncut_probability for choice in view.choices), default=1.0) or 1.0
-        for index, choice in enumerate(view.choices):
-            highlighted = self.has_focus and view.drawn is None and index == self._highlighted
+            return [[("nothing drawn yet", styles["figure"])]]
+        shown = self._shown(height)
+        likeliest = max((choice.uncut_probability for choice in shown), default=1.0) or 1.0
+        rows: list[Row] = []
+        for rank, choice in enumerate(shown, 1):
+            highlighted = self.has_focus and view.drawn is None and rank == self._highlighted + 1
             drawn = choice.character == view.drawn
-            rows.append(_row(choice, likeliest, width, styles, highlighted=highlighted, drawn=drawn))
-        hint = "enter takes, . draws, f ends" if self.has_focus else "f freezes and picks by hand"
-        return [*rows, [], [(hint[:width], styles["hint"])]]
+            part = "highlighted" if highlighted else "cut" if choice.cut else "drawn" if drawn else "label"
+            mark = "▸ " if highlighted or drawn else "  "
+            rows.append(_row(mark, f"{rank}", choice, choice.uncut_probability / likeliest, width, styles, part))
+        if view.drawn_choice is not None and view.rank is not None and view.rank > len(shown):
+            # It was drawn though it is not among the likeliest: it takes the place of the last of them.
+            share = view.drawn_choice.uncut_probability / likeliest
+            rows[-1:] = [_row("▸ ", f"{view.rank}", view.drawn_choice, share, width, styles, "drawn")]
+        cut = f"  cut ░░ {percentage(view.cut)}" if view.cut else ""
+        return [*rows, [(cut, styles["cut"])], [(f"  {choices_in_words(view.entropy)}", styles["figure"])]]
 
 
-def _row(
-    choice: "Choice", likeliest: float, width: int, styles: dict[str, Style], *, highlighted: bool, drawn: bool
-) -> Row:
+def _row(mark: str, rank: str, choice: "Choice", share: float, width: int, styles: dict[str, Style], part: str) -> Row:
     name = character_name(choice.character)[:7]
-    percentage = f"{choice.uncut_probability:6.1%}" if not choice.cut else f"cut {choice.uncut_probability:6.1%}"
-    bar_width = max(1, width - 9 - 11)
-    bars = bar(choice.uncut_probability / likeliest, bar_width)
-    if highlighted:
-        return [(f"▸{name:<7} {bars}{percentage:>11}", styles["highlighted"])]
+    label = f"{mark}{rank:>2} {name:<7} " if width >= _RANK_WIDTH else f"{mark}{name:<7} "
+    figure = f"{percentage(choice.uncut_probability):>7}"
+    bars = bar(share, max(1, width - len(label) - len(figure)))
     if choice.cut:
-        return [(f" {name:<7} {bars.replace('█', '░')}{percentage:>11}", styles["cut"])]
-    label = styles["drawn" if drawn else "label"]
-    return [
-        (f"{'•' if drawn else ' '}{name:<7} ", label),
-        (bars, styles["drawn" if drawn else "bar"]),
-        (f"{percentage:>11}", label),
-    ]
+        bars = bars.replace("█", "░")
+    return [(label, styles[part]), (bars, styles["bar" if part == "label" else part]), (figure, styles[part])]

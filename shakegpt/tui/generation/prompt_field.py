@@ -1,4 +1,4 @@
-r"""The line where a prompt is written. A newline is spelled ``\n`` there, so that a prompt of many lines fits."""
+"""The line where a prompt is written. A newline is shown as ``⏎`` there, so that a prompt of many lines fits."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -8,20 +8,25 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.events import Paste
 from textual.message import Message
+from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from shakegpt.system.text import is_safe
 
+_LABEL_WIDTH = 76
+NEWLINE = "⏎"
+_ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", NEWLINE: NEWLINE}
+
 
 def to_field(text: str) -> str:
-    r"""Return a text as the field shows it: newlines as ``\n``, backslashes doubled."""
-    return text.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
+    r"""Return a text as the field shows it: newlines as ``⏎``, tabs as ``\t``, backslashes doubled."""
+    escaped = text.replace("\\", "\\\\").replace(NEWLINE, f"\\{NEWLINE}")
+    return escaped.replace("\n", NEWLINE).replace("\t", "\\t")
 
 
 def from_field(line: str) -> str:
-    r"""Return the text that ``line`` stands for; a backslash before anything but ``n``, ``t`` and itself stays one."""
-    escapes = {"n": "\n", "t": "\t", "\\": "\\"}
-    return re.sub(r"\\([nt\\])", lambda match: escapes[match[1]], line)
+    r"""Return the text that ``line`` stands for: ``⏎`` and ``\n`` are newlines; any other backslash stays one."""
+    return re.sub(rf"\\([nt\\{NEWLINE}])|{NEWLINE}", lambda match: _ESCAPES[match[1]] if match[1] else "\n", line)
 
 
 class PromptField(Input):
@@ -40,6 +45,9 @@ class PromptField(Input):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Done", id="prompt.leave", tooltip="Leave the field; the keys turn knobs again"),
         Binding("up", "earlier", "Earlier", show=False, id="prompt.earlier", tooltip="The prompt before"),
+        Binding(
+            "ctrl+j,shift+enter", "newline", "New line", show=False, id="prompt.newline", tooltip="Begin a new line (⏎)"
+        ),
         Binding("down", "later", "Later", show=False, id="prompt.later", tooltip="The prompt after"),
     ]
 
@@ -87,6 +95,10 @@ class PromptField(Input):
         text = event.text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
         self.replace(to_field("".join(filter(is_safe, text))), *self.selection)
 
+    def action_newline(self) -> None:
+        """Insert a newline."""
+        self.insert_text_at_cursor(NEWLINE)
+
     def action_earlier(self) -> None:
         """Show the text submitted before this one."""
         if self._history_index + 1 < len(self._history):
@@ -107,20 +119,24 @@ class PromptField(Input):
 
 
 class PromptBar(Horizontal):
-    """The line where the user writes: the prompt, or a line of a scene; only one of them is shown."""
+    """The line where the user writes, the prompt or a line of a scene, and beside it how the text is going."""
 
     DEFAULT_CSS: ClassVar[str] = """
     PromptBar {
         height: 1;
         padding: 0 1;
-        margin-top: 1;
         & > Static { width: auto; color: $primary; text-style: bold; }
         & > PromptField { width: 1fr; }
     }
     """
 
-    def __init__(self, *fields: PromptField) -> None:
-        super().__init__(Static("› ", markup=False), *fields)
+    def __init__(self, *fields: PromptField, status: Widget) -> None:
+        self._label = Static(markup=False)
+        super().__init__(self._label, *fields, status)
+
+    def show_label(self, words: str) -> None:
+        """Say what is written here, where there is room."""
+        self._label.update(f"{words} › " if self.app.size.width >= _LABEL_WIDTH else "› ")
 
     def focus_field(self) -> None:
         """Write in the field that is shown."""

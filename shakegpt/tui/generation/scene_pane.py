@@ -23,6 +23,8 @@ from shakegpt.tui.generation.text_pane import TextPane
 from shakegpt.tui.generation.transcript import TextKind
 from shakegpt.tui.save_text import shown_path
 
+_LONGEST_SPEECH = 400
+"""Characters after which a speech ends that finds no end of its own."""
 _FALLBACK_NAMES = ("ROMEO", "JULIET", "GLOUCESTER", "KING RICHARD III", "MENENIUS", "First Citizen")
 
 
@@ -78,9 +80,15 @@ class ScenePane(Vertical):
         if self.names is _FALLBACK_NAMES:
             # Reading the corpora takes a moment.
             threading.Thread(target=self._find_names, name="speaker names", daemon=True).start()
+        self.show_parts()
         if not self.scene.speeches:
             self.current.reference = reference
             self.cast()
+
+    def show_parts(self) -> None:
+        """Head the scene with who plays whom."""
+        user, model = self.scene.user_part, self.scene.model_part
+        self.current.head((f"A scene: you are {user}, the model is {model}", f"{user} and {model}", "A scene"))
 
     def _find_names(self) -> None:
         try:
@@ -92,6 +100,8 @@ class ScenePane(Vertical):
     def on_scene_pane_names_found(self, message: NamesFound) -> None:
         """Offer these names from now on."""
         self.names = list(message.names)
+        if isinstance(self.app.screen, CastScreen):
+            self.app.screen.offer(self.names)
 
     def cast(self) -> None:
         """Ask for the two parts, or for a saved scene."""
@@ -108,6 +118,7 @@ class ScenePane(Vertical):
             self._end_speech()
             self.scene = Scene(chosen.user_part, chosen.model_part, self.scene.speeches)
             self.selected = None
+        self.show_parts()
         self._line.placeholder = f"{escape_line(self.scene.user_part)} says…  (Enter alone lets the other speak)"
         if chosen is not None:
             self._line.focus()
@@ -198,9 +209,12 @@ class ScenePane(Vertical):
             self._line.text = dropped[0]
 
     def replay(self) -> None:
-        """Play the scene again from the marked speech on, or all of it: the user's lines, new answers."""
+        """Play the scene again from the marked speech, with the user's lines; with none marked, the last answer."""
+        if self.selected is None:
+            self.again("")
+            return
         self._end_speech()
-        start = self.selected or 0
+        start = self.selected
         lines = self.scene.user_lines(start)
         self._truncate(start)
         self._lines_to_replay = deque(lines)
@@ -231,7 +245,13 @@ class ScenePane(Vertical):
         self._starts.append(len(self._transcript))
         self._transcript.write(f"{self.scene.model_part}\n", TextKind.MODEL_NAME)
         self._answering = True
-        self.current.start(self.scene.prompt, kind=TextKind.MODEL_SPEECH, show_prompt=False, stop=(END_OF_SPEECH,))
+        self.current.start(
+            self.scene.prompt,
+            kind=TextKind.MODEL_SPEECH,
+            show_prompt=False,
+            stop=(END_OF_SPEECH,),
+            max_length=_LONGEST_SPEECH,
+        )
 
     @property
     def _answer_ended(self) -> bool:

@@ -1,43 +1,52 @@
 """One text that is being generated: a transcript, and the thread that fills it."""
 
 import time
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.content import Content
 from textual.message import Message
-from textual.widgets import Static
 
 from shakegpt.config import SamplingConfig
 from shakegpt.runs.store import PRETRAINED
 from shakegpt.system.text import escape_line
 from shakegpt.tui.generation.generation_thread import (
+    GeneratedCharacter,
     GenerationOptions,
     GenerationState,
     GenerationThread,
     NextCharacterView,
     Update,
 )
-from shakegpt.tui.generation.knobs import KNOBS
 from shakegpt.tui.generation.model_loader import DEFAULT_MODEL, ModelLoader
-from shakegpt.tui.generation.transcript import TextKind, Transcript
+from shakegpt.tui.generation.takes import LONGEST_TEXT, TAKES_KEPT, Take
+from shakegpt.tui.generation.transcript import TextKind, Transcript, shown_length
+from shakegpt.tui.messages import LIVE
 
 if TYPE_CHECKING:
     from shakegpt.model.language_model import LanguageModel
 
-_LONGEST_TRANSCRIPT = 500_000
+RECENT = 60
+"""Characters whose probabilities are kept."""
+_RATE_SECONDS = 2.0
+"""The time over which the speed is measured."""
+
+
+LEGEND = "[$text-muted]sure[/] · [$secondary]fair[/] · [bold $warning]unsure[/] · [bold underline $error]surprised[/]"
+"""What the colours of surprise mean."""
 
 
 class TextPane(Vertical):
     """A transcript with its own settings and model, and a thread that lasts until the next one starts."""
 
     DEFAULT_CSS = """
-    TextPane {
-        width: 1fr;
-        & > .title { height: 1; padding: 0 1; color: $text-muted; background: $surface; display: none; }
-    }
+    TextPane { width: 1fr; padding: 0 !important; }
     """
 
     @dataclass
@@ -60,13 +69,17 @@ class TextPane(Vertical):
         *,
         id: str | None = None,  # noqa: A002
     ) -> None:
-        super().__init__(id=id)
+        super().__init__(id=id, classes="pane")
         self.settings = settings
         self.reference = DEFAULT_MODEL
         """The model that the next start loads."""
+        self.behind: int | None = None
+        """How many steps the model's run has trained since the checkpoint."""
         self.prompt = ""
         self.generated = ""
-        """What was generated after the prompt."""
+        """What was generated after the prompt; of a very long text the last part."""
+        self.count = 0
+        """The number of characters generated after the prompt."""
         self.state: GenerationState | None = None
         """``None`` before the first start."""
         self.error = ""
@@ -74,22 +87,36 @@ class TextPane(Vertical):
         self.model: LanguageModel | None = None
         """The model of the last start, once it is loaded."""
         self.next_character: NextCharacterView | None = None
-        self.rate = 0.0
-        """Characters per second since the last start or resumption."""
         self.continued_prompt: str | None = None
         """The prompt whose text can be resumed; ``None`` where the next generation has to start again."""
+        self.takes: deque[Take] = deque(maxlen=TAKES_KEPT)
+        """The texts before this one, oldest first."""
+        self.number = 0
+        """The number of this text, from 1."""
+        self.recent: deque[GeneratedCharacter] = deque(maxlen=RECENT)
+        """The last characters, with their probabilities."""
+        self._headlines: Sequence[str] = ()
         self.transcript = Transcript()
-        self._title = Static(classes="title", markup=False)
         self._loader = loader
         self._thread: GenerationThread | None = None
         self._options = options
         self._kind = TextKind.GENERATED
-        self._resumed_at, self._resumed_length = 0.0, 0
+        self._first_settings = settings
+        self._body_start = 0  # where the generated text begins in the transcript
+        self._title = ""
+        self._measured: deque[tuple[float, int]] = deque()
 
     def compose(self) -> ComposeResult:
-        """A title for the duel, and the transcript."""
-        yield self._title
+        """The transcript."""
         yield self.transcript
+
+    def on_mount(self) -> None:
+        """Name the model."""
+        self.show_title()
+
+    def on_resize(self) -> None:
+        """Fit the title to the new width."""
+        self.show_title()
 
     def on_unmount(self) -> None:
         """End the thread."""
@@ -102,8 +129,28 @@ class TextPane(Vertical):
 
     @property
     def text(self) -> str:
-        """The prompt and what was generated after it."""
-        return self.prompt + self.generated
+        """The prompt and what was generated after it; of a very long text the last part."""
+        return self.generated if self.is_cut else self.prompt + self.generated
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the text has grown so long that its beginning is gone."""
+        return self.count > len(self.generated)
+
+    @property
+    def take(self) -> Take:
+        """The text as one of the takes."""
+        name = self.model.name if self.model else self.reference or PRETRAINED
+        turned = replace(self.settings, length=0) != replace(self._first_settings, length=0)
+        return Take(self.number, name, self.prompt, self.generated, self.settings, turned)
+
+    @property
+    def rate(self) -> float:
+        """Characters per second, of the last seconds."""
+        if len(self._measured) < 2:
+            return 0.0
+        (began, before), (ended, after) = self._measured[0], self._measured[-1]
+        return (after - before) / max(ended - began, 0.1)
 
     def can_resume(self, prompt: str) -> bool:
         """Return whether generation can go on after a pause, rather than start from ``prompt``."""
@@ -116,6 +163,7 @@ class TextPane(Vertical):
         kind: TextKind = TextKind.GENERATED,
         show_prompt: bool = True,
         stop: tuple[str, ...] = (),
+        max_length: int | None = None,
         paused: bool = False,
     ) -> None:
         """Start to generate below what was generated before.
@@ -125,32 +173,47 @@ class TextPane(Vertical):
             kind: how the generated text is styled.
             show_prompt: write the prompt too, after a note that separates it from earlier text.
             stop: texts that end the generation.
+            max_length: the most characters, whatever the settings say.
             paused: pause before the first character.
         """
         self.close_thread()
+        self._put_away()
         self.prompt = self.continued_prompt = prompt
         self.generated, self.error, self.next_character, self._kind = "", "", None, kind
+        self.count = 0
+        self.recent.clear()
+        self.number += 1
+        self._first_settings = self.settings
         if show_prompt:
             self._write_separator()
             self.transcript.write(prompt, TextKind.PROMPT)
-        settings = (lambda: replace(self.settings, stop=stop)) if stop else (lambda: self.settings)
+        self._body_start = len(self.transcript)
+        self.transcript.parting = None
+
+        def settings() -> SamplingConfig:
+            length = self.settings.length if max_length is None else min(self.settings.length, max_length)
+            return replace(self.settings, stop=stop, length=length)
+
         self._thread = GenerationThread(
-            partial(self._loader.open_stream, self.reference, prompt, settings),
+            partial(self._loader.open_stream, self.reference, prompt, settings if stop else lambda: self.settings),
             on_update=self._post_update,
             options=self._options,
             paused=paused,
         )
         self.state = GenerationState.LOADING
         self.transcript.cursor = True
-        self._resumed_at, self._resumed_length = time.monotonic(), 0
+        self._measured.clear()
+        self.show_title()
         self._thread.start()
 
+    def _put_away(self) -> None:
+        if self.generated:
+            self.takes.append(self.take)
+
     def _write_separator(self) -> None:
-        if len(self.transcript) > _LONGEST_TRANSCRIPT:
-            self.transcript.clear()
         if len(self.transcript):
             self.transcript.write("\n\n" if not self.transcript.text.endswith("\n") else "\n")
-            self.transcript.write(f"seed {self.settings.seed}\n\n", TextKind.NOTE)
+            self.transcript.write(f"take {self.number}  seed {self.settings.seed}\n\n", TextKind.NOTE)
 
     def pause(self) -> None:
         """Pause after the current character; the text stays."""
@@ -160,7 +223,7 @@ class TextPane(Vertical):
     def resume(self) -> None:
         """Go on after a pause, or at the end for as many characters again."""
         if self._thread and self.state is not GenerationState.FAILED:
-            self._resumed_at, self._resumed_length = time.monotonic(), len(self.generated)
+            self._measured.clear()
             self._thread.resume()
             self._collect()
 
@@ -191,16 +254,21 @@ class TextPane(Vertical):
             self.transcript.cursor = False
 
     def clear(self) -> None:
-        """End the thread and remove the text."""
+        """End the thread and remove the text from the page; it stays among the takes."""
         self.close_thread()
+        self._put_away()
         self.transcript.clear()
-        self.state, self.generated = None, ""
+        self.state, self.generated, self.count = None, "", 0
 
-    def use_model(self, reference: str) -> None:
+    def use_model(self, reference: str, *, behind: int | None = None) -> None:
         """Generate from another model, from the next start on."""
-        self.reference = reference
+        self.reference, self.behind = reference, behind
         self.model = self.continued_prompt = None
         self.show_title()
+
+    def mark_parting(self, index: int) -> None:
+        """Mark a generated character as the first that differs from another text's."""
+        self.transcript.parting = self._body_start + shown_length(self.generated[:index])
 
     def _post_update(self, thread: GenerationThread) -> None:
         self.post_message(self.ThreadUpdated(thread))
@@ -217,22 +285,63 @@ class TextPane(Vertical):
             self.post_message(self.Changed(self))
 
     def _show_update(self, update: Update) -> None:
-        self.generated += "".join(character.text for character in update.characters)
+        self.generated = (self.generated + "".join(character.text for character in update.characters))[-LONGEST_TEXT:]
+        self.count += len(update.characters)
+        self.recent.extend(update.characters)
         self.state, self.next_character, self.error = update.state, update.next_character, update.error
         if update.model and update.model is not self.model:
             self.model = update.model
             self.show_title()
         self.transcript.write_characters(update.characters, self._kind)
+        self._body_start -= self.transcript.keep_last(LONGEST_TEXT)
         self.transcript.cursor = self.busy
-        seconds = max(time.monotonic() - self._resumed_at, 0.1)
-        self.rate = (len(self.generated) - self._resumed_length) / seconds
+        now = time.monotonic()
+        self._measured.append((now, self.count))
+        while now - self._measured[0][0] > _RATE_SECONDS and len(self._measured) > 2:
+            self._measured.popleft()
+
+    # The title
+
+    def head(self, headlines: Sequence[str]) -> None:
+        """Put the first of these that fits into the border; with none, the model's name."""
+        self._headlines = headlines
+        self.show_title()
+
+    def show_tint(self, *, tint: bool) -> None:
+        """Colour characters by surprise, with a legend in the border, or not."""
+        self.transcript.tint = tint
+        self.border_subtitle = Content.from_markup(LEGEND) if tint else ""
 
     def show_title(self) -> None:
-        """Name the model, and the settings that differ from the defaults."""
-        name = self.model.name if self.model else self.reference or PRETRAINED
-        changed = [
-            f"{knob.label} {knob.show(self.settings)}"
-            for knob in KNOBS[:4]
-            if knob.show(self.settings) != knob.show(SamplingConfig())
+        """Name the model in the border, in as many words as fit."""
+        titles = self._headlines or model_titles(self.model.name if self.model else self.reference, self.behind)
+        if self.number > 1 and not self._headlines:
+            titles = [f"{titles[0]} · take {self.number}", *titles]
+        fitting = (title for title in titles if cell_len(title) <= self.size.width - 4)
+        title = next(fitting, titles[-1])
+        if title != self._title:
+            self._title = title
+            self.border_title = Content(escape_line(title))
+
+
+def model_titles(name: str, behind: int | None = None) -> list[str]:
+    """Return what a text of this model is headed with, the longest first.
+
+    Args:
+        name: the model's name or reference, such as ``pretrained``, ``macbeth@500`` or ``macbeth (live)``.
+        behind: how many steps its run has trained since.
+    """
+    if name in (DEFAULT_MODEL, PRETRAINED):
+        return [
+            "A tiny GPT improvises Shakespeare, one letter at a time",
+            "A tiny GPT improvises Shakespeare",
+            "Shakespeare, improvised",
         ]
-        self._title.update("  ".join([escape_line(name), *changed]))
+    if name == LIVE or name.endswith("(live)"):
+        run = name.removesuffix("(live)").strip() if name != LIVE else "The run in training"
+        return [f"{run} improvises, with the weights it has at this moment", f"{run}, live weights", "Live weights"]
+    run, at, step = name.partition("@")
+    model = f"{run}, checkpoint {int(step):,}" if step.isdecimal() else f"{run}{at}{step}"
+    if behind:
+        return [f"{model}, {behind:,} step{'s' * (behind != 1)} behind", model, run]
+    return [f"{model}, improvises one letter at a time", model, run]

@@ -54,6 +54,15 @@ def surprise_level(probability: float) -> int:
     return 1 + sum(probability < bound for bound in SURPRISE_BOUNDS)
 
 
+def _shown(character: str) -> str:
+    return "    " if character == "\t" else escape_control_characters(character)
+
+
+def shown_length(text: str) -> int:
+    """Return how many characters a transcript shows of a text: control characters are spelled out."""
+    return sum(len(_shown(character)) for character in text)
+
+
 class Transcript(ScrollView, can_focus=True):
     """A pane of text that wraps, scrolls, and follows its end while that is in sight.
 
@@ -80,6 +89,7 @@ class Transcript(ScrollView, can_focus=True):
         & > .transcript--surprise-4 { color: $error; text-style: bold underline; }
         & > .transcript--cursor { background: $primary; color: $background; }
         & > .transcript--marked { background: $panel; }
+        & > .transcript--parting { color: $background; background: $accent; text-style: bold; }
         & > .transcript--thumb { color: $border; background: $background; }
     }
     """
@@ -88,15 +98,16 @@ class Transcript(ScrollView, can_focus=True):
         *(f"transcript--surprise-{number}" for number in range(1, len(SURPRISE_BOUNDS) + 2)),
         "transcript--cursor",
         "transcript--marked",
+        "transcript--parting",
         "transcript--thumb",
     }
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "scroll_lines(-1)", "Up", show=False, id="transcript.up", tooltip="Scroll up a line"),
-        Binding("down", "scroll_lines(1)", "Down", show=False, id="transcript.down", tooltip="Scroll down a line"),
+        Binding("up,k", "scroll_lines(-1)", "Up", show=False, id="transcript.up", tooltip="Scroll up a line"),
+        Binding("down,j", "scroll_lines(1)", "Down", show=False, id="transcript.down", tooltip="Scroll down a line"),
         Binding("pageup", "scroll_pages(-1)", "Page up", show=False, id="transcript.page_up", tooltip="A page back"),
         Binding("pagedown", "scroll_pages(1)", "Page down", show=False, id="transcript.page_down", tooltip="A page on"),
-        Binding("home", "scroll_home", "Top", show=False, id="transcript.top", tooltip="Go to the beginning"),
-        Binding("end", "scroll_end", "End", show=False, id="transcript.end", tooltip="Go to the end and follow it"),
+        Binding("home,g", "scroll_home", "Top", show=False, id="transcript.top", tooltip="Go to the beginning"),
+        Binding("end,G", "scroll_end", "End", show=False, id="transcript.end", tooltip="Go to the end and follow it"),
     ]
 
     tint: var[bool] = var(default=False)
@@ -105,6 +116,8 @@ class Transcript(ScrollView, can_focus=True):
     """Whether the end is marked, because more text is on its way."""
     marked: var[tuple[int, int] | None] = var(None)
     """The start and the end of the part of the text that is marked."""
+    parting: var[int | None] = var(None)
+    """The index of the first character that differs from the text beside this one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -143,14 +156,35 @@ class Transcript(ScrollView, can_focus=True):
 
     def clear(self) -> None:
         """Remove everything."""
+        self.parting = None
         self.truncate(0)
+
+    def keep_last(self, length: int) -> int:
+        """Remove the lines that begin the text once it is a quarter longer than ``length``.
+
+        Returns:
+            The number of characters that are gone.
+        """
+        if len(self) < length * 5 // 4:
+            return 0
+        line, gone = self._wrapped.drop_lines(len(self) - length)
+        del self._kinds[:gone]
+        del self._levels[:gone]
+        self.marked = None
+        if self.parting is not None:
+            self.parting = self.parting - gone if self.parting >= gone else None
+        following, top = self.following, self.scroll_offset.y
+        self._lay_out()
+        if not following:
+            self.scroll_to(y=max(0, top - line), animate=False, force=True)
+        return gone
 
     def _append(self, characters: Iterable[tuple[str, TextKind, int]]) -> None:
         following = self.following
         before = self._wrapped.cells(self._wrapped.line_count - 1)
         shown: list[str] = []
         for character, kind, level in characters:
-            escaped = "    " if character == "\t" else escape_control_characters(character)
+            escaped = _shown(character)
             shown.append(escaped)
             self._kinds.extend([kind] * len(escaped))
             self._levels.extend([level] * len(escaped))
@@ -244,6 +278,10 @@ class Transcript(ScrollView, can_focus=True):
         """Draw the marked part."""
         self._clear_paint()
 
+    def watch_parting(self) -> None:
+        """Draw the mark."""
+        self._clear_paint()
+
     def watch_cursor(self) -> None:
         """Show or hide the mark at the end."""
         if self.is_mounted:
@@ -309,8 +347,18 @@ class Transcript(ScrollView, can_focus=True):
         style = self._style(name)
         if self.marked is not None and self.marked[0] <= index < self.marked[1]:
             style += Style(bgcolor=self._style("transcript--marked").bgcolor, reverse=self.app.no_color)
+        if index == self.parting:
+            style = self._style("transcript--parting") + Style(reverse=self.app.no_color)
         if selected is not None and selected[0] <= index - start and (selected[1] == -1 or index - start < selected[1]):
-            style += self.screen.get_component_rich_style("screen--selection")
+            style += self._selection_style()
+        return style
+
+    def _selection_style(self) -> Style:
+        style = self.screen.get_component_rich_style("screen--selection") + Style(reverse=self.app.no_color)
+        if (
+            style.color == style.bgcolor
+        ):  # a theme whose selection leaves text its colour: not every one can be read on it
+            style += Style(color=self._style(TextKind.GENERATED.component_class).color)
         return style
 
     def _style(self, name: str) -> Style:

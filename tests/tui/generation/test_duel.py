@@ -1,7 +1,6 @@
 """Two texts side by side."""
 
 import pytest
-from textual.widgets import Static
 
 from shakegpt.tui.generation.generation_thread import GenerationState
 from tests.tui.fake_model_app import FakeModelApp, until, until_generated
@@ -22,9 +21,9 @@ async def test_two_texts_have_one_prompt_and_seed() -> None:
 
 async def test_knobs_turn_the_settings_of_the_selected_text_and_the_seed_is_common() -> None:
     async with (app := FakeModelApp()).run_test(size=(120, 40)) as pilot:
-        await pilot.press("d", "T", "E", "left", "k")
+        await pilot.press("d", "T", ">", "left", "o")
         screen = app.generation
-        assert screen.right.settings.temperature == pytest.approx(0.85)
+        assert screen.right.settings.temperature == pytest.approx(1.35)
         assert screen.left.settings.temperature == pytest.approx(0.8)
         assert (screen.left.settings.top_k, screen.right.settings.top_k) == (50, None)
         assert screen.left.settings.seed == screen.right.settings.seed == 1338
@@ -40,8 +39,8 @@ async def test_each_text_has_a_model_of_its_own_and_names_it() -> None:
         screen = app.generation
         assert screen.right.generated.startswith("Is this a dagger?")
         assert screen.left.generated.startswith("O speak again")
-        titles = [str(text.query_one(".title", Static).render()) for text in (screen.left, screen.right)]
-        assert titles == ["pretrained", "macbeth@500"]
+        titles = [str(text.border_title) for text in (screen.left, screen.right)]
+        assert titles == ["Shakespeare, improvised · balanced", "macbeth · wild"]
 
 
 async def test_one_text_failing_leaves_the_other_alone() -> None:

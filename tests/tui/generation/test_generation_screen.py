@@ -1,5 +1,6 @@
 """The generation screen by its keys."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,14 @@ from textual.widgets import Input
 from shakegpt.config import SamplingConfig
 from shakegpt.tui.dialogs.choose_model import ChooseModelScreen
 from shakegpt.tui.generation.generation_thread import GenerationState
-from shakegpt.tui.generation.knobs import KNOBS, SAMPLING_PRESETS, KnobsBar
+from shakegpt.tui.generation.knobs import KNOBS, SAMPLING_PRESETS
+from shakegpt.tui.generation.knobs_bar import KnobsBar
+from shakegpt.tui.generation.model_status import ModelStatus
 from shakegpt.tui.generation.next_character import NextCharacter
+from shakegpt.tui.generation.side_column import SideColumn
 from shakegpt.tui.generation.transcript import Transcript
 from shakegpt.tui.messages import GenerateFrom
+from shakegpt.tui.preferences import DEFAULT_SAMPLING
 from tests.tui.fake_model_app import FakeModelApp, until, until_generated
 from tests.tui.fake_model_loader import FakeModelLoader
 
@@ -22,6 +27,14 @@ VERSE = "O, speak again, bright angel! for thou art\nAs glorious to this night.\
 
 def notice(app: FakeModelApp) -> str:
     return str(app.generation.notice.render())
+
+
+def status(app: FakeModelApp) -> str:
+    return app.generation.query_one(ModelStatus).render_line(0).text
+
+
+def odds(panel: NextCharacter) -> list[str]:
+    return [panel.render_line(y).text for y in range(panel.size.height)]
 
 
 def knobs(app: FakeModelApp) -> str:
@@ -68,7 +81,7 @@ async def test_a_pause_keeps_the_text_and_it_goes_on_from_there() -> None:
 async def test_again_generates_with_the_same_seed_and_n_with_another() -> None:
     async with (app := FakeModelApp(FakeModelLoader(VERSE))).run_test() as pilot:
         app.generation.choose_seed = lambda: 99
-        for key in ("enter", "r", "n", "r"):
+        for key in ("enter", "a", "n", "a"):
             await pilot.press(key)
             await until_generated(pilot, app)
         assert app.fake_loader.seeds == [1337, 1337, 99, 99]
@@ -78,12 +91,12 @@ async def test_again_generates_with_the_same_seed_and_n_with_another() -> None:
 @pytest.mark.parametrize("knob", KNOBS, ids=lambda knob: knob.field)
 async def test_each_knob_turns_by_its_letter_and_its_value_is_in_sight(knob: Any) -> None:
     async with (app := FakeModelApp()).run_test(size=(80, 24)) as pilot:
-        expected = SamplingConfig()
+        expected = app.generation.left.settings
         for clicks in (-1, -1, 1):
-            await pilot.press(knob.key if clicks < 0 else knob.key.upper())
+            await pilot.press(knob.down_key if clicks < 0 else knob.up_key)
             expected = knob.turned(expected, clicks)
             assert app.generation.left.settings == expected
-            assert f"{knob.label} {knob.show(expected)}" in knobs(app)
+            assert re.search(rf"{knob.short} .?{knob.show(expected)}", knobs(app))
 
 
 async def test_a_knob_turned_in_mid_stream_acts_on_the_next_character() -> None:
@@ -140,12 +153,12 @@ async def test_presets_go_round_and_reset_puts_all_back() -> None:
         names = []
         for _ in range(4):
             await pilot.press("v")
-            names.append(knobs(app).split()[-1])
-        assert names == ["balanced", "wild", "greedy", "careful"]
+            names.append(status(app).split()[0])
+        assert names == ["wild", "greedy", "careful", "balanced"]
         await pilot.press("V")
-        assert app.generation.left.settings == replace(SamplingConfig(), **SAMPLING_PRESETS["greedy"])
+        assert app.generation.left.settings == replace(SamplingConfig(), **SAMPLING_PRESETS["careful"])
         await pilot.press("0")
-        assert app.generation.left.settings == SamplingConfig()
+        assert app.generation.left.settings == DEFAULT_SAMPLING
 
 
 async def test_a_character_that_the_model_does_not_know_is_a_sentence() -> None:
@@ -157,7 +170,7 @@ async def test_a_character_that_the_model_does_not_know_is_a_sentence() -> None:
         await pilot.press("i", "backspace", "enter")
         await until_generated(pilot, app)
         assert app.generation.left.state is GenerationState.FINISHED
-        assert notice(app) == ""
+        assert app.generation.notice.sentence == ""
 
 
 async def test_a_model_that_is_gone_is_a_sentence_and_the_text_stays() -> None:
@@ -178,9 +191,9 @@ async def test_it_generates_from_the_model_that_another_screen_names() -> None:
         assert app.fake_loader.opened == [("macbeth@500", "ROMEO:\n")]
 
 
-async def test_o_chooses_the_model() -> None:
+async def test_c_chooses_the_model() -> None:
     async with (app := FakeModelApp()).run_test() as pilot:
-        await pilot.press("o")
+        await pilot.press("c")
         await until(pilot, lambda: isinstance(app.screen, ChooseModelScreen))
         await pilot.press("enter")
         assert app.generation.left.reference == "pretrained"
@@ -188,11 +201,11 @@ async def test_o_chooses_the_model() -> None:
 
 async def test_copying_goes_through_the_terminal_and_names_the_other_way() -> None:
     async with (app := FakeModelApp(FakeModelLoader(VERSE))).run_test() as pilot:
-        await pilot.press("c")
+        await pilot.press("y")
         assert "nothing to copy" in notice(app)
         await pilot.press("enter")
         await until_generated(pilot, app)
-        await pilot.press("c")
+        await pilot.press("y")
         assert app.clipboard == "ROMEO:\n" + (VERSE * 10)[:400]
         assert "w saves" in notice(app)
 
@@ -220,17 +233,20 @@ async def test_a_text_that_cannot_be_saved_is_a_sentence(home: Path) -> None:
 async def test_the_panel_shows_what_was_cut() -> None:
     async with (app := FakeModelApp()).run_test(size=(120, 40)) as pilot:
         panel = app.generation.query_one(NextCharacter)
-        assert not panel.display
+        assert not app.generation.query_one(SideColumn).display
         await pilot.press("x")
-        assert panel.display
+        assert app.generation.query_one(SideColumn).display
         app.generation.apply(SamplingConfig(top_k=3))
         await pilot.press("enter")
         await until_generated(pilot, app)
         await until(pilot, lambda: panel._view is not None)
         await pilot.pause()
-        lines = [panel.render_line(y).text for y in range(2, 12)]
-        assert [("cut" in line) for line in lines] == [False] * 3 + [True] * 7
-        assert "1.25 bits" in panel.render_line(0).text
+        lines = [line.strip() for line in odds(panel)]
+        assert [("░" in line) for line in lines[:10]] == [False] * 3 + [True] * 7
+        assert [line[:2] for line in lines[:10]] == [*(f"{rank} " for rank in range(1, 10)), "10"]
+        assert lines[0].endswith("50 %")
+        assert lines[10] == "cut ░░ 12 %"
+        assert lines[11] == "1.2 bits: about 2 choices"
 
 
 async def test_a_frozen_text_takes_characters_by_hand() -> None:
@@ -277,7 +293,7 @@ async def test_the_tint_colours_by_surprise() -> None:
 
 async def test_settings_are_remembered() -> None:
     async with (app := FakeModelApp()).run_test() as pilot:
-        await pilot.press("T", "K")
+        await pilot.press("T", "O")
         assert app.context.preferences.sampling.temperature == pytest.approx(0.85)
 
 
@@ -299,4 +315,4 @@ async def test_every_value_is_in_sight_at_every_width(width: int) -> None:
     async with (app := FakeModelApp()).run_test(size=(width, 20)):
         line = knobs(app)
         for knob in KNOBS:
-            assert knob.show(SamplingConfig()) in line.split()
+            assert knob.show(app.generation.left.settings) in re.split(r"[ {}<>()]", line)

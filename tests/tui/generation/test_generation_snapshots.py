@@ -36,7 +36,7 @@ async def done(pilot: Pilot[Any]) -> None:
 
 async def surprise(pilot: Pilot[Any]) -> None:
     await done(pilot)
-    await pilot.press("k", "x", "u")
+    await pilot.press("o", "x", "u")
     app = app_of(pilot)
     await until(pilot, lambda: app.generation.left.next_character is not None)
 
@@ -45,7 +45,7 @@ async def frozen(pilot: Pilot[Any]) -> None:
     await fresh(pilot)
     app = app_of(pilot)
     for _ in range(12):
-        await pilot.press("k")
+        await pilot.press("o")
     await pilot.press("f")
     await until(pilot, lambda: app.generation.left.next_character is not None)
     await pilot.press("down")
@@ -69,7 +69,7 @@ async def casting(pilot: Pilot[Any]) -> None:
     app = app_of(pilot)
     await pilot.press("s")
     await until(pilot, lambda: app.screen is not app.generation and "MERCUTIO" in app.generation.scene.names)
-    await pilot.press("escape", "a")
+    await pilot.press("escape", "C")
     await until(pilot, lambda: app.screen is not app.generation)
 
 

@@ -192,7 +192,7 @@ def test_the_length_is_read_before_every_character() -> None:
     ("error", "sentence"),
     [
         (CheckpointError("There is no run lear."), "There is no run lear."),
-        (MemoryError(), "There is not enough memory to load this model; choose a smaller one with o."),
+        (MemoryError(), "There is not enough memory to load this model; choose a smaller one with c."),
         (RuntimeError("odd"), "The model could not generate text: RuntimeError: odd"),
     ],
 )

@@ -10,10 +10,14 @@ from shakegpt.tui.generation.knobs import (
     KNOBS_BY_FIELD,
     SAMPLING_PRESETS,
     SPEEDS,
+    Knob,
+    changed_settings,
+    contrasting_preset,
     next_preset,
     next_speed,
     preset_of,
 )
+from shakegpt.tui.preferences import ENDLESS
 
 
 @pytest.mark.parametrize(
@@ -39,7 +43,9 @@ from shakegpt.tui.generation.knobs import (
         ("seed", 2**31 - 1, 1, 2**31 - 1),
         ("length", 400, 1, 600),
         ("length", 400, -2, 200),
-        ("length", 100_000, 1, 100_000),
+        ("length", 100_000, 1, ENDLESS),
+        ("length", ENDLESS, 1, ENDLESS),
+        ("length", ENDLESS, -1, 100_000),
         ("length", 1, -1, 1),
     ],
 )
@@ -53,19 +59,50 @@ def test_a_click_goes_to_the_next_value_and_stops_at_the_end(
 
 
 @pytest.mark.parametrize("knob", KNOBS, ids=lambda knob: knob.field)
-def test_each_knob_turns_with_a_letter_of_its_name(knob: object) -> None:
-    assert isinstance(knob, type(KNOBS[0])) or knob in KNOBS
-    assert knob.key in knob.label  # type: ignore[attr-defined]
-    assert len({other.key for other in KNOBS}) == len(KNOBS)
+def test_each_knob_has_two_keys_of_its_own(knob: Knob) -> None:
+    keys = [key for other in KNOBS for key in (other.down_key, other.up_key)]
+    assert keys.count(knob.down_key) == keys.count(knob.up_key) == 1
+    assert not knob.down_key.isalpha() or knob.down_key.upper() == knob.up_key
+
+
+@pytest.mark.parametrize("knob", [knob for knob in KNOBS if knob.steps], ids=lambda knob: knob.field)
+def test_a_slider_goes_from_end_to_end(knob: Knob) -> None:
+    settings = SamplingConfig()
+    lowest, highest = knob.at(settings, 0.0), knob.at(settings, 1.0)
+    assert (knob.fraction(lowest), knob.fraction(highest)) == (0.0, 1.0)
+    assert knob.turned(lowest, -1) == lowest
+    assert knob.turned(highest, 1) == highest
+    assert knob.at(settings, knob.fraction(lowest) or 0.0) == lowest
+
+
+def test_a_seed_has_no_slider() -> None:
+    assert KNOBS_BY_FIELD["seed"].fraction(SamplingConfig()) is None
+    assert KNOBS_BY_FIELD["seed"].at(SamplingConfig(), 0.5) == SamplingConfig()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (SamplingConfig(temperature=1.3, min_p=0.02), "wild"),
+        (SamplingConfig(temperature=0.33, top_k=7), "temperature 0.33 top-k 7"),
+    ],
+)
+def test_settings_are_told_apart_in_words(settings: SamplingConfig, words: str) -> None:
+    assert changed_settings(settings) == words
+
+
+def test_the_second_text_of_a_duel_differs_from_the_first() -> None:
+    for name, values in SAMPLING_PRESETS.items():
+        assert contrasting_preset(replace(SamplingConfig(), **values)) != name
 
 
 @pytest.mark.parametrize("clicks", [1, -1])
 @pytest.mark.parametrize("knob", KNOBS, ids=lambda knob: knob.field)
-def test_every_value_on_the_way_is_one_that_the_engine_takes(knob: object, clicks: int) -> None:
+def test_every_value_on_the_way_is_one_that_the_engine_takes(knob: Knob, clicks: int) -> None:
     settings = SamplingConfig()
     for _ in range(60):
-        settings = knob.turned(settings, clicks)  # type: ignore[attr-defined]
-        assert knob.show(settings)  # type: ignore[attr-defined]
+        settings = knob.turned(settings, clicks)
+        assert knob.show(settings)
 
 
 @pytest.mark.parametrize("name", SAMPLING_PRESETS)
@@ -86,7 +123,8 @@ def test_presets_follow_each_other_in_a_circle() -> None:
 
 
 def test_speeds_follow_each_other_in_a_circle() -> None:
-    speeds = [0]
+    speeds = [40]
     for _ in SPEEDS:
         speeds.append(next_speed(speeds[-1]))
-    assert speeds == [0, 100, 30, 0]
+    assert speeds == [40, 0, 10, 40]
+    assert next_speed(100) == 40, "a speed of an earlier version's file"

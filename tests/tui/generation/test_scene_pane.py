@@ -66,7 +66,7 @@ async def test_the_names_are_chosen_from_those_the_corpus_knows() -> None:
         await until(pilot, lambda: isinstance(app.screen, CastScreen))
         await pilot.press("escape")
         await until(pilot, lambda: "MERCUTIO" in app.generation.scene.names)
-        await pilot.press("a")
+        await pilot.press("C")
         await until(pilot, lambda: isinstance(app.screen, CastScreen))
         await pilot.press(*"merc")
         await pilot.pause()
@@ -105,7 +105,7 @@ async def test_an_answer_is_given_again_and_with_another_seed() -> None:
         pane = await open_scene(pilot, app)
         app.generation.choose_seed = lambda: 5
         await say(pilot, app, "What man art thou?")
-        for key in ("escape", "r", "n"):
+        for key in ("escape", "a", "n"):
             await pilot.press(key)
             await until_generated(pilot, app)
         assert app.fake_loader.seeds == [1337, 1337, 5]
@@ -120,7 +120,7 @@ async def test_a_scene_is_replayed_with_the_lines_as_they_were() -> None:
         await say(pilot, app, "Whence?")
         before = pane.scene
         app.fake_loader.default = "Other words.\n\n"
-        await pilot.press("escape", "R")
+        await pilot.press("escape", *("left",) * 4, "a")
         await until(pilot, lambda: len(pane.scene.speeches) == 4 and not pane.busy)
         assert [speech.name for speech in pane.scene.speeches] == [speech.name for speech in before.speeches]
         assert {speech.text for speech in pane.scene.speeches if speech.name == "ROMEO"} == {"Other words."}
@@ -163,7 +163,7 @@ async def test_a_scene_is_saved_as_a_script_and_gone_on_with(home: Path) -> None
         assert path.read_text(encoding="utf-8") == f"JULIET:\nWhat man art thou?\n\nROMEO:\n{ANSWER}\n\n"
         pane.open(Scene())
         assert len(pane.current.transcript) == 0
-        await pilot.press("a")
+        await pilot.press("C")
         await until(pilot, lambda: isinstance(app.screen, CastScreen))
         options = app.screen.query_one(OptionList)
         options.focus()

@@ -1,0 +1,41 @@
+"""The column beside the text: the odds of the next character, and what else there is room for."""
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from shakegpt.tui.generation.next_character import NextCharacter
+from shakegpt.tui.generation.surprise_strip import SurpriseStrip
+from shakegpt.tui.generation.takes_pane import TakesPane
+from shakegpt.tui.generation.text_pane import TextPane
+from shakegpt.tui.generation.try_pane import TryPane
+
+
+class SideColumn(Vertical):
+    """The odds; in a large terminal also what to try, and in a very large one the takes and the last surprises."""
+
+    DEFAULT_CSS = """
+    SideColumn {
+        width: 32;
+        & TryPane, & TakesPane, & SurpriseStrip { display: none; }
+    }
+    .-narrow SideColumn { width: 26; }
+    .-wide SideColumn, .-very-wide SideColumn { width: 38; }
+    .-very-wide.-tall SideColumn { width: 66; }
+    .-wide.-tall TryPane, .-very-wide.-tall TryPane { display: block; }
+    .-very-wide.-tall TakesPane, .-very-wide.-tall SurpriseStrip { display: block; }
+    """
+
+    def compose(self) -> ComposeResult:
+        """The odds at the top, the takes in what room is left."""
+        yield NextCharacter()
+        yield TryPane()
+        yield SurpriseStrip()
+        yield TakesPane()
+
+    def show(self, text: TextPane) -> None:
+        """Show what there is to see of a text."""
+        self.query_one(NextCharacter).show(text.next_character)
+        if (strip := self.query_one(SurpriseStrip)).display:
+            strip.show(text.recent)
+        if (takes := self.query_one(TakesPane)).display:
+            takes.show(tuple(text.takes), text.take)

@@ -1,0 +1,38 @@
+"""The texts that were generated so far, and where two texts part."""
+
+from dataclasses import dataclass
+from itertools import count
+
+from shakegpt.config import SamplingConfig
+from shakegpt.tui.generation.knobs import changed_settings
+
+TAKES_KEPT = 20
+LONGEST_TEXT = 100_000
+"""Characters kept of a text: an endless one loses its beginning, so that the memory it takes is bounded."""
+
+
+@dataclass(frozen=True)
+class Take:
+    """One generated text, with what it was generated with."""
+
+    number: int
+    """From 1."""
+    model: str
+    prompt: str
+    text: str
+    """What was generated after the prompt; the last ``LONGEST_TEXT`` characters of it."""
+    settings: SamplingConfig
+    """The settings at its end."""
+    turned: bool = False
+    """Whether a knob was turned meanwhile."""
+
+    @property
+    def summary(self) -> str:
+        """Its number, seed and settings, such as ``2  seed 1337  wild``."""
+        changed = changed_settings(self.settings) + (" (turned)" if self.turned else "")
+        return f"{self.number}  seed {self.settings.seed}  {changed}".rstrip()
+
+
+def parting(one: str, other: str) -> int | None:
+    """Return the index of the first character in which two texts differ; ``None`` as long as one begins the other."""
+    return next((index for index, a, b in zip(count(), one, other, strict=False) if a != b), None)

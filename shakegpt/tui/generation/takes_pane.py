@@ -1,0 +1,89 @@
+"""The list of takes, and the pane in which one of them stands beside the text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from shakegpt.system.text import escape_line
+from shakegpt.tui.generation.takes import Take
+from shakegpt.tui.generation.transcript import TextKind, Transcript, shown_length
+
+
+class TakesPane(OptionList):
+    """The texts so far, newest first; the highlighted one is shown beside the text."""
+
+    DEFAULT_CSS: ClassVar[str] = """
+    TakesPane, TakesPane:focus { height: 1fr; background: $background; scrollbar-size-vertical: 0; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("k", "cursor_up", "Up", show=False, id="takes.up", tooltip="The take after this one"),
+        Binding("j", "cursor_down", "Down", show=False, id="takes.down", tooltip="The take before this one"),
+        Binding("escape", "leave", "Done", id="takes.leave", tooltip="Leave the takes"),
+    ]
+
+    @dataclass
+    class Highlighted(Message):
+        """A take is to be shown beside the text; ``None`` where it is the text itself."""
+
+        take: Take | None
+
+    class Left(Message):
+        """The user is done with the takes."""
+
+    def __init__(self) -> None:
+        super().__init__(classes="pane", markup=False)
+        self.border_title = "Takes"
+        self.border_subtitle = "tab, then ↑ ↓ compares"
+        self._takes: list[Take] = []
+
+    def show(self, takes: Sequence[Take], current: Take) -> None:
+        """Show the takes, oldest first, and the text of the moment."""
+        listed = [current, *reversed(takes)] if current.number else []
+        if [take.number for take in listed] != [take.number for take in self._takes]:
+            self.clear_options()
+            self.add_options(Option(Content(escape_line(take.summary))) for take in listed)
+        elif listed and listed[0].summary != self._takes[0].summary:
+            self.replace_option_prompt_at_index(0, Content(escape_line(listed[0].summary)))
+        self._takes = listed
+
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        """Have the take shown."""
+        event.stop()
+        if self.has_focus and event.option_index < len(self._takes):
+            self.post_message(self.Highlighted(self._takes[event.option_index] if event.option_index else None))
+
+    def action_leave(self) -> None:
+        """Give the keys back to the screen."""
+        self.post_message(self.Left())
+
+
+class TakePane(Vertical):
+    """A take of before, beside the text of the moment."""
+
+    DEFAULT_CSS: ClassVar[str] = "TakePane { width: 1fr; padding: 0 !important; }"
+
+    def __init__(self) -> None:
+        super().__init__(classes="pane")
+        self.transcript = Transcript()
+
+    def compose(self) -> ComposeResult:
+        """The transcript."""
+        yield self.transcript
+
+    def show(self, take: Take, parting: int | None) -> None:
+        """Show a take, and mark its character ``parting``."""
+        self.border_title = Content(f"Take {escape_line(take.summary)}")
+        self.transcript.clear()
+        self.transcript.write(take.prompt, TextKind.PROMPT)
+        start = len(self.transcript)
+        self.transcript.write(take.text)
+        self.transcript.parting = None if parting is None else start + shown_length(take.text[:parting])
+        self.transcript.action_scroll_home()
