@@ -58,8 +58,8 @@ def test_train_pause_resume_generate_and_quit(at_training: Callable[..., tuple[T
     terminal.type("p")
     terminal.wait_for_text("TRAINING")
     terminal.type("g")  # generate with the live weights
-    terminal.wait_for_text("(live)")
-    terminal.wait_for_text("400 characters")
+    terminal.wait_for_text("weights it has at this moment")
+    terminal.wait_for_text("letters/s")
     terminal.type("\x11")
     terminal.wait_for_text("is in training")
     terminal.type("s")

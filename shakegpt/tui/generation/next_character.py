@@ -163,7 +163,6 @@ def _row(mark: str, rank: str, choice: "Choice", share: float, width: int, style
     name = character_name(choice.character)[:7]
     label = f"{mark}{rank:>2} {name:<7} " if width >= _RANK_WIDTH else f"{mark}{name:<7} "
     figure = f"{percentage(choice.uncut_probability):>7}"
-    bars = bar(share, max(1, width - len(label) - len(figure)))
-    if choice.cut:
-        bars = bars.replace("█", "░")
+    room = max(1, width - len(label) - len(figure))
+    bars = ("░" * max(1, round(share * room))).ljust(room) if choice.cut else bar(share, room)
     return [(label, styles[part]), (bars, styles["bar" if part == "label" else part]), (figure, styles[part])]
