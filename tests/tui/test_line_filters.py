@@ -1,8 +1,13 @@
+import ast
+from pathlib import Path
+
 import pytest
 from rich.cells import cell_len
 from rich.segment import Segment
 from textual.color import Color
+from textual.keys import KEY_DISPLAY_ALIASES
 
+import shakegpt.tui
 from shakegpt.tui.line_filters import AsciiFilter, supports_utf8, to_ascii
 
 
@@ -47,3 +52,27 @@ def test_every_character_has_an_ascii_one_of_its_width(text: str, shown: str) ->
 def test_the_filter_keeps_styles_and_controls() -> None:
     segments = [Segment("█", None, None), Segment("ok")]
     assert [segment.text for segment in AsciiFilter().apply(segments, Color(0, 0, 0))] == ["#", "ok"]
+
+
+def drawn_by_the_app() -> set[str]:
+    """Return every character beyond ASCII in the text literals of the app, docstrings apart."""
+    found: set[str] = set()
+    for path in Path(shakegpt.tui.__file__).parent.rglob("*.py"):
+        if path.name == "line_filters.py":
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        expressions = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in expressions:
+                found |= {character for character in node.value if not character.isascii()}
+    return found
+
+
+QUADRANTS = "▘▝▖▗▚▞▛▜▙▟▀▄▌▐█"
+"""What textual-plot draws curves with."""
+
+
+@pytest.mark.parametrize("character", sorted(drawn_by_the_app() | set(QUADRANTS) | set(KEY_DISPLAY_ALIASES.values())))
+def test_all_that_the_app_draws_has_a_stand_in(character: str) -> None:
+    assert to_ascii(character) != "?" * cell_len(character)
+    assert len(to_ascii(character)) == cell_len(character)
