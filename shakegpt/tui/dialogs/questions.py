@@ -50,6 +50,14 @@ class Dialog(ModalScreen[Result]):
     }
     """
 
+    async def _compose(self) -> None:
+        """Set the classes of the terminal's size first: Textual sets them after the first paint, and paints again."""
+        for size, points in zip(
+            self.app.size, (self.app.HORIZONTAL_BREAKPOINTS, self.app.VERTICAL_BREAKPOINTS), strict=True
+        ):
+            self.add_class(*self._get_breakpoint_classes(size, points or []))
+        await super()._compose()
+
 
 class ConfirmScreen(Dialog[bool]):
     """Asks before something that cannot be undone. Only the letter or the button of the action does it.
