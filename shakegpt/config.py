@@ -189,7 +189,7 @@ class SamplingConfig:
     temperature: float = 0.8
     """Divides the logits; 0 always takes the likeliest character."""
     top_k: int | None = None
-    """Keep the k likeliest characters; ``None`` keeps all."""
+    """Keep the k likeliest characters; ``None`` keeps all, and so does 0, which becomes ``None``."""
     top_p: float = 1.0
     """Keep the smallest set of likeliest characters whose probability reaches p."""
     min_p: float = 0.0
@@ -206,7 +206,8 @@ class SamplingConfig:
     def __post_init__(self) -> None:
         _check_number("Temperature", self.temperature, minimum=0)
         if self.top_k is not None:
-            _check_integer("Top-k", self.top_k, 1)
+            _check_integer("Top-k", self.top_k, 0)
+            object.__setattr__(self, "top_k", self.top_k or None)  # one way to say off inside, two outside
         _check_number("Top-p", self.top_p, above=0, maximum=1)
         _check_number("Min-p", self.min_p, minimum=0, maximum=1)
         _check_number("The repetition penalty", self.repetition_penalty, above=0)

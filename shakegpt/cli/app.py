@@ -1,5 +1,6 @@
 """All commands, put together."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -12,8 +13,11 @@ from shakegpt.cli.doctor import doctor
 from shakegpt.cli.evaluate import evaluate
 from shakegpt.cli.export import export, import_
 from shakegpt.cli.generate import generate
+from shakegpt.cli.help import Command
 from shakegpt.cli.inspect import inspect
+from shakegpt.cli.options import choices
 from shakegpt.cli.output import configure_streams
+from shakegpt.cli.presets import presets
 from shakegpt.cli.runs import app as runs_app
 from shakegpt.cli.score import score
 from shakegpt.cli.train import train
@@ -24,19 +28,22 @@ from shakegpt.version import __version__
 app = typer.Typer(
     name="shakegpt",
     cls=CommandLine,
-    help="Train a GPT from scratch in your terminal, watch it learn, and hear it speak Shakespeare.",
-    epilog="Without a command, the full-screen app opens. SHAKEGPT_DEBUG=1 shows where an error came from.",
     invoke_without_command=True,
     no_args_is_help=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     context_settings={"show_default": True, "help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SHAKEGPT"},
 )
-for command in (train, generate, evaluate, score, inspect, watch, stop, export, import_, bench, doctor):
-    app.command(command.__name__.removesuffix("_"))(command)
-app.add_typer(runs_app, name="runs")
-app.add_typer(corpus_app, name="corpus")
-app.add_typer(config_app, name="config")
+_COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Train": (train, watch, stop, presets),
+    "Use a model": (generate, evaluate, score, inspect, export, import_),
+    "This machine": (bench, doctor),
+}
+for _group, _commands in _COMMANDS.items():
+    for _command in _commands:
+        app.command(_command.__name__.removesuffix("_"), cls=Command, rich_help_panel=_group)(_command)
+for _name, _app in (("runs", runs_app), ("corpus", corpus_app), ("config", config_app)):
+    app.add_typer(_app, name=_name, rich_help_panel="Look after")
 
 
 @app.callback()
@@ -44,10 +51,16 @@ def open_app(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
     on_hangup: Annotated[
-        OnHangup, typer.Option(help="When the terminal goes away: go on training without it, or save and end.")
+        OnHangup,
+        typer.Option(
+            metavar=choices(OnHangup), help="When the terminal goes away: go on training without it, or save and end."
+        ),
     ] = "continue",
 ) -> None:
-    """Train a GPT from scratch in your terminal, watch it learn, and hear it speak Shakespeare."""
+    """Train a GPT from scratch in your terminal, watch it learn, and hear it speak Shakespeare.
+
+    Without a command, the full-screen app opens.
+    """
     if version:
         print(f"shakegpt {__version__}")
         raise typer.Exit
@@ -59,4 +72,4 @@ def open_app(
 def main() -> None:
     """Run the command line."""
     configure_streams()
-    app()
+    app(prog_name="shakegpt")

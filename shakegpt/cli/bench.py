@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from shakegpt.cli.options import Json, complete_presets
+from shakegpt.cli.options import Json, choices, complete_presets
 from shakegpt.cli.output import print_json, print_note
 from shakegpt.config import DEFAULT_PRESET, PRESETS, DeviceName, PrecisionName, current_preset
 from shakegpt.errors import UsageError
@@ -13,14 +13,17 @@ from shakegpt.errors import UsageError
 
 def bench(
     preset: Annotated[
-        str, typer.Option(help="The size of the model and the batch.", autocompletion=complete_presets)
+        str, typer.Option(metavar="NAME", help="The size of the model and the batch.", autocompletion=complete_presets)
     ] = DEFAULT_PRESET,
     against: Annotated[
-        Literal["transformers"] | None, typer.Option(help="Measure this as well, and print the ratios.")
+        Literal["transformers"] | None,
+        typer.Option(metavar="transformers", help="Measure this as well, and print the ratios."),
     ] = None,
-    device: Annotated[DeviceName, typer.Option(help="Where.")] = "auto",
-    precision: Annotated[PrecisionName, typer.Option(help="Format of the matrix multiplications.")] = "auto",
-    rounds: Annotated[int, typer.Option(min=1, help="How many times each task is measured.")] = 7,
+    device: Annotated[DeviceName, typer.Option(metavar=choices(DeviceName), help="Where to compute.")] = "auto",
+    precision: Annotated[
+        PrecisionName, typer.Option(metavar=choices(PrecisionName), help="Format of the matrix multiplications.")
+    ] = "auto",
+    rounds: Annotated[int, typer.Option(metavar="N", min=1, help="How many times each task is measured.")] = 7,
     quick: Annotated[bool, typer.Option("--quick", help="A rough estimate: preset nano, measured once.")] = False,
     json: Json = False,
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from shakegpt.cli.help import Group, acts_at_once
 from shakegpt.cli.output import print_note, report_errors
 from shakegpt.errors import ShakegptError, UsageError
 from shakegpt.system.settings import Settings, load_settings, settings_error
@@ -15,7 +16,7 @@ from shakegpt.system.settings import Settings, load_settings, settings_error
 _SETTINGS_ERROR = "shakegpt.settings_error"
 
 
-class CommandLine(TyperGroup):
+class CommandLine(Group):
     """The group of all commands, with ``config.toml`` for their defaults and errors in one sentence instead of a box.
 
     A settings file that cannot be used is reported when a command runs, not before: ``--help``, ``--version``,
@@ -74,6 +75,22 @@ def is_from_file(context: typer.Context, parameter: str) -> bool:
     return source is not None and source.name == "DEFAULT_MAP"
 
 
+def choose_given(context: typer.Context, name: str, *, argument: str | None, option: str | None) -> str | None:
+    """Return what was given as an argument, or by the option ``--NAME`` that means the same.
+
+    The argument wins over the option's environment variable and its default in ``config.toml``.
+
+    Raises:
+        UsageError: both are on the command line.
+    """
+    if argument is None:
+        return option
+    source = context.get_parameter_source(name)
+    if source is not None and source.name == "COMMANDLINE":
+        raise UsageError(f"The {name} was given twice, as an argument and by --{name}; give it once.")
+    return argument
+
+
 def check_defaults(group: TyperGroup, settings: Settings) -> dict[str, Any]:
     """Return the file's defaults by command and parameter, in the form of Click's ``default_map``.
 
@@ -89,7 +106,7 @@ def _check_table(settings: Settings, command: Any, table: Mapping[str, Any], pre
         name.lstrip("-").replace("-", "_"): parameter
         for parameter in command.params
         for name in parameter.opts
-        if name.startswith("--")
+        if name.startswith("--") and not acts_at_once(parameter)
     }
     checked: dict[str, Any] = {}
     for name, value in table.items():

@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from shakegpt.cli.command_line import check_defaults, suggest
+from shakegpt.cli.help import Command, Group
 from shakegpt.cli.options import Json
 from shakegpt.cli.output import print_json, print_note
 from shakegpt.errors import ShakegptError, UsageError
@@ -22,16 +23,16 @@ PRECEDENCE = (
     "over config.toml, and that over the built-in default."
 )
 
-app = typer.Typer(help="Your own defaults and keys, in config.toml.", epilog=PRECEDENCE, no_args_is_help=True)
+app = typer.Typer(cls=Group, help=f"Your own defaults and keys, in config.toml.\n\n{PRECEDENCE}", no_args_is_help=True)
 
 
-@app.command()
+@app.command(cls=Command)
 def path() -> None:
     """Print the path of the settings file, whether it exists or not."""
     print(str(config_file()))
 
 
-@app.command(epilog=PRECEDENCE)
+@app.command(cls=Command)
 def show(context: typer.Context, json: Json = False) -> None:
     """Check the settings file, and show what it sets."""
     settings = _load_checked(context)
@@ -52,7 +53,7 @@ def _lines(table: Mapping[str, Any], prefix: str = "") -> list[str]:
     return lines
 
 
-@app.command()
+@app.command(cls=Command)
 def edit(context: typer.Context) -> None:
     """Open the settings file in $VISUAL or $EDITOR, and check it afterwards."""
     target = config_file()
@@ -74,7 +75,7 @@ def edit(context: typer.Context) -> None:
     print_note(f"{target} is valid.")
 
 
-@app.command()
+@app.command(cls=Command)
 def keys(json: Json = False) -> None:
     """List the app's keys with the names that [keys] in the settings file knows them by."""
     from shakegpt.tui.dialogs.help import known_bindings

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from shakegpt.cli.help import Command, Group
 from shakegpt.cli.options import Encoding, Json
 from shakegpt.cli.output import print_json
 from shakegpt.errors import CorpusError
@@ -16,10 +17,10 @@ from shakegpt.system.text import escape_line
 if TYPE_CHECKING:
     from shakegpt.data.catalog import OnProgress
 
-app = typer.Typer(help="The texts that are known by name.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="The texts that are known by name.", no_args_is_help=True)
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_(json: Json = False) -> None:
     """List the texts, and where each one is."""
     from shakegpt.data.catalog import known_corpora
@@ -41,7 +42,7 @@ def list_(json: Json = False) -> None:
         print(escape_line(f"{row['name']:<20} {row['source']:<14} {size}  {row['path'] or ''}".rstrip()))
 
 
-@app.command()
+@app.command(cls=Command)
 def fetch(json: Json = False) -> None:
     """Fetch Tiny Shakespeare, so that training needs no network."""
     from shakegpt.data.catalog import TINY_SHAKESPEARE, find_corpus
@@ -54,10 +55,12 @@ def fetch(json: Json = False) -> None:
         print(str(found.path))
 
 
-@app.command()
+@app.command(cls=Command)
 def add(
     file: Annotated[Path, typer.Argument(help="A text file.")],
-    name: Annotated[str | None, typer.Option(help="What to call it; by default, the file's name.")] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What to call it.", show_default="default: the file's name")
+    ] = None,
     encoding: Encoding = "utf-8",
     json: Json = False,
 ) -> None:

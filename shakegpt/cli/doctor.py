@@ -11,7 +11,7 @@ from shakegpt.cli.output import print_json, print_note
 
 
 def doctor(json: Json = False) -> None:
-    """Show the device, precision, versions, paths and terminal that shakegpt finds here."""
+    """Show the device, versions, paths and terminal that are found here."""
     import torch
 
     from shakegpt.data import catalog

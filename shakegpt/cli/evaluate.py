@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from shakegpt.cli.command_line import choose_given
 from shakegpt.cli.options import CHECKPOINT_HELP, Encoding, Json, complete_checkpoints, complete_corpora
 from shakegpt.cli.output import print_json, print_note
 from shakegpt.config import SamplingConfig
@@ -14,22 +15,39 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    checkpoint: Annotated[
+    context: typer.Context,
+    reference: Annotated[
         str | None, typer.Argument(metavar="[REF]", help=CHECKPOINT_HELP, autocompletion=complete_checkpoints)
+    ] = None,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option("--checkpoint", "-c", metavar="REF", help="The same as REF.", autocompletion=complete_checkpoints),
     ] = None,
     corpus: Annotated[
         str | None,
-        typer.Option(help="The text; by default the one it was trained on.", autocompletion=complete_corpora),
+        typer.Option(
+            metavar="TEXT",
+            help="The name of a text, or a file.",
+            show_default="default: what it was trained on",
+            autocompletion=complete_corpora,
+        ),
     ] = None,
-    split: Annotated[str, typer.Option(help="validation (the last 10 %) or train (the first 90 %).")] = "validation",
+    split: Annotated[
+        str, typer.Option(metavar="SPLIT", help="validation (the last 10 %) or train (the first 90 %).")
+    ] = "validation",
     encoding: Encoding = "utf-8",
     copying: Annotated[
         int,
-        typer.Option(metavar="N", help="Also generate N characters, and measure how much of them the text contains."),
+        typer.Option(
+            metavar="N",
+            help="Also generate N characters, and measure how much of them the text contains.",
+            show_default="default: none",
+        ),
     ] = 0,
     json: Json = False,
 ) -> None:
-    """Measure how well a model predicts a text: one full pass, deterministic, in fp32."""
+    """Measure how well a model predicts a text, in one deterministic pass."""
+    reference = choose_given(context, "checkpoint", argument=reference, option=checkpoint)
     from shakegpt.data.catalog import TINY_SHAKESPEARE
     from shakegpt.data.corpus import Corpus
     from shakegpt.evaluation import loss as evaluation
@@ -40,7 +58,7 @@ def evaluate(
 
     configure_process()
     store = Store.default()
-    info, found = store.read(checkpoint or store.default_reference(), warn=print_note)
+    info, found = store.read(reference or store.default_reference(), warn=print_note)
     if corpus is None and info.run is not None:
         run = store.run(info.run)
         corpus, encoding = run.corpus_source, run.metadata.encoding

@@ -18,12 +18,13 @@ def export(
         typer.Option(
             "--format",
             envvar="SHAKEGPT_EXPORT_FORMAT",
+            metavar="hf|gguf",
             help="hf: a directory that transformers loads. gguf: a file for llama.cpp.",
         ),
     ] = "hf",
     json: Json = False,
 ) -> None:
-    """Write a model for another program: Hugging Face's transformers, or llama.cpp."""
+    """Write a model for Hugging Face's transformers or for llama.cpp."""
     from shakegpt.export.bundle import check_free, write_bundle
     from shakegpt.runs.store import Store
 
@@ -54,10 +55,13 @@ def export(
 
 def import_(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A directory that holds a character-level GPT-2.")],
-    run: Annotated[str | None, typer.Option(help="What to call the run.")] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="What to call the run.", show_default="default: the name of a play"),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Make a run from a directory that `shakegpt export` or `save_pretrained` wrote."""
+    """Make a run from what `shakegpt export` or transformers wrote."""
     from shakegpt.export.huggingface import import_run
     from shakegpt.runs.store import Store
 

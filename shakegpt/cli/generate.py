@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from shakegpt.cli.command_line import choose_given
+from shakegpt.cli.help import MODEL, OUTPUT, SAMPLING
 from shakegpt.cli.options import CHECKPOINT_HELP, Json, complete_checkpoints
 from shakegpt.cli.output import print_json, print_note
+from shakegpt.cli.standard_input import read_text_from_standard_input
 from shakegpt.config import SamplingConfig
 from shakegpt.errors import UsageError
 from shakegpt.system.text import escape_control_characters
@@ -16,44 +19,102 @@ from shakegpt.system.text import escape_control_characters
 if TYPE_CHECKING:
     from shakegpt.generation.stream import Character
     from shakegpt.model.language_model import LanguageModel
-    from shakegpt.system.threads import ThreadPool, configure_process
+    from shakegpt.system.threads import ThreadPool
 
-    configure_process()
 _DEFAULTS = SamplingConfig()
 
 
 def generate(
+    context: typer.Context,
+    text: Annotated[
+        str | None,
+        typer.Argument(metavar="[PROMPT]", help="The text to continue; - or a pipe reads it from standard input."),
+    ] = None,
     prompt: Annotated[
-        str | None, typer.Option("--prompt", "-p", help="What to continue; - or a pipe is read from standard input.")
+        str | None,
+        typer.Option("--prompt", "-p", metavar="TEXT", help="The same as PROMPT.", rich_help_panel=MODEL),
     ] = None,
     checkpoint: Annotated[
         str | None,
-        typer.Option("--checkpoint", "-c", metavar="REF", help=CHECKPOINT_HELP, autocompletion=complete_checkpoints),
+        typer.Option(
+            "--checkpoint",
+            "-c",
+            metavar="REF",
+            help=CHECKPOINT_HELP,
+            show_default="default: your newest run that beats the built-in model, or that model",
+            autocompletion=complete_checkpoints,
+            rich_help_panel=MODEL,
+        ),
     ] = None,
-    length: Annotated[int, typer.Option(help="Characters to write.")] = _DEFAULTS.length,
+    length: Annotated[
+        int,
+        typer.Option(
+            "--length", "-n", "--max-new-tokens", metavar="N", help="Characters to write.", rich_help_panel=OUTPUT
+        ),
+    ] = _DEFAULTS.length,
     temperature: Annotated[
-        float, typer.Option("--temperature", "-t", help="0 always takes the likeliest character.")
+        float,
+        typer.Option(
+            "--temperature",
+            "-t",
+            metavar="X",
+            help="Below 1 tamer, above 1 wilder; 0 always takes the likeliest character.",
+            rich_help_panel=SAMPLING,
+        ),
     ] = _DEFAULTS.temperature,
-    top_k: Annotated[int | None, typer.Option(help="Draw from the k likeliest characters only.")] = None,
+    top_k: Annotated[
+        int,
+        typer.Option(
+            metavar="K",
+            help="Draw from the K likeliest characters only; 0 is off.",
+            show_default="default: off",
+            rich_help_panel=SAMPLING,
+        ),
+    ] = 0,
     top_p: Annotated[
-        float, typer.Option(help="Draw from the smallest set whose probability reaches p.")
+        float,
+        typer.Option(
+            metavar="P",
+            help="Draw from the smallest set of characters whose probability reaches P; 1 is off.",
+            rich_help_panel=SAMPLING,
+        ),
     ] = _DEFAULTS.top_p,
     min_p: Annotated[
-        float, typer.Option(help="Leave out characters below this share of the likeliest one's probability.")
+        float,
+        typer.Option(
+            metavar="P",
+            help="Leave out characters less probable than this share of the likeliest one; 0 is off.",
+            rich_help_panel=SAMPLING,
+        ),
     ] = _DEFAULTS.min_p,
     repetition_penalty: Annotated[
-        float, typer.Option(help="Above 1, characters of the context become less likely.")
+        float,
+        typer.Option(
+            metavar="X",
+            help="Above 1, characters of the context become less likely; 1 is off.",
+            rich_help_panel=SAMPLING,
+        ),
     ] = _DEFAULTS.repetition_penalty,
     seed: Annotated[
-        int | None, typer.Option(help="Fixes every draw; without it, each call writes something else.")
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="The same seed, the same text.",
+            show_default="default: another one each time",
+            rich_help_panel=SAMPLING,
+        ),
     ] = None,
-    samples: Annotated[int, typer.Option(help="How many texts to write.")] = 1,
-    stop: Annotated[list[str] | None, typer.Option(help="End before this text; may be given more than once.")] = None,
+    samples: Annotated[int, typer.Option(metavar="N", help="Texts to write.", rich_help_panel=OUTPUT)] = 1,
+    stop: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="End before this text; may be given more than once.", rich_help_panel=OUTPUT),
+    ] = None,
     logprobs: Annotated[
         int | None,
         typer.Option(
             metavar="N",
             help="With --json: log-probabilities of each character and the N likeliest, before and after the filters.",
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
     json: Json = False,
@@ -76,7 +137,7 @@ def generate(
         raise UsageError(f"The number of samples must be a whole number of at least 1, not {samples}.")
     if logprobs is not None and (logprobs < 0 or not json):
         raise UsageError("--logprobs takes a whole number of at least 0, and needs --json.")
-    prompt = _read_prompt(prompt)
+    prompt = _read_prompt(choose_given(context, "prompt", argument=text, option=prompt))
 
     from shakegpt.generation.stream import encode_prompt
     from shakegpt.runs.store import Store
@@ -102,12 +163,9 @@ def generate(
 
 
 def _read_prompt(prompt: str | None) -> str | None:
+    """Return the prompt, read from standard input for ``-``, and where there is none but a pipe or a file."""
     if prompt == "-" or (prompt is None and not sys.stdin.isatty()):
-        data = sys.stdin.buffer.read() if sys.stdin is not None else b""
-        try:
-            return data.decode()
-        except UnicodeDecodeError as error:
-            raise UsageError(f"The prompt is not UTF-8: byte {error.start} is 0x{data[error.start]:02x}.") from None
+        return read_text_from_standard_input("prompt")
     return prompt
 
 
@@ -124,7 +182,8 @@ def _write_stream(language_model: "LanguageModel", prompt: str, settings: Sampli
 
 
 def _write(text: str) -> None:
-    sys.stdout.write(escape_control_characters(text))
+    """Write text as it is; to a terminal, which control characters could take over, with those escaped."""
+    sys.stdout.write(escape_control_characters(text) if sys.stdout.isatty() else text)
     sys.stdout.flush()
 
 
@@ -189,16 +248,16 @@ def _write_samples(
     from shakegpt.generation.samples import generate_samples
 
     start = time.perf_counter()
-    samples = generate_samples(language_model, prompt, settings, count, pool=pool)
+    completions = generate_samples(language_model, prompt, settings, count, pool=pool)
     if json:
+        samples = list(completions)
+        speed = _speed(sum(len(sample.text) for sample in samples), time.perf_counter() - start)
         rows = [{"sample": i, "text": sample.text, "finish": sample.finish} for i, sample in enumerate(samples)]
-        seconds = time.perf_counter() - start
-        characters = sum(len(str(row["text"])) for row in rows)
-        print_json(_source(language_model, prompt, settings) | {"samples": rows} | _speed(characters, seconds))
+        print_json(_source(language_model, prompt, settings) | {"samples": rows} | speed)
         return
-    for number, sample in enumerate(samples, start=1):
-        print_note(f"sample {number} of {count}")
-        print(escape_control_characters((prompt + sample.text).strip("\n")) + "\n")
+    for number, sample in enumerate(completions, start=1):
+        print_note(f"sample {number:,} of {count:,}")
+        _write((prompt + sample.text).strip("\n") + "\n\n")
 
 
 def _source(language_model: "LanguageModel", prompt: str, settings: SamplingConfig) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import typer
 
 from shakegpt.cli.options import CHECKPOINT_HELP, Json, complete_checkpoints
 from shakegpt.cli.output import print_json, print_note
+from shakegpt.cli.standard_input import read_text_from_standard_input
 from shakegpt.errors import ShakegptError, UsageError
 from shakegpt.system.text import escape_line
 
@@ -35,7 +36,9 @@ def inspect(
     text: Annotated[
         str | None,
         typer.Option(
-            help="What to read; - or a pipe is standard input. By default, the beginning of the validation split."
+            metavar="TEXT",
+            help="What to read; - or a pipe is standard input.",
+            show_default="default: the beginning of the validation split",
         ),
     ] = None,
     mute: Annotated[
@@ -56,7 +59,7 @@ def inspect(
     """Look inside a model that reads a text: attention, logit lens, what adds to the next character, head scores."""
     muted = [_parse_head(head) for head in mute or ()]
     if text == "-" or (text is None and not sys.stdin.isatty()):
-        text = _read_standard_input() or None
+        text = read_text_from_standard_input("text") or None
 
     from shakegpt.export.plots import plot_attention
     from shakegpt.inspection import trace as inspection
@@ -93,14 +96,6 @@ def _parse_head(text: str) -> tuple[int, int]:
     if not (block.isdecimal() and head.isdecimal()):
         raise UsageError(f"A head is named by its block and its number in it, such as 1.4, not {text!r}.")
     return int(block) - 1, int(head) - 1
-
-
-def _read_standard_input() -> str:
-    data = sys.stdin.buffer.read()
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise UsageError(f"The text is not UTF-8: byte {error.start} is 0x{data[error.start]:02x}.") from None
 
 
 def _find_corpus(store: "Store", run: str | None, vocabulary: "Vocabulary") -> "Corpus | None":

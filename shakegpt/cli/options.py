@@ -3,15 +3,28 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Annotated, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
-from shakegpt.config import PRESETS, ModelConfig, TrainingConfig, field_docs
+from shakegpt.cli.help import EVALUATION_AND_SAVING, MACHINE, MODEL, OPTIMIZATION, OUTPUT, format_number
+from shakegpt.config import DEFAULT_PRESET, PRESETS, ModelConfig, TrainingConfig, field_docs
 from shakegpt.errors import ShakegptError
 
 _NOT_OFFERED = {"beta1", "beta2", "save_seconds", "sample_prompt", "sample_length"}
 """Fields of ``TrainingConfig`` that only a preset or a program sets."""
+
+_GROUP_OF_FIELD = {
+    "dropout": MODEL,
+    "eval_every": EVALUATION_AND_SAVING,
+    "save_every": EVALUATION_AND_SAVING,
+    "keep": EVALUATION_AND_SAVING,
+    "device": MACHINE,
+    "precision": MACHINE,
+}
+"""Where the help of ``train`` lists an option that is no matter of optimization."""
+
+_OTHER_NAMES = {"learning_rate": ["--lr"]}
 
 
 def complete_runs(incomplete: str) -> list[str]:
@@ -51,12 +64,19 @@ def complete_corpora(incomplete: str) -> list[str]:
 
 
 CHECKPOINT_HELP = "A checkpoint: pretrained, RUN (its best), RUN@best, RUN@last, RUN@500, last, or a path."
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Encoding = Annotated[str, typer.Option(help="The character encoding of the text.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=OUTPUT)]
+Encoding = Annotated[
+    str, typer.Option(metavar="NAME", help="The character encoding of the text.", rich_help_panel=MODEL)
+]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's name.", autocompletion=complete_runs)]
 CheckpointArgument = Annotated[
     str, typer.Argument(metavar="REF", help=CHECKPOINT_HELP, autocompletion=complete_checkpoints)
 ]
+
+
+def choices(kind: Any) -> str:
+    """Return the values of a ``Literal`` as the help texts list them: ``auto|cpu|cuda|mps``."""
+    return "|".join(get_args(kind))
 
 
 def with_training_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -73,7 +93,17 @@ def with_training_options(command: Callable[..., None]) -> Callable[..., None]:
             name,
             inspect.Parameter.KEYWORD_ONLY,
             default=None,
-            annotation=Annotated[kinds[name] | None, typer.Option(help=help_texts.get(name))],
+            annotation=Annotated[
+                kinds[name] | None,
+                typer.Option(
+                    f"--{name.replace('_', '-')}",
+                    *_OTHER_NAMES.get(name, []),
+                    metavar=_metavar(kinds[name]),
+                    help=help_texts.get(name),
+                    show_default=_default_of_field(name),
+                    rich_help_panel=_GROUP_OF_FIELD.get(name, OPTIMIZATION),
+                ),
+            ],
         )
         for name in [*names, "dropout"]
     ]
@@ -82,3 +112,15 @@ def with_training_options(command: Callable[..., None]) -> Callable[..., None]:
     keyword_only = own[len(positional) :]
     command.__signature__ = inspect.Signature([*positional, *options, *keyword_only])  # type: ignore[attr-defined]
     return command
+
+
+def _metavar(kind: Any) -> str:
+    return choices(kind) if get_origin(kind) is Literal else {int: "N", float: "X"}[kind]
+
+
+def _default_of_field(name: str) -> str:
+    """Return a field's default for the help texts: the default preset's, where presets differ."""
+    preset = PRESETS[DEFAULT_PRESET]
+    value = getattr(preset.model_config(1) if name == "dropout" else preset.training_config(), name)
+    varies = any(name in {**other.model, **other.training} for other in PRESETS.values())
+    return f"{DEFAULT_PRESET if varies else 'default'}: {format_number(value)}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shakegpt.cli.console import format_duration
+from shakegpt.cli.help import Command, Group
 from shakegpt.cli.options import CHECKPOINT_HELP, Json, RunArgument, complete_checkpoints, complete_runs
 from shakegpt.cli.output import print_json, print_note
 from shakegpt.errors import UsageError
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
     from shakegpt.runs.run import Run
     from shakegpt.runs.store import Store
 
-app = typer.Typer(help="The runs in the store, and their checkpoints.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="The runs in the store, and their checkpoints.", no_args_is_help=True)
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_(json: Json = False) -> None:
     """List the runs, newest first."""
     from shakegpt.runs.store import Store
@@ -42,7 +43,7 @@ def list_(json: Json = False) -> None:
         )
 
 
-@app.command()
+@app.command(cls=Command)
 def show(
     runs: Annotated[
         list[str], typer.Argument(metavar="RUN...", help="One run or several.", autocompletion=complete_runs)
@@ -114,7 +115,7 @@ def _print_summary(store: "Store", run: "Run") -> None:
         print("\n" + "\n".join(f"  {line}" for line in chart))
 
 
-@app.command("export")
+@app.command("export", cls=Command)
 def export_(
     run: RunArgument,
     csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values, one row per step (the default).")] = False,
@@ -135,7 +136,7 @@ def export_(
         sys.stdout.flush()
 
 
-@app.command()
+@app.command(cls=Command)
 def remove(run: RunArgument, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
     """Remove a run and all its checkpoints."""
     from shakegpt.runs.store import Store
@@ -152,7 +153,7 @@ def remove(run: RunArgument, yes: Annotated[bool, typer.Option("--yes", "-y", he
     print_note(f"Removed {run}.")
 
 
-@app.command()
+@app.command(cls=Command)
 def path(
     reference: Annotated[
         str,

@@ -9,6 +9,7 @@ import typer
 
 from shakegpt.cli.options import CHECKPOINT_HELP, Encoding, Json, complete_checkpoints
 from shakegpt.cli.output import print_json, print_note
+from shakegpt.cli.standard_input import read_standard_input
 from shakegpt.errors import ShakegptError, UsageError
 from shakegpt.system.text import escape_line
 
@@ -28,7 +29,12 @@ def score(
         str | None, typer.Argument(metavar="[FILE]", help="The text; - or a pipe is read from standard input.")
     ] = None,
     top: Annotated[
-        int, typer.Option(metavar="N", help="Also show each character, and the N likeliest in its place.")
+        int,
+        typer.Option(
+            metavar="N",
+            help="Also show each character, and the N likeliest in its place.",
+            show_default="default: none",
+        ),
     ] = 0,
     encoding: Encoding = "utf-8",
     json: Json = False,
@@ -74,7 +80,7 @@ def _read(file: str | None) -> tuple[bytes, str]:
     if file is None and sys.stdin.isatty():
         raise UsageError("There is no text to score: give a file after the checkpoint, or pipe a text in.")
     if file is None or file == "-":
-        return sys.stdin.buffer.read(), "standard input"
+        return read_standard_input("text"), "standard input"
     try:
         return Path(file).read_bytes(), file
     except OSError as error:

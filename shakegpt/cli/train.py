@@ -11,9 +11,10 @@ import typer
 from shakegpt.cli.command_line import is_from_file
 from shakegpt.cli.console import Console, choose_console
 from shakegpt.cli.corpus import download_bar
+from shakegpt.cli.help import MACHINE, MODEL, OUTPUT
 from shakegpt.cli.options import (
-    CHECKPOINT_HELP,
     Encoding,
+    choices,
     complete_checkpoints,
     complete_corpora,
     complete_presets,
@@ -38,30 +39,61 @@ def train(
     context: typer.Context,
     preset: Annotated[
         str,
-        typer.Option(help="The size of the model, and the training that suits it.", autocompletion=complete_presets),
+        typer.Option(
+            metavar="NAME",
+            help="The size of the model, and the training that suits it; `shakegpt presets` lists them.",
+            autocompletion=complete_presets,
+            rich_help_panel=MODEL,
+        ),
     ] = DEFAULT_PRESET,
     corpus: Annotated[
         str | None,
-        typer.Option(help="tiny-shakespeare (the default), demo, or a text file.", autocompletion=complete_corpora),
+        typer.Option(
+            metavar="TEXT",
+            help="tiny-shakespeare, demo, another name that `shakegpt corpus list` shows, or a text file.",
+            show_default="default: tiny-shakespeare",
+            autocompletion=complete_corpora,
+            rich_help_panel=MODEL,
+        ),
     ] = None,
-    run: Annotated[str | None, typer.Option(help="What to call the run.", autocompletion=complete_runs)] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What to call the run.",
+            show_default="default: the name of a play",
+            autocompletion=complete_runs,
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
     resume: Annotated[
         str | None,
         typer.Option(
             metavar="REF",
-            help=f"Train on from a checkpoint; of a run's name, its last. {CHECKPOINT_HELP}",
+            help="Train on from a checkpoint: RUN (its last), RUN@best, RUN@500, last, or a path.",
             autocompletion=complete_checkpoints,
+            rich_help_panel=MODEL,
         ),
     ] = None,
     *,
     encoding: Encoding = "utf-8",
     on_hangup: Annotated[
-        OnHangup, typer.Option(help="When the link drops: go on training, or save and end.")
+        OnHangup,
+        typer.Option(
+            metavar=choices(OnHangup),
+            help="When the link drops: go on training, or save and end.",
+            rich_help_panel=MACHINE,
+        ),
     ] = "continue",
     tensorboard: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write curves and samples for `tensorboard --logdir DIR`.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write curves and samples for `tensorboard --logdir DIR`.", rich_help_panel=OUTPUT
+        ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per event.", rich_help_panel=OUTPUT)
+    ] = False,
     **changes: Any,
 ) -> None:
     """Train a model without a screen: for tmux, cron and pipes."""

@@ -152,7 +152,7 @@ def test_keys_are_listed_with_those_chosen(write_config: WriteConfig, invoke: In
     write_config('[keys]\n"app.quit" = "f10"')
     listed = json.loads(invoke("config", "keys", "--json").stdout)
     assert listed["app.quit"]["keys"] == "f10"
-    assert listed["app.help"]["keys"] == "question_mark"
+    assert listed["app.help"]["keys"].split(",")[0] == "question_mark"
     assert len(listed) > 50
     lines = invoke("config", "keys").stdout.splitlines()
     assert [line.split()[0] for line in lines] == sorted(listed)

@@ -104,7 +104,7 @@ def test_a_model_that_knows_no_newline_needs_no_prompt(train_nano: TrainNano, tm
     [
         (["--temperature", "-0.5"], "Temperature .* not -0.5"),
         (["--temperature", "nan"], "Temperature .* not nan"),
-        (["--top-k", "0"], "Top-k .* not 0"),
+        (["--top-k", "-1"], "Top-k .* not -1"),
         (["--top-p", "0"], "Top-p .* not 0.0"),
         (["--top-p", "1.5"], "Top-p .* not 1.5"),
         (["--min-p", "2"], "Min-p .* not 2.0"),
