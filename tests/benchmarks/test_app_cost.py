@@ -61,11 +61,11 @@ def test_training_in_the_app(benchmark: Any, tiny_shakespeare_path: Path, tmp_pa
         terminal.type("n")
         terminal.wait_for_text("Start training")
         terminal.type("\t\t\r")  # past the two lists, into the name
-        terminal.wait_for_text("tokens/s")
+        terminal.wait_for_text("characters/s")
         look(terminal, SETTLING_SECONDS)
         sent = look(terminal, WATCHED_SECONDS)
         delays = [key_to_paint(terminal, KEYS[number % 2]) for number in range(PRESSES)]
-        terminal.type("x")
+        terminal.type("Xy")
         terminal.wait_for_text("STOPPED")
         terminal.type("\x11")
         terminal.wait_for_exit()

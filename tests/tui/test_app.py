@@ -401,7 +401,7 @@ async def test_no_color_leaves_no_hue(monkeypatch: pytest.MonkeyPatch) -> None:
                     assert len({colour.triplet.red, colour.triplet.green, colour.triplet.blue}) == 1
 
 
-@pytest.mark.parametrize("keys", [("3", "c"), ("1", "d", "z"), ("question_mark",), ("ctrl+p",), ("1", "n")])
+@pytest.mark.parametrize("keys", [("3", "c"), ("1", "z"), ("question_mark",), ("ctrl+p",), ("1", "n")])
 async def test_no_color_and_any_screen_draw_together(
     monkeypatch: pytest.MonkeyPatch, fake_training: Fake, keys: tuple[str, ...]
 ) -> None:

@@ -42,10 +42,10 @@ def at_training(open_app: OpenApp, home: Path) -> Callable[..., tuple[TerminalAp
         terminal = open_app(*arguments, nohup=nohup)
         terminal.wait_for_text("Enter")
         terminal.type("1")
-        terminal.wait_for_text("Demo")
-        terminal.type("d")
+        terminal.wait_for_text("Train the demo")
+        terminal.type("\r")
         terminal.wait_for_text("TRAINING")
-        terminal.wait_for_text("tokens/s")
+        terminal.wait_for_text("characters/s")
         return terminal, Store(home).runs()[0]
 
     return train
@@ -53,11 +53,11 @@ def at_training(open_app: OpenApp, home: Path) -> Callable[..., tuple[TerminalAp
 
 def test_train_pause_resume_generate_and_quit(at_training: Callable[..., tuple[TerminalApp, Run]]) -> None:
     terminal, run = at_training()
-    terminal.type("p")
+    terminal.type(" ")
     terminal.wait_for_text("PAUSED")
-    terminal.type("p")
+    terminal.type(" ")
     terminal.wait_for_text("TRAINING")
-    terminal.type("g")  # generate with the live weights
+    terminal.type("\r")  # generate with the live weights
     terminal.wait_for_text("weights it has at this moment")
     terminal.wait_for_text("letters/s")
     terminal.type("\x11")
@@ -88,7 +88,7 @@ def test_training_goes_on_without_the_screen_and_ctrl_c_saves_it(
 
 def test_the_link_drops_and_training_goes_on(at_training: Callable[..., tuple[TerminalApp, Run]]) -> None:
     terminal, run = at_training()
-    terminal.type("p")
+    terminal.type(" ")
     terminal.wait_for_text("PAUSED")
     terminal.hang_up()
     wait_until_idle(terminal.process.pid)
@@ -111,7 +111,7 @@ def test_on_hangup_save_saves_and_ends(at_training: Callable[..., tuple[Terminal
 
 def test_under_nohup_only_the_app_ends(at_training: Callable[..., tuple[TerminalApp, Run]]) -> None:
     terminal, run = at_training("--on-hangup", "save", nohup=True)
-    terminal.type("p")
+    terminal.type(" ")
     terminal.wait_for_text("PAUSED")
     terminal.hang_up()
     wait_until_idle(terminal.process.pid)
@@ -143,10 +143,12 @@ def test_watch_shows_a_run_of_another_process_and_stops_it(
     terminal, run = at_training()
     watcher = open_app("watch", run.name)
     watcher.wait_for_text("TRAINING")
-    watcher.type("p")
+    watcher.type(" ")
     watcher.wait_for_text("PAUSED")
     terminal.wait_for_text("PAUSED")
-    watcher.type("x")
+    watcher.type("X")
+    watcher.wait_for_text("trains it")  # whose run it is
+    watcher.type("y")
     terminal.wait_for_text("STOPPED")
     watcher.wait_for_text("STOPPED")
     watcher.type("\x11")  # watching is over without a question
