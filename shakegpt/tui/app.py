@@ -23,7 +23,7 @@ from shakegpt.runs.snapshot import ENDED, Snapshot
 from shakegpt.runs.source import TrainingSource
 from shakegpt.runs.store import Store
 from shakegpt.system.settings import load_settings
-from shakegpt.system.text import escape_control_characters, escape_line
+from shakegpt.system.text import escape_line
 from shakegpt.training.setup import TrainingRequest, build_trainer
 from shakegpt.training.thread import TrainingThread
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
@@ -31,13 +31,14 @@ from shakegpt.tui.context import AppContext, Mode
 from shakegpt.tui.dialogs.help import help_for
 from shakegpt.tui.dialogs.questions import QuitChoice, QuitScreen
 from shakegpt.tui.driver import driver_class
-from shakegpt.tui.formatting import count, decimal
+from shakegpt.tui.formatting import count
 from shakegpt.tui.line_filters import AsciiFilter, StyledFilter, supports_utf8
 from shakegpt.tui.messages import GenerateFrom, StartTraining, TrainingChanged
-from shakegpt.tui.palette import PLACEHOLDER, ThemeCommands, highlighted_theme
+from shakegpt.tui.palette import PLACEHOLDER, AllThemes, ThemeCommands, highlighted_theme
 from shakegpt.tui.preferences import load_preferences
 from shakegpt.tui.shown_cells import ShownCells
 from shakegpt.tui.themes import SIXTEEN, THEMES, with_contrast
+from shakegpt.tui.training_notes import notify_changes
 from shakegpt.tui.widgets.top_bar import SCREEN_NAMES, TopBar
 
 HEADLESS = "headless"
@@ -166,7 +167,9 @@ class ShakegptApp(App[str]):
         self.call_after_refresh(threading.Thread(target=_import_torch, name="import torch", daemon=True).start)
 
     async def action_switch_mode(self, mode: str) -> None:
-        """Switch to a screen, and show it the newest snapshot."""
+        """Switch to a screen, and show it the newest snapshot; what was said on the one before goes."""
+        if mode != self.current_mode:
+            self.clear_notifications()
         await self.switch_mode(mode)
         self._show(self.context.training.latest if self.context.training else None)
 
@@ -183,7 +186,7 @@ class ShakegptApp(App[str]):
 
     def action_change_theme(self) -> None:
         """Choose a theme; the one under the cursor is shown."""
-        self.push_screen(CommandPalette(providers=[ThemeCommands], placeholder="Search for a theme…"))
+        self.push_screen(CommandPalette(providers=[AllThemes], placeholder="Search for a theme…"))
 
     def action_command_palette(self) -> None:
         """Find an action or a theme by its name."""
@@ -262,7 +265,7 @@ class ShakegptApp(App[str]):
     async def on_start_training(self, message: StartTraining) -> None:
         """Start the training and show it, unless a run of this process is in training already."""
         if self.context.own_training is not None:
-            self.notify("A run is in training already: save and stop it first (1, then x).", severity="warning")
+            self.notify("A run is in training already: X stops it, on the training screen (1).", severity="warning")
             return
         thread = TrainingThread(
             partial(build_trainer, self.context.store, message.request), begin=self._story_of(message.request.resume)
@@ -317,33 +320,11 @@ class ShakegptApp(App[str]):
         for screen in self.screen_stack:
             if isinstance(screen, ShowsSnapshot):
                 screen.show(snapshot)
-        self._notify_changes(snapshot)
-        self._last_shown = snapshot
-
-    def _notify_changes(self, snapshot: Snapshot) -> None:
-        """Notify the user of warnings and of the end, on whatever screen is open."""
-        before = self._last_shown
-        if before is None:
-            return
-        if snapshot.state in ENDED and before.state not in ENDED:
-            self._notify_end(snapshot)
-        elif snapshot.warning is not None and snapshot.warning != before.warning:
-            self.notify(escape_control_characters(snapshot.warning.message), severity="warning", markup=False)
-
-    def _notify_end(self, snapshot: Snapshot) -> None:
-        if self._exit_when_ended:
+        if self._exit_when_ended and snapshot.state in ENDED:
             self.exit()
-        elif snapshot.state == "failed":
-            self.notify(
-                escape_control_characters(snapshot.message),
-                title="Training failed",
-                severity="error",
-                timeout=15,
-                markup=False,
-            )
-        else:
-            best = f" Best validation loss {decimal(snapshot.best.val_loss)}." if snapshot.best else ""
-            self.notify(f"Training has {snapshot.state} at step {count(snapshot.current_step)}.{best}", markup=False)
+        elif self._last_shown is not None:
+            notify_changes(self, self._last_shown, snapshot)
+        self._last_shown = snapshot
 
     # Preferences
 

@@ -1,5 +1,6 @@
 """Textual's terminal driver, made to survive the loss of the terminal."""
 
+import os
 import sys
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -35,8 +36,11 @@ class IgnoringErrors:
 
 
 def driver_class() -> "type[Driver] | None":
-    """Return the driver for a Unix terminal; ``None``, for Textual's own choice, on Windows."""
-    if sys.platform == "win32":
+    """Return the driver for a Unix terminal.
+
+    ``None``, for Textual's own choice, on Windows and where ``TEXTUAL_DRIVER`` names one, as for textual-serve.
+    """
+    if sys.platform == "win32" or os.environ.get("TEXTUAL_DRIVER"):
         return None
     from textual.drivers.linux_driver import LinuxDriver
 

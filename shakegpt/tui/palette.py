@@ -21,7 +21,7 @@ class ThemeChoice:
 
 
 class ThemeCommands(Provider):
-    """Every theme by its name."""
+    """Every theme, to those who type a part of its name."""
 
     def _choices(self) -> Iterable[tuple[str, ThemeChoice]]:
         for name in sorted(self.app.available_themes):
@@ -30,17 +30,21 @@ class ThemeCommands(Provider):
     def _choose(self, theme: str) -> None:
         self.app.theme = theme
 
-    async def discover(self) -> Hits:
-        """List all themes."""
-        for title, choice in self._choices():
-            yield DiscoveryHit(title, choice)
-
     async def search(self, query: str) -> Hits:
         """List the themes with these words in their names; others would be shown while an action is typed."""
         matcher = self.matcher(query)
         for title, choice in self._choices():
             if query.casefold() in title.casefold():
                 yield Hit(matcher.match(title) or 1.0, matcher.highlight(title), choice)
+
+
+class AllThemes(ThemeCommands):
+    """Every theme, listed before anything is typed."""
+
+    async def discover(self) -> Hits:
+        """List all themes, the present one first: the first is highlighted, which shows it."""
+        for title, choice in sorted(self._choices(), key=lambda item: item[1].theme != self.app.theme):
+            yield DiscoveryHit(title, choice)
 
 
 def highlighted_theme(message: CommandPalette.OptionHighlighted) -> str | None:

@@ -240,6 +240,28 @@ async def test_a_warning_is_notified_once(fake_training: Fake, snapshots: Snapsh
         assert len(list(app._notifications)) == 1
 
 
+async def test_a_note_goes_with_what_it_was_about(fake_training: Fake, snapshots: Snapshots) -> None:
+    training = fake_training("training")
+    app = app_in(training, mode="generation")
+
+    def notes() -> list[str]:
+        return [str(note.message) for note in app._notifications]
+
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        training.move(snapshots("disk full"))
+        await until(pilot, lambda: any("disk is full" in note for note in notes()))
+        training.move(snapshots("training"))  # saved after all
+        await until(pilot, lambda: not notes())
+        app.notify("Pause it first.")
+        training.move(snapshots("paused"))
+        await until(pilot, lambda: not notes())
+        training.move(snapshots("finished"))
+        await until(pilot, lambda: any("macbeth has finished" in note for note in notes()))
+        await pilot.press("3")
+        await until(pilot, lambda: not notes())
+
+
 # Quitting
 
 
