@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,57 +36,61 @@ def blocks() -> list[tuple[str, str]]:
 def commands(block: str) -> list[str]:
     """Return the commands of a shell block, without comments and without what cannot run here."""
     lines = block.replace("\\\n", " ").splitlines()
-    parts = [part for line in lines for part in line.split("  #")[0].split(" && ")]
-    found = [part.strip().replace(".venv/bin/", "") for part in parts]
-    return [part for part in found if part and not part.startswith("#") and not ELSEWHERE.search(part)]
+    parts = [part.strip() for line in lines for part in line.split("  #")[0].split(" && ")]
+    return [part for part in parts if part and not part.startswith("#") and not ELSEWHERE.search(part)]
 
 
-def fewer_steps(words: list[str]) -> list[str]:
-    """Add the options that make a training cost a second: a later one overrides an earlier one."""
-    if words[1] != "train":
-        return words
-    return [*words, "--steps", str(2 * STEPS if "--resume" in words else STEPS)]
+SHIM = f"""#!{sys.executable}
+# The command, with options that make a training cost a second: a later option overrides an earlier one.
+import sys
+from shakegpt.cli import main
+if sys.argv[1] == "train":
+    sys.argv += ["--steps", "{2 * STEPS}" if "--resume" in sys.argv else "{STEPS}"]
+main()
+"""
 
 
-def run_command(command: str, folder: Path, environment: dict[str, str]) -> str:
-    """Run a command, or several with pipes between them, and return what the last one printed."""
-    text = ""
-    for stage in command.split(" | "):
-        words = shlex.split(stage)
-        if words[0] == "shakegpt":
-            words = [sys.executable, "-m", *fewer_steps(words)]
+@pytest.fixture
+def run_shell(private_surroundings: Path, tmp_path: Path) -> Callable[[str], str]:
+    """``run_shell("shakegpt runs list")``: what a command prints in a reader's checkout, with an environment in it."""
+    checkout = tmp_path / "checkout"
+    scripts = checkout / ".venv" / "bin"
+    scripts.mkdir(parents=True)
+    (scripts / "shakegpt").write_text(SHIM)
+    (scripts / "shakegpt").chmod(0o755)
+    path = f"{scripts}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+
+    def run(command: str) -> str:
         done = subprocess.run(
-            words, input=text, capture_output=True, text=True, cwd=folder, env=environment, check=False, timeout=100
+            ["bash", "-euo", "pipefail", "-c", command],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            cwd=checkout,
+            env=environment,
+            check=False,
+            timeout=100,
         )
         assert done.returncode == 0, f"{command}: {done.stderr}"
-        text = done.stdout
-    return text
+        return done.stdout
+
+    return run
 
 
-def test_every_block_runs_in_order_in_a_fresh_home(private_surroundings: Path, tmp_path: Path) -> None:
+@pytest.mark.timeout(900)  # some thirty processes, one after the other
+def test_every_block_runs_in_order_in_a_fresh_home(private_surroundings: Path, run_shell: Callable[[str], str]) -> None:
     """On a machine without a network, and with nothing prepared."""
     assert not private_surroundings.exists()
-    workplace = tmp_path / "workplace"
-    workplace.mkdir()
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     ran = 0
     for language, block in blocks():
         if language == "bash":
             for command in commands(block):
-                run_command(command, workplace, environment)
+                run_shell(command)
                 ran += 1
         else:
             code = re.sub(r"\bsteps=\d+", f"steps={STEPS}", block)
-            done = subprocess.run(
-                [sys.executable, "-c", code],
-                capture_output=True,
-                text=True,
-                cwd=workplace,
-                env=environment,
-                check=False,
-            )
-            assert done.returncode == 0, done.stderr
-            assert done.stdout
+            assert run_shell(f"{sys.executable} -c {shlex.quote(code)}")
             ran += 1
     assert ran > 20
     assert {"coriolanus", "macbeth"} <= {run.name for run in Store(private_surroundings).runs()}
@@ -96,7 +101,7 @@ def test_it_has_its_commands() -> None:
     assert "<!-- the main job -->\n```bash\n" in text
     assert "<!-- the test command -->\n```bash\n" in text
     first = text.split("<!-- the main job -->\n```bash\n")[1].split("```")[0]
-    assert commands(first) == ["shakegpt train"]
+    assert commands(first) == [".venv/bin/shakegpt train"]
 
 
 def test_its_pictures_show_anywhere_and_are_there() -> None:
