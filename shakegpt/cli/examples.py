@@ -55,6 +55,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "shakegpt runs export": (("shakegpt runs export poems > poems.csv", ""),),
     "shakegpt runs remove": (("shakegpt runs remove poems", ""),),
+    "shakegpt runs rename": (("shakegpt runs rename poems verse", ""),),
     "shakegpt runs path": (
         ("shakegpt runs path poems", "the run's folder"),
         ("shakegpt runs path poems@best", "its best checkpoint's folder"),

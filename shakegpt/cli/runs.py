@@ -170,3 +170,15 @@ def path(
         print(str(store.run(reference).path))
     else:
         print(str(store.find(reference).path))
+
+
+@app.command(cls=Command)
+def rename(run: RunArgument, name: Annotated[str, typer.Argument(metavar="NAME", help="Its new name.")]) -> None:
+    """Give a run another name."""
+    from shakegpt.runs.store import Store
+
+    store = Store.default()
+    found = store.run(run)
+    store.check_new_name(name)
+    found.rename(name)
+    print_note(f"{run} is now {name}.")

@@ -60,6 +60,16 @@ def test_runs_remove_asks_or_needs_yes(store: Store, macbeth: Run, invoke: Invok
     assert not macbeth.path.exists()
 
 
+def test_runs_rename(store: Store, macbeth: Run, invoke: Invoke) -> None:
+    assert "There is a run macbeth already" in one_sentence(invoke("runs", "rename", "macbeth", "macbeth"), 1)
+    assert "cannot be called last" in one_sentence(invoke("runs", "rename", "macbeth", "last"), 2)
+    with macbeth.lock():
+        one_sentence(invoke("runs", "rename", "macbeth", "hamlet"), 1)
+    assert invoke("runs", "rename", "macbeth", "hamlet").exit_code == 0
+    assert [run.name for run in store.runs()] == ["hamlet"]
+    assert store.find("hamlet").step == 30
+
+
 @pytest.mark.parametrize("arguments", [["show", "nobody"], ["remove", "nobody", "--yes"], ["path", "nobody"]])
 def test_a_missing_run_is_an_error(store: Store, invoke: Invoke, arguments: list[str]) -> None:
     assert "There is no run nobody; the runs here are macbeth." in one_sentence(invoke("runs", *arguments), 1)
