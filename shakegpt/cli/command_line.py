@@ -69,10 +69,10 @@ def require_usable_settings(context: typer.Context) -> None:
         raise error
 
 
-def is_from_file(context: typer.Context, parameter: str) -> bool:
-    """Return whether the value of a command's parameter comes from ``config.toml``."""
+def is_typed(context: typer.Context, parameter: str) -> bool:
+    """Return whether a parameter is on the command line: no default, environment variable or ``config.toml``."""
     source = context.get_parameter_source(parameter)
-    return source is not None and source.name == "DEFAULT_MAP"
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def choose_given(context: typer.Context, name: str, *, argument: str | None, option: str | None) -> str | None:
@@ -85,8 +85,7 @@ def choose_given(context: typer.Context, name: str, *, argument: str | None, opt
     """
     if argument is None:
         return option
-    source = context.get_parameter_source(name)
-    if source is not None and source.name == "COMMANDLINE":
+    if is_typed(context, name):
         raise UsageError(f"The {name} was given twice, as an argument and by --{name}; give it once.")
     return argument
 

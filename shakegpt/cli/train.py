@@ -1,17 +1,18 @@
 """``shakegpt train``: a training without a screen, alone or as one of the processes that ``torchrun`` started."""
 
 import os
-from errno import EIO
+import signal
+from errno import EIO, EPIPE
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shakegpt.cli.command_line import is_from_file
+from shakegpt.cli.command_line import is_typed
 from shakegpt.cli.console import Console, choose_console
 from shakegpt.cli.corpus import download_bar
-from shakegpt.cli.help import MACHINE, MODEL, OUTPUT
+from shakegpt.cli.help import EVALUATION_AND_SAVING, MACHINE, MODEL, OUTPUT
 from shakegpt.cli.options import (
     Encoding,
     choices,
@@ -23,7 +24,8 @@ from shakegpt.cli.options import (
 )
 from shakegpt.cli.output import print_note
 from shakegpt.config import DEFAULT_PRESET, DeviceName, OnHangup, TrainingConfig
-from shakegpt.events import Event, Step
+from shakegpt.errors import UsageError
+from shakegpt.events import Event, Finished, Step
 from shakegpt.runs.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from shakegpt.training.trainer import Trainer
 
 _MOST_WAITING = 10_000  # events for a reader that has stalled; beyond, steps are left out: metrics.jsonl has them all
+
+_STOPPED = 128 + signal.SIGTERM  # asked by another process, as SIGTERM does: `train && export` must not go on
 
 
 @with_training_options
@@ -77,6 +81,15 @@ def train(
     ] = None,
     *,
     encoding: Encoding = "utf-8",
+    save_patience: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            help="At the end, how long to try to save where the disk is full, say, before giving up with exit code 1.",
+            rich_help_panel=EVALUATION_AND_SAVING,
+        ),
+    ] = 300.0,
     on_hangup: Annotated[
         OnHangup,
         typer.Option(
@@ -96,21 +109,31 @@ def train(
     ] = False,
     **changes: Any,
 ) -> None:
-    """Train a model without a screen: for tmux, cron and pipes."""
+    """Train a model without a screen: for tmux, cron and pipes.
+
+    Exit codes: 0 finished, 1 failed or its output was lost, 2 wrong usage, 130 interrupted, 143 stopped before its
+    last step (by a signal, or by `shakegpt stop`) and saved.
+    """
     from shakegpt.runs.store import Store
     from shakegpt.system.threads import configure_process
     from shakegpt.training.setup import SESSION_FIELDS, TrainingRequest, build_trainer
     from shakegpt.training.thread import TrainingThread
 
     changes = {name: value for name, value in changes.items() if value is not None}
-    if resume is not None:  # the defaults of config.toml are for new runs
-        changes = {
-            name: value for name, value in changes.items() if name in SESSION_FIELDS or not is_from_file(context, name)
-        }
-        corpus = None if is_from_file(context, "corpus") else corpus
-        run = None if is_from_file(context, "run") else run
+    if resume is not None:
+        _check_resume(context)
+        # The defaults of config.toml and the environment are for new runs.
+        changes = {name: value for name, value in changes.items() if name in SESSION_FIELDS or is_typed(context, name)}
+        corpus = corpus if is_typed(context, "corpus") else None
+        run = run if is_typed(context, "run") else None
     request = TrainingRequest(
-        preset=preset, corpus=corpus, encoding=encoding, run_name=run, changes=changes, resume=resume
+        preset=preset,
+        corpus=corpus,
+        encoding=encoding,
+        run_name=run,
+        changes=changes,
+        resume=resume,
+        save_patience=save_patience,
     )
     configure_process()
     process_count = int(os.environ.get("WORLD_SIZE", "1"))  # torchrun sets it
@@ -135,6 +158,14 @@ def train(
 
         leave_group()
     raise typer.Exit(code)
+
+
+def _check_resume(context: typer.Context) -> None:
+    """Raise ``UsageError`` where an option is on the command line that a resumed run has no use for."""
+    if is_typed(context, "preset"):
+        raise UsageError("A resumed run keeps its preset: leave out --preset, or begin a new run without --resume.")
+    if is_typed(context, "encoding") and not is_typed(context, "corpus"):
+        raise UsageError("A resumed run reads its own text as before: leave out --encoding, or give --corpus too.")
 
 
 def _join_processes(device: DeviceName) -> None:
@@ -181,20 +212,24 @@ def _show_until_end(thread: "TrainingThread", console: Console, on_hangup: OnHan
     )
     shutdown.install()
     thread.start()
-    output_open = True
+    output_error: OSError | None = None
     while True:
         event, snapshot = waiting.get()
-        if output_open:
+        if output_error is None:
             try:
                 console.show(event, snapshot)
-            except OSError as error:  # nothing reads the output any more; the training goes on
-                output_open = False
+            except OSError as error:  # what shows the output has gone, or is full; the training goes on
+                output_error = error
                 if error.errno == EIO:
                     shutdown.hang_up()
+                elif error.errno != EPIPE:
+                    print_note(f"warning: standard output cannot be written ({error.strerror}); the training goes on.")
         if event.event in ("finished", "failed"):
             break
     failure = thread.await_end()
-    if not output_open:
+    lost = output_error is not None and output_error.errno not in (EIO, EPIPE)
+    if output_error is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     shutdown.finish()
-    return failure or shutdown.exit_code or 0
+    stopped = isinstance(event, Finished) and event.outcome == "stopped"
+    return failure or shutdown.exit_code or (_STOPPED if stopped else int(lost))

@@ -34,7 +34,7 @@ class Saver:
         self.failures = 0
         """Failures in a row."""
         self.last_error = ""
-        """The message of the newest failure; empty after a success."""
+        """What went wrong at the newest failure; empty after a success."""
 
     def due(self, *, within: float = 0.0) -> bool:
         """Return whether a save is due by wall time: the interval has passed, or a failed save can be retried.
@@ -50,9 +50,9 @@ class Saver:
         """Return whether a save may be tried now: not while backing off."""
         return time.monotonic() >= self._retry_at
 
-    def wait_until_ready(self, stop: threading.Event) -> None:
-        """Wait for the next try, or until ``stop`` is set."""
-        stop.wait(max(0.0, self._retry_at - time.monotonic()))
+    def wait_until_ready(self, stop: threading.Event, deadline: float) -> None:
+        """Wait for the next try, until ``stop`` is set, or until ``time.monotonic()`` reaches the deadline."""
+        stop.wait(max(0.0, min(self._retry_at, deadline) - time.monotonic()))
         self._retry_at = 0.0
 
     def save(self, data: CheckpointData) -> CheckpointInfo:
@@ -84,10 +84,9 @@ class Saver:
         self.failures += 1
         self._retry_at = time.monotonic() + delay
         self.last_error = (
-            f"Step {step} could not be saved to {self._run.path} ({reason}); earlier checkpoints are whole, and saving "
-            f"is tried again in {delay:.0f} s."
+            f"Step {step} could not be saved to {self._run.path} ({reason}); earlier checkpoints are whole"
         )
-        return ShakegptError(self.last_error)
+        return ShakegptError(f"{self.last_error}, and saving is tried again in {delay:.0f} s.")
 
 
 def _record_val_loss(folder: Path, val_loss: float | None) -> None:

@@ -1,5 +1,6 @@
 """From what a user asks for to a trainer ready to run: a new run, the same run resumed, or a fork of a checkpoint."""
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -44,6 +45,8 @@ class TrainingRequest:
     """Fields of ``TrainingConfig``, and ``dropout``."""
     resume: str | None = None
     """The checkpoint to resume from; a run's name alone means its last."""
+    save_patience: float = math.inf
+    """Seconds for which saving the end of the run is tried before the run fails unsaved."""
 
 
 def build_trainer(store: Store, request: TrainingRequest, *, on_progress: OnProgress | None = None) -> "Trainer":
@@ -90,7 +93,15 @@ def _begin(store: Store, request: TrainingRequest, on_progress: OnProgress | Non
     if changes.get("steps") is None:
         config = replace(config, steps=preset.default_steps(len(corpus.training_text), model_config, config))
     run = _create_run(store, request, name, model_config, config, corpus, corpus_note=corpus_note or None)
-    return Trainer(run, config, corpus, model_config=model_config, device_plan=device_plan, preset=name)
+    return Trainer(
+        run,
+        config,
+        corpus,
+        model_config=model_config,
+        device_plan=device_plan,
+        preset=name,
+        save_patience=request.save_patience,
+    )
 
 
 def _resume(store: Store, request: TrainingRequest, reference: str, on_progress: OnProgress | None) -> "Trainer":
@@ -130,7 +141,7 @@ def _resume(store: Store, request: TrainingRequest, reference: str, on_progress:
     if own_run is not None:
         warnings += [f"From here on: {summary}."] if summary else []
     else:
-        preset = saved.metadata.preset
+        preset = current_preset(saved.metadata.preset)
         own_run = _create_run(
             store, request, preset, model_config, config, corpus, resumed_from=info.reference, changes=described
         )
@@ -146,6 +157,7 @@ def _resume(store: Store, request: TrainingRequest, reference: str, on_progress:
         device_plan=device_plan,
         preset=saved.metadata.preset,
         resume=ResumePoint(checkpoint, saved, info.reference, tuple(warnings)),
+        save_patience=request.save_patience,
     )
 
 

@@ -1,5 +1,6 @@
 """The training loop, in the order of a run: started, steps, evaluations and saves, finished."""
 
+import math
 import threading
 import time
 from collections.abc import Generator, Iterator
@@ -8,7 +9,7 @@ from dataclasses import replace
 
 import torch
 
-from shakegpt.config import ModelConfig, SamplingConfig, TrainingConfig
+from shakegpt.config import ModelConfig, SamplingConfig, TrainingConfig, current_preset
 from shakegpt.data.corpus import Corpus, draw_batch
 from shakegpt.errors import ShakegptError, describe_failure
 from shakegpt.evaluation.loss import evaluate
@@ -42,6 +43,7 @@ class Trainer:
         device_plan: where to train, and in which precision.
         preset: the name of the preset, as recorded in checkpoints.
         resume: the checkpoint to resume from; ``None`` begins with new weights.
+        save_patience: seconds for which saving the end of the run is tried before the run fails unsaved.
 
     Raises:
         CorpusError: the text is too short for one window.
@@ -57,6 +59,7 @@ class Trainer:
         device_plan: DevicePlan,
         preset: str,
         resume: ResumePoint | None = None,
+        save_patience: float = math.inf,
     ) -> None:
         corpus.check_length(model_config.block_size)
         self.run, self.config, self.corpus, self.device_plan = run, config, corpus, device_plan
@@ -73,6 +76,7 @@ class Trainer:
         self._validation_ids = corpus.validation.to(device_plan.device)
         self._recovery = Recovery(run, self.state)
         self._saver = Saver(run, keep=config.keep, every_seconds=config.save_seconds)
+        self._save_patience = save_patience
         self._evaluation_seconds = 0.0
         self._stop = threading.Event()
         self._save_requested = False
@@ -163,7 +167,7 @@ class Trainer:
             threads=plan.threads,
             batch_size=config.batch_size,
             block_size=self._model_config.block_size,
-            preset=self._preset,
+            preset=current_preset(self._preset),
             resumed_from=resume.reference if resume else None,
             corpus_note=self.run.metadata.corpus_note,
             eval_every=config.eval_every,
@@ -287,14 +291,15 @@ class Trainer:
         yield Saved(step=info.step, path=str(info.path), best=state.is_best, val_loss=info.val_loss)
 
     def _finish(self) -> Iterator[Event]:
-        """Save what is not saved yet, trying for as long as nobody asks to stop, and say how the run ended."""
-        state = self.state
+        """Save what is not saved yet, until patience ends or somebody asks to stop, and say how the run ended."""
+        state, give_up_at = self.state, time.monotonic() + self._save_patience
         complete = state.step >= self.config.steps and state.val_loss is not None
         while not state.is_saved:
-            self._saver.wait_until_ready(self._stop)
+            self._saver.wait_until_ready(self._stop, give_up_at)
             yield from self._save()
-            if self._saver.failures >= _MAX_FINAL_SAVES and self._stop.is_set():
-                yield Failed(step=state.step, message=f"The run ended unsaved. {self._saver.last_error}")
+            failures, patient = self._saver.failures, time.monotonic() < give_up_at
+            if failures and (not patient or (failures >= _MAX_FINAL_SAVES and self._stop.is_set())):
+                yield Failed(step=state.step, message=f"The run ended unsaved. {self._saver.last_error}.")
                 return
         state.begin_step()  # counts these weights' loss towards the best
         yield Finished(

@@ -2,14 +2,19 @@
 
 import json
 import re
+import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from shakegpt.config import ModelConfig, TrainingConfig, field_docs
+from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
-from tests.cli.cli_results import BeginCli, Invoke, RunCli, objects
+from tests.cli.cli_results import BeginCli, Invoke, RunCli, objects, one_sentence
+from tests.conftest import command_environment
 from tests.processes import PATIENCE
 
 TRAIN = [
@@ -71,6 +76,56 @@ def test_train_refuses_in_one_sentence(run_cli: RunCli, arguments: list[str], co
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--preset", "baby"], "A resumed run keeps its preset: leave out --preset, or begin a new run without"),
+        (["--encoding", "latin-1"], "A resumed run reads its own text as before: leave out --encoding, or give"),
+    ],
+)
+def test_an_option_that_a_resumed_run_would_ignore_is_an_error(
+    macbeth: Run, invoke: Invoke, arguments: list[str], message: str
+) -> None:
+    assert message in one_sentence(invoke("train", "--resume", "macbeth", "--steps", "31", *arguments), 2)
+
+
+def test_the_environment_sets_the_options_of_a_new_run_but_not_of_a_resumed_one(macbeth: Run, run_cli: RunCli) -> None:
+    variables = {"STEPS": "3", "PRESET": "baby", "ENCODING": "latin-1", "CORPUS": "nowhere.txt", "RUN": "hamlet"}
+    shutil.rmtree(macbeth.checkpoint_path(30))
+    done = run_cli(
+        "train",
+        "--resume",
+        "macbeth",
+        "--json",
+        env={f"SHAKEGPT_TRAIN_{name}": value for name, value in variables.items()},
+    )
+    assert done.returncode == 0, done.stdout
+    started, *_, finished = objects(done.stdout)
+    assert (started["run"], started["steps"], finished["outcome"]) == ("macbeth", 30, "finished")
+
+
+def test_output_that_a_full_disk_does_not_take_is_said_and_nothing_of_the_run_is_lost(
+    private_surroundings: Path,
+) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "shakegpt", *TRAIN, "--steps", "4", "--json"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=command_environment(),
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "warning: standard output cannot be written (No space left on device); the training goes on.\n"
+    )
+    run = Store(private_surroundings).run("lear")
+    assert run.status() == "finished"
+    assert [event["event"] for event in objects(run.metrics_path.read_text())][-1] == "finished"
+
+
 def test_train_json_reports_a_failure_in_json(run_cli: RunCli, tmp_path: Path) -> None:
     done = run_cli("train", "--corpus", str(tmp_path / "nowhere.txt"), "--json")
     assert done.returncode == 1
@@ -106,6 +161,6 @@ def test_stop_from_another_process_saves_and_ends(
     done = invoke("stop", "lear")
     assert f"process {process.pid}" in done.stderr
     rest, _ = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0
+    assert process.returncode == 143  # `train && export` must not take it for finished
     assert objects(rest)[-1]["outcome"] == "stopped"
     assert Store(private_surroundings).run("lear").status() == "stopped"

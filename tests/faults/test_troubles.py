@@ -3,6 +3,7 @@
 import errno
 import math
 import os
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,14 @@ def prepare(home: str, corpus: str, monkeypatch: pytest.MonkeyPatch) -> Prepare:
     """``prepare(steps=20)``: a trainer of the tiny preset, ready to run; ``resume="macbeth"`` goes on."""
     monkeypatch.setitem(config.PRESETS, "tiny", fault_work.TINY)
 
-    def make(*, resume: str | None = None, **changes: Any) -> Trainer:
+    def make(*, resume: str | None = None, save_patience: float = math.inf, **changes: Any) -> Trainer:
         request = TrainingRequest(
             preset="tiny",
             corpus=None if resume else corpus,
             run_name=None if resume else "macbeth",
             resume=resume,
             changes=changes if resume else {"sample_length": 0, **changes},
+            save_patience=save_patience,
         )
         return build_trainer(Store(Path(home)), request)
 
@@ -281,6 +283,31 @@ def test_a_run_that_cannot_be_saved_at_its_stop_fails(prepare: Prepare, monkeypa
             trainer.stop()
     assert isinstance(events[-1], Failed)
     assert "ended unsaved" in events[-1].message
+
+
+@pytest.mark.parametrize(("patience", "tries"), [(0.0, 2), (10.0, 5)])  # after 1, 2, 4 and the last 3 seconds
+def test_a_run_that_cannot_be_saved_at_its_end_is_given_up_when_patience_ends(
+    prepare: Prepare, monkeypatch: pytest.MonkeyPatch, patience: float, tries: int
+) -> None:
+    clock = [0.0]
+
+    def wait(event: threading.Event, seconds: float = 0.0) -> bool:
+        clock[0] += seconds
+        return event.is_set()
+
+    def broken(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    trainer = prepare(steps=3, eval_every=1000, save_every=1000, save_patience=patience)
+    monkeypatch.setattr("shakegpt.training.saver.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr(threading.Event, "wait", wait)
+    monkeypatch.setattr(os, "fsync", broken)
+    events = list(trainer)
+    assert len(warnings_of(events, "save")) == tries
+    assert isinstance(events[-1], Failed)
+    assert events[-1].message.startswith("The run ended unsaved. Step 3 could not be saved")
+    assert events[-1].message.endswith("(No space left on device); earlier checkpoints are whole.")
+    assert clock[0] == patience
 
 
 def test_runs_are_saved_by_the_clock_too(prepare: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
