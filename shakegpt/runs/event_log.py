@@ -86,13 +86,17 @@ class EventLog:
 
     def last(self) -> Event | None:
         """Return the newest event, if there is one."""
+        return next(self.newest(), None)
+
+    def newest(self) -> Iterator[Event]:
+        """Yield the last hundreds of events, the newest first."""
         try:
             with open_regular(self.path) as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
                 lines = list(_lines(file))
         except (OSError, ValueError):
-            return None
-        return next(parse_events(reversed(lines)), None)
+            return
+        yield from parse_events(reversed(lines))
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:

@@ -113,10 +113,15 @@ def lock_owner(path: Path) -> LockOwner | None:
     """Return the process that has this lock, if one does; process 0 where it has not named itself."""
     if not is_locked(path):
         return None
+    return last_owner(path) or LockOwner(pid=0, host="")
+
+
+def last_owner(path: Path) -> LockOwner | None:
+    """Return the process that had this lock last, living or not; ``None`` where it has not named itself."""
     try:
         return parse_record(read_bounded(path, _TEXT_BYTES), LockOwner)
     except (OSError, ValueError):
-        return LockOwner(pid=0, host="")
+        return None
 
 
 def run_busy_error(run: str, owner: LockOwner | None) -> RunBusyError:

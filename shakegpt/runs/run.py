@@ -15,7 +15,7 @@ from shakegpt.config import ModelConfig, TrainingConfig
 from shakegpt.errors import CheckpointError, ShakegptError, UsageError
 from shakegpt.events import Failed, Finished
 from shakegpt.runs.event_log import EventLog
-from shakegpt.runs.lock import LockOwner, RunLock, is_locked, lock_owner
+from shakegpt.runs.lock import LockOwner, RunLock, is_locked, last_owner, lock_owner
 from shakegpt.runs.manifest import CheckpointInfo, best_checkpoint, read_checkpoint_info
 from shakegpt.runs.snapshot import Snapshot, replay
 from shakegpt.system.files import (
@@ -236,6 +236,11 @@ class Run:
     def owner(self) -> LockOwner | None:
         """Return the process that has the lock, if one does."""
         return lock_owner(self.path / _LOCK_FILE)
+
+    def trained_here(self) -> bool:
+        """Return whether this host was the last to train it."""
+        owner = last_owner(self.path / _LOCK_FILE)
+        return owner is not None and owner.here
 
     # Requests to the process that trains it
 

@@ -72,10 +72,9 @@ def run_settings(row: Row, snapshot: Snapshot | None) -> dict[str, str]:
 
 def _training_settings(metadata: RunMetadata) -> dict[str, str]:
     training, model = metadata.training, metadata.model
-    sequences = f"{training.batch_size} × {training.accumulate}" if training.accumulate > 1 else training.batch_size
     rate, low = formatting.scientific(training.learning_rate), formatting.scientific(training.min_learning_rate)
     settings = {
-        "Batch": f"{sequences} × {model.block_size} characters",
+        "Batch": f"{training.batch_size} × {model.block_size} characters",
         "Rate": f"{rate} down to {low}",
         "Decay": f"{training.weight_decay:g}, dropout {model.dropout:g}",
         "Seed": str(training.seed),
