@@ -3,14 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
-from statistics import median
 
 from shakegpt.errors import ShakegptError
 from shakegpt.events import Step
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
 
-_STEPS = 50
 _RUNS = 60
 _SIMILAR = 10.0
 """How many times as large a model may be for its speed to be worked out from that of a smaller one."""
@@ -22,6 +20,7 @@ class Speed:
 
     parameters: int
     tokens_per_second: float
+    """With the time that evaluations and saves took."""
 
 
 def measured_speeds(store: Store) -> dict[str, Speed]:
@@ -42,15 +41,16 @@ def measured_speeds(store: Store) -> dict[str, Speed]:
 
 
 def _measured_speed(run: Run) -> Speed | None:
-    steps = (event.tokens_per_second for event in run.log.newest() if isinstance(event, Step))
-    newest = [speed for speed in islice(steps, _STEPS) if speed > 0]
-    return Speed(run.metadata.model.parameters, median(newest)) if newest else None
+    step = next((event for event in run.log.newest() if isinstance(event, Step)), None)
+    if step is None or not step.seconds > 0 or not step.tokens:
+        return None
+    return Speed(run.metadata.model.parameters, step.tokens / step.seconds)
 
 
 def expected_speed(speeds: Mapping[str, Speed], preset: str, parameters: int) -> tuple[float, bool] | None:
     """Return the tokens per second that a preset will be trained at, and whether that was measured.
 
-    One that was not is worked out from the largest smaller model, whose cost of a token grows as its weights do, if that
+    One that was not is worked out from the largest smaller model, since a token's cost grows as the weights do, if that
     has at least a tenth of the weights: smaller ones leave most of a processor idle. Else it is not known.
     """
     if preset in speeds:

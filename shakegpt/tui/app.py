@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 from rich.console import RenderableType
-from textual import on
+from textual import events, on
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -29,7 +29,7 @@ from shakegpt.training.thread import TrainingThread
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
 from shakegpt.tui.context import AppContext, Mode
 from shakegpt.tui.dialogs.help import help_for
-from shakegpt.tui.dialogs.questions import QuitChoice, QuitScreen
+from shakegpt.tui.dialogs.questions import Dialog, QuitChoice, QuitScreen
 from shakegpt.tui.driver import driver_class
 from shakegpt.tui.formatting import count
 from shakegpt.tui.line_filters import AsciiFilter, StyledFilter, supports_utf8
@@ -213,6 +213,11 @@ class ShakegptApp(App[str]):
     def _remember_theme(self) -> None:
         if self._theme_before is None and self.theme != self._preferred_theme():
             self.context.remember(theme=self.theme)
+
+    def on_key(self, event: events.Key) -> None:
+        """Hand a key to a screen that was still opening when it was pressed."""
+        if isinstance(self.screen, Dialog) and self.screen.take_early_key(event):
+            event.prevent_default()
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Put every action of the current screen and of the app into the command palette."""

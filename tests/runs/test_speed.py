@@ -12,7 +12,7 @@ from shakegpt.runs.speed import Speed, expected_speed, measured_speeds
 from shakegpt.runs.store import Store
 
 
-def put_run(store: Store, name: str, preset: str, speeds: list[float], *, day: int = 1, host: str | None = None) -> Run:
+def put_run(store: Store, name: str, preset: str, speed: float | None, *, day: int = 1, host: str | None = None) -> Run:
     run = store.create(
         RunMetadata(
             preset=preset,
@@ -28,20 +28,20 @@ def put_run(store: Store, name: str, preset: str, speeds: list[float], *, day: i
     run.lock().close()
     if host is not None:
         (run.path / "lock").write_text(json.dumps({"pid": 1, "host": host}))
-    for step, speed in enumerate(speeds, 1):
+    if speed is not None:
         run.log.append(
             Step(
-                step=step,
+                step=8,
                 loss=2.0,
                 perplexity=7.4,
                 learning_rate=1e-3,
                 grad_norm=0.5,
-                tokens_per_second=speed,
-                seconds=step * 0.1,
-                tokens=step * 1024,
+                tokens_per_second=3 * speed,  # without evaluations
+                seconds=8192 / speed,
+                tokens=8192,
             )
         )
-    run.log.append(Finished(step=len(speeds), outcome="finished", best_val_loss=None, best_step=None, seconds=1.0))
+    run.log.append(Finished(step=8, outcome="finished", best_val_loss=None, best_step=None, seconds=1.0))
     run.log.close()
     return run
 
@@ -52,17 +52,19 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_the_newest_run_of_each_preset_counts(store: Store) -> None:
-    put_run(store, "old", "nano", [10_000.0], day=1)
-    put_run(store, "new", "nano", [90_000.0, 20_000.0, 30_000.0], day=2)
-    put_run(store, "mini", "mini", [5_000.0], day=1)
+    put_run(store, "old", "nano", 10_000.0, day=1)
+    put_run(store, "new", "nano", 30_000.0, day=2)
+    put_run(store, "mini", "mini", 5_000.0, day=1)
     speeds = measured_speeds(store)
-    assert {preset: speed.tokens_per_second for preset, speed in speeds.items()} == {"nano": 30_000.0, "mini": 5_000.0}
+    assert {preset: speed.tokens_per_second for preset, speed in speeds.items()} == pytest.approx(
+        {"nano": 30_000.0, "mini": 5_000.0}
+    )
     assert speeds["nano"].parameters == PRESETS["nano"].model_config(65).parameters
 
 
 def test_another_machine_does_not_count(store: Store) -> None:
-    put_run(store, "gpu", "nano", [900_000.0], host="gpu-box.example")
-    put_run(store, "none", "nano", [])
+    put_run(store, "gpu", "nano", 900_000.0, host="gpu-box.example")
+    put_run(store, "none", "nano", None)
     assert measured_speeds(store) == {}
 
 

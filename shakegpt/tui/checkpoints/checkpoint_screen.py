@@ -219,7 +219,7 @@ class CheckpointScreen(RunActions):
 
     def _show_detail(self) -> None:
         row, detail = self.current, self.query_one(RunDetail)
-        if not detail.display or self.has_class("-empty"):
+        if any(map(self.has_class, ("-narrow", "-short", "-empty"))):  # then it is not on show
             return
         training = self.context.training
         if row is None or row.run.is_built_in:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import ClassVar, Literal, TypeVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -57,6 +58,10 @@ class Dialog(ModalScreen[Result]):
         ):
             self.add_class(*self._get_breakpoint_classes(size, points or []))
         await super()._compose()
+
+    def take_early_key(self, event: events.Key) -> bool:  # noqa: ARG002
+        """Take a key that was pressed while the dialog opened, and that nothing else wants; return whether it did."""
+        return False
 
 
 class ConfirmScreen(Dialog[bool]):

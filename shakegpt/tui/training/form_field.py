@@ -1,59 +1,78 @@
-"""One field of a form: its label, its control, and what is wrong with it."""
+"""A field of a form that is typed into."""
+
+from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.containers import Vertical
-from textual.widget import Widget
-from textual.widgets import Input, Label, Select, Static
+from textual.widgets import Input
 
 from shakegpt.system.text import escape_line
+from shakegpt.tui.training.choices import LABEL_WIDTH
+from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
+
+_INPUT_WIDTH = 22
 
 
-class FormField(Vertical):
-    """A control between its label and a line with a hint or an error."""
+class FormField(DiffWidget):
+    """An input between its label and a hint, in one line. The form says what is wrong with its value."""
 
-    DEFAULT_CSS = """
-    FormField {
-        height: auto;
-        & > Label { color: $foreground 70%; }
-        & > .hint { color: $foreground 50%; height: auto; min-height: 1; }
-        & > Input, & > Select { width: 1fr; }
-        &:focus-within > Label { color: $primary; text-style: bold; }
-        &.-error > Label { color: $text-error; }
-        &.-error > .hint { color: $text-error; }
-    }
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"field--label", "field--hint"}
+    DEFAULT_CSS: ClassVar[str] = f"""
+    FormField {{
+        height: 1;
+        & > .field--label, & > .field--hint {{ color: $foreground 75%; }}
+        &:focus-within > .field--label {{ color: $primary; text-style: bold; }}
+        &.-error > .field--label, &.-error > .field--hint {{ color: $text-error; }}
+        & > Input {{ width: {_INPUT_WIDTH}; margin-left: {LABEL_WIDTH}; background: $panel; }}
+        & > Input:focus {{ background: $primary 30%; }}
+        &:ansi > Input, &:nocolor > Input {{ text-style: underline; }}
+        &:ansi > Input:focus, &:nocolor > Input:focus {{ text-style: reverse; }}
+    }}
     """
 
-    def __init__(self, name: str, label: str, control: Widget, hint: str = "") -> None:
+    def __init__(self, name: str, label: str, value: str, hint: str = "") -> None:
         super().__init__(id=f"field-{name}", name=name)
-        self._label = label
-        self._control = control
-        self._hint = hint
+        self.label = label
         self.error = ""
         """What is wrong with the value; empty where nothing is."""
+        self.hint = hint
+        self._input = Input(value, compact=True, select_on_focus=False)
 
     def compose(self) -> ComposeResult:
-        """Put the control under its label."""
-        yield Label(self._label, markup=False)
-        yield self._control
-        yield Static(self._hint, classes="hint", markup=False)
+        """Put the input between the label and the hint."""
+        yield self._input
 
     @property
     def value(self) -> str:
-        """What is typed or chosen."""
-        if isinstance(self._control, Select):
-            return str(self._control.value)
-        return self._control.value if isinstance(self._control, Input) else ""
+        """What is typed."""
+        return self._input.value
+
+    @value.setter
+    def value(self, value: str) -> None:
+        self._input.value = value
 
     def set_hint(self, hint: str) -> None:
         """Change the hint."""
-        self._hint = hint
-        self._update()
+        self.hint = hint
+        self.redraw()
 
     def set_error(self, error: str) -> None:
-        """Show what is wrong with the value; the hint where nothing is."""
+        """Note what is wrong with the value, and mark the field."""
         self.error = error
-        self._update()
+        self.set_class(bool(error), "-error")
 
-    def _update(self) -> None:
-        self.set_class(bool(self.error), "-error")
-        self.query_one(".hint", Static).update(escape_line(self.error or self._hint))
+    def on_descendant_focus(self) -> None:
+        """Show that what is typed goes here."""
+        self.call_after_refresh(self.redraw)
+
+    def on_descendant_blur(self) -> None:
+        """Show that it does so no more."""
+        self.call_after_refresh(self.redraw)
+
+    def draw(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
+        """Return the label and the hint, with room for the input."""
+        gap = (" " * (_INPUT_WIDTH + 2), self.rich_style)
+        label = (f"{self.label:<{LABEL_WIDTH}}", self.get_component_rich_style("field--label"))
+        room = max(0, width - LABEL_WIDTH - _INPUT_WIDTH - 2)
+        hint = escape_line(self.hint)
+        hint = hint if len(hint) <= room else f"{hint[: max(0, room - 1)]}…"[:room]
+        return [[label, gap, (hint, self.get_component_rich_style("field--hint"))]]

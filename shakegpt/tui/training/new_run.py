@@ -1,22 +1,25 @@
 """The form that asks what to train."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from textual import on, work
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Grid, Horizontal, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Button, Input, ProgressBar, Select, Static
+from textual.widgets import Button, Input, Static
 from textual.worker import get_current_worker
 
 from shakegpt.config import PRESETS
 from shakegpt.data.catalog import DEMO, TINY_SHAKESPEARE, find_corpus
 from shakegpt.errors import CorpusError, ShakegptError
+from shakegpt.runs.speed import measured_speeds
+from shakegpt.runs.store import Store
 from shakegpt.system.text import escape_line
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui import formatting
@@ -24,25 +27,27 @@ from shakegpt.tui.context import AppContext
 from shakegpt.tui.dialogs.pick_file import PickFileScreen
 from shakegpt.tui.dialogs.questions import Dialog
 from shakegpt.tui.messages import StartTraining
+from shakegpt.tui.training.choices import Choices, Option
 from shakegpt.tui.training.form_field import FormField
 from shakegpt.tui.training.run_form import (
     CHOICES,
     FILE,
     NUMBERS,
+    Machine,
     field_error,
+    plan,
     preset_value,
     training_request,
     valid_values,
+    warning,
+    weights,
 )
 
-_TYPICAL_VOCAB_SIZE = 65
-"""The vocabulary of Tiny Shakespeare, to estimate how large a model will be."""
-_CORPORA = {
-    TINY_SHAKESPEARE: ("Tiny Shakespeare", "1.1 M characters, fetched once"),
-    DEMO: ("the built-in demo", "small, and no network needed"),
-    FILE: ("a file of yours", "any plain text, UTF-8"),
-}
-"""Their labels and hints."""
+_TEXTS = (
+    Option(TINY_SHAKESPEARE, "Tiny Shakespeare", "1.1 M characters, fetched once"),
+    Option(DEMO, "the play that ships", "32 k characters, no network needed"),
+    Option(FILE, "a file of yours", "any plain text; ctrl+o chooses one"),
+)
 _LABELS = {
     "steps": "Steps",
     "batch_size": "Batch size",
@@ -54,26 +59,34 @@ _LABELS = {
 
 
 class NewRunScreen(Dialog[TrainingRequest | None]):
-    """Asks for the preset, the text and the most important numbers; ``None`` where the user goes back."""
+    """Asks for the preset, the text and the most important numbers; ``None`` where the user goes back.
+
+    Args:
+        values: the fields to begin with, as typed.
+        check_name: raises ``ShakegptError`` where a new run cannot have a name.
+        read_machine: returns what is known of the machine; called on a thread.
+    """
 
     DEFAULT_CSS = """
     NewRunScreen {
-        #form { width: 78; padding: 0 2; border-subtitle-color: $foreground 60%; }
-        Grid { grid-size: 2; grid-gutter: 0 3; grid-rows: auto; height: auto; }
-        Input, Select { background: $panel; }
-        #field-file.-unused { visibility: hidden; }
-        #error { color: $text-error; height: auto; display: none; }
-        #error.-shown { display: block; }
-        #download { height: 1; display: none; }
-        #download.-shown { display: block; }
-        #download Static { width: auto; margin-right: 2; }
-        #buttons { height: 1; align-horizontal: right; margin-top: 1; }
-        #buttons Button { margin-left: 2; min-width: 12; }
+        & > #form { width: 82; height: 23; padding: 0 2; }
+        #fields { height: 1fr; }
+        #field-steps { margin-top: 1; }
+        #message { height: auto; max-height: 3; color: $text-warning; display: none; }
+        #message.-shown { display: block; }
+        #message.-error { color: $text-error; }
+        #buttons { height: 1; }
+        #buttons Button { margin-right: 2; min-width: 12; }
+        #buttons Button:focus { text-style: bold reverse; }
+        &.-short #field-steps { margin-top: 0; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", id="new-run.back", tooltip="Start no run"),
+        Binding("enter", "start", "Start", id="new-run.start", tooltip="Start the run"),
         Binding("ctrl+o", "pick_file", "Choose a file", id="new-run.file", tooltip="Choose the text from the disk"),
+        Binding("up", "app.focus_previous", show=False),
+        Binding("down", "app.focus_next", show=False),
     ]
 
     @dataclass
@@ -94,41 +107,67 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
         request: TrainingRequest
         error: str = ""
 
-    def __init__(self, values: Mapping[str, str] | None = None) -> None:
+    @dataclass
+    class MachineRead(Message):
+        """It is known where and how fast this machine trains."""
+
+        machine: Machine
+
+    def __init__(
+        self,
+        values: Mapping[str, str] | None = None,
+        *,
+        check_name: Callable[[str], None] | None = None,
+        read_machine: Callable[[], Machine] = Machine,
+    ) -> None:
         super().__init__()
         self._values = valid_values(values or {})
+        self._check_name = check_name
+        self._read_machine = read_machine
+        self._machine = Machine()
+        self._early_text = ""
 
     def compose(self) -> ComposeResult:
-        """Lay the fields out in two columns that fit 80×24."""
+        """Put what starts the run under the fields, where it stays in sight."""
         values = self._values
-        corpora = [(label, name) for name, (label, _) in _CORPORA.items()]
-        with VerticalScroll(id="form", can_focus=False) as form:
-            form.border_title, form.border_subtitle = "New run", "tab next field · enter start · esc back"
-            with Grid():
-                yield FormField("preset", "Preset", _select(zip(PRESETS, PRESETS, strict=True), values["preset"]))
-                yield FormField(
-                    "corpus",
-                    "Text",
-                    _select(corpora, values["corpus"]),
-                )
-                yield FormField("run", "Name", _input(values["run"]), "chosen for you if left empty")
-                yield FormField("file", "File", _input(values["file"]), "ctrl+o chooses from the disk")
+        presets = [Option(preset, preset) for preset in PRESETS]
+        with Vertical(id="form") as form:
+            form.border_title = "New run"
+            with VerticalScroll(id="fields", can_focus=False):
+                yield FormField("run", "Name", values["run"], "chosen for you if left empty")
+                yield Choices("preset", "Preset", presets, values["preset"])
+                yield Choices("corpus", "Text", _TEXTS, values["corpus"])
+                yield FormField("file", "File", values["file"])
                 for name in NUMBERS:
-                    yield FormField(name, _LABELS[name], _input(values[name]))
+                    yield FormField(name, _LABELS[name], values[name])
                 for name, choices in CHOICES.items():
-                    yield FormField(name, _LABELS[name], _select(zip(choices, choices, strict=True), values[name]))
-            yield Static(id="error", markup=False)
-            with Horizontal(id="download"):
-                yield Static("Fetching the text", markup=False)
-                yield ProgressBar(show_eta=False)
+                    options = [Option(choice, choice) for choice in choices]
+                    yield Choices(name, _LABELS[name], options, values[name], across=True)
+            yield Static(id="message", markup=False)
             with Horizontal(id="buttons"):
-                yield Button("Back", id="back", compact=True)
-                yield Button("Start training", id="start", variant="primary", compact=True)
+                yield Button("Start training ⏎", id="start", variant="primary", compact=True)
+                yield Button("Back esc", id="back", compact=True)
 
     def on_mount(self) -> None:
-        """Focus the preset."""
+        """Focus the name at once, so that what is typed next is seen there."""
         self._update_hints()
-        self.query_one(Select).focus()
+        name = self.query(Input).first()
+        self.set_focus(name, scroll_visible=False)
+        if self._early_text:
+            name.insert_text_at_cursor(self._early_text)
+        self._ask_machine()
+
+    def take_early_key(self, event: events.Key) -> bool:
+        """Take what was typed before the name was there to take it: the app asks before it drops a key."""
+        if not event.is_printable or event.character is None:
+            return False
+        if isinstance(self.focused, Input):
+            self.focused.insert_text_at_cursor(event.character)
+        elif not self.is_mounted:
+            self._early_text += event.character
+        else:
+            return False
+        return True
 
     @property
     def values(self) -> dict[str, str]:
@@ -146,36 +185,52 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
         file = self.values["file"]
         path = await self.app.push_screen_wait(PickFileScreen(Path(file).expanduser().parent if file else None))
         if path is not None:
-            self.query_one("#field-corpus Select", Select).value = FILE
-            self.query_one("#field-file Input", Input).value = str(path)
+            self._choices("corpus").value = FILE
+            self._field("file").value = str(path)
+
+    @work(thread=True, group="machine", exit_on_error=False)
+    def _ask_machine(self) -> None:
+        self.post_message(self.MachineRead(self._read_machine()))
+
+    def on_new_run_screen_machine_read(self, message: MachineRead) -> None:
+        """Say how long each preset takes here."""
+        self._machine = message.machine
+        self._update_hints()
+        self._show_message()
 
     @on(Input.Changed)
-    @on(Select.Changed)
+    @on(Choices.Changed)
     def _check_fields(self) -> None:
         """Check every field, for its limits may depend on another one, such as the preset."""
-        values = self._values = {str(field.name): field.value for field in self.query(FormField)}
+        fields = [*self.query(FormField), *self.query(Choices)]
+        values = self._values = {str(field.name): field.value for field in fields}
         self._update_hints()
         for field in self.query(FormField):
             if field.name != "file" or values["file"]:  # an empty path is an error only once the user starts
                 field.set_error(field_error(values, str(field.name)))
-        self._show_error("")
+        self._show_message()
 
     @on(Input.Submitted)
     @on(Button.Pressed, "#start")
-    def _start(self) -> None:
+    def action_start(self) -> None:
+        """Start the run, or show what is wrong with the first field that cannot be used."""
         for field in self.query(FormField):
             field.set_error(field_error(self._values, str(field.name)))
+        if self._values["run"] and self._check_name is not None and not self._field("run").error:
+            try:
+                self._check_name(self._values["run"].strip())
+            except ShakegptError as error:
+                self._field("run").set_error(str(error))
         wrong = [field for field in self.query(FormField) if field.error]
         if wrong:
-            wrong[0].query("Input, Select").first().focus()
+            wrong[0].query_one(Input).focus()
+            self._show_message()
             return
         try:
             request = training_request(self._values)
         except ValueError as error:
-            self._show_error(str(error))
+            self._show_message(str(error))
             return
-        self._show_error("")
-        self.query_one("#download").set_class(request.corpus == TINY_SHAKESPEARE, "-shown")
         self._fetch_corpus(request)
 
     @on(Button.Pressed, "#back")
@@ -200,46 +255,56 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
             self.post_message(self.CorpusReady(request))
 
     def on_new_run_screen_download_progress(self, message: DownloadProgress) -> None:
-        """Update the progress bar."""
-        self.query_one(ProgressBar).update(total=message.total_bytes or None, progress=message.done_bytes)
+        """Show how much of the text is here."""
+        total = f" of {formatting.size(message.total_bytes)}" if message.total_bytes else ""
+        self._show_message(note=f"Fetching the text: {formatting.size(message.done_bytes)}{total}…")
 
     def on_new_run_screen_corpus_ready(self, message: CorpusReady) -> None:
         """Return the request, or show why there is no text to train on."""
-        self.query_one("#download").remove_class("-shown")
-        if not message.error:
-            self.dismiss(message.request)
+        if message.error:
+            self._show_message(message.error)
         else:
-            self._show_error(message.error)
+            self.dismiss(message.request)
 
-    def _show_error(self, sentence: str) -> None:
-        error = self.query_one("#error", Static)
-        error.set_class(bool(sentence), "-shown")
-        error.update(escape_line(sentence))
+    def _show_message(self, error: str = "", note: str = "") -> None:
+        """Show an error; without one, a note, what is wrong with the first such field, or a warning."""
+        wrong = next((field for field in self.query(FormField) if field.error), None)
+        if not error and not note and wrong is not None:
+            error = f"{wrong.label}: {wrong.error}"
+        sentence = error or note or warning(self._values, self._machine)
+        message = self.query_one("#message", Static)
+        message.set_class(bool(sentence), "-shown")
+        message.set_class(bool(error), "-error")
+        message.update(escape_line(sentence))
 
     def _update_hints(self) -> None:
         values = self._values
-        model = PRESETS[values["preset"]].model_config(_TYPICAL_VOCAB_SIZE)
-        weights = formatting.compact(model.parameters)
-        self._field("preset").set_hint(f"{model.n_layer} blocks × {model.d_model}, {weights} weights")
-        self._field("corpus").set_hint(_CORPORA[values["corpus"]][1])
-        file = self._field("file")
-        file.set_class(values["corpus"] != FILE, "-unused")
-        file.disabled = values["corpus"] != FILE
+        plans = {preset: plan(values, preset, self._machine) for preset in PRESETS}
+        sizes = {preset: f"{formatting.compact(float(f'{weights(preset):.2g}'))} weights" for preset in PRESETS}
+        width = max(map(len, sizes.values()))
+        self._choices("preset").set_hints([f"{sizes[preset]:<{width}}   {plans[preset].time}" for preset in PRESETS])
+        chosen = plans[values["preset"]]
+        passes = "" if chosen.passes is None else f" · {_passes(chosen.passes)}"
+        self._field("steps").set_hint(f"{formatting.count(chosen.steps)} steps{passes}")
         for name in NUMBERS:
-            value = preset_value(values["preset"], name)
-            text = f"{value:g}" if isinstance(value, float) else formatting.count(value)
-            self._field(name).set_hint(f"{text if name != 'seed' else value} if left empty")
+            if name != "steps":
+                value = preset_value(values["preset"], name)
+                text = formatting.scientific(value) if isinstance(value, float) else str(value)
+                self._field(name).set_hint(f"{text} if left empty")
+        file = self._field("file")
+        file.set_hint("" if values["corpus"] == FILE else "for a file of yours")
+        file.disabled = values["corpus"] != FILE
 
     def _field(self, name: str) -> FormField:
         return self.query_one(f"#field-{name}", FormField)
 
+    def _choices(self, name: str) -> Choices:
+        return self.query_one(f"#field-{name}", Choices)
 
-def _input(value: str) -> Input:
-    return Input(value, compact=True, select_on_focus=False)
 
-
-def _select(options: Iterable[tuple[str, str]], value: str) -> Select[str]:
-    return Select(options, value=value, allow_blank=False, compact=True)
+def _passes(passes: float) -> str:
+    count = formatting.count(passes) if passes >= 2 else f"{passes:.1f}"
+    return f"{count} passes"
 
 
 def open_new_run_form(screen: Screen[Any], context: AppContext) -> None:
@@ -249,7 +314,11 @@ def open_new_run_form(screen: Screen[Any], context: AppContext) -> None:
         name = training.latest.started.run if training.latest.started else "A run"
         screen.notify(f"{name} is in training: X stops it, then n starts another.", markup=False)
         return
-    form = NewRunScreen(context.preferences.new_run)
+    form = NewRunScreen(
+        context.preferences.new_run,
+        check_name=context.store.check_new_name,
+        read_machine=partial(read_machine, context.store),
+    )
 
     def start(request: TrainingRequest | None) -> None:
         if request is not None:
@@ -257,3 +326,13 @@ def open_new_run_form(screen: Screen[Any], context: AppContext) -> None:
             screen.post_message(StartTraining(request))
 
     screen.app.push_screen(form, start)
+
+
+def read_machine(store: Store) -> Machine:
+    """Return what is known of this machine. Reads logs, and imports torch to ask for a GPU."""
+    from shakegpt.system.device import choose_device_plan
+
+    try:
+        return Machine(choose_device_plan().device.type, measured_speeds(store))
+    except ShakegptError:
+        return Machine()

@@ -1,6 +1,8 @@
 """The fields of the new-run form, without widgets: their defaults, what is wrong with one, the request they make."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
@@ -8,6 +10,8 @@ from shakegpt.config import DEFAULT_PRESET, PRESETS, DeviceName, PrecisionName, 
 from shakegpt.data.catalog import DEMO, TINY_SHAKESPEARE
 from shakegpt.errors import ShakegptError
 from shakegpt.runs.run import check_run_name
+from shakegpt.runs.speed import Speed, expected_speed
+from shakegpt.system.paths import asset_path
 from shakegpt.training.setup import TrainingRequest
 
 FILE = "file"
@@ -31,10 +35,90 @@ DEFAULTS: dict[str, str] = {
 """Every field of the form, as typed; a number left empty is the preset's."""
 
 
+TINY_SHAKESPEARE_CHARACTERS = 1_115_394
+_TRAINING_SHARE = 0.9
+"""Of a text: the rest validates."""
+_TYPICAL_VOCAB_SIZE = 65
+"""The vocabulary of Tiny Shakespeare, to estimate how large a model will be."""
+_MOST_CPU_WEIGHTS = 20_000_000
+"""Above this, a run on a CPU takes weeks."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What is known of the machine: where it trains, ``None`` while that is unknown, and how fast."""
+
+    device: str | None = None
+    speeds: Mapping[str, Speed] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a form amounts to for one preset: steps, passes over the text where its length is known, and the time."""
+
+    steps: int
+    passes: float | None
+    time: str
+
+
+def weights(preset: str) -> int:
+    """Return about how many weights a preset has."""
+    return PRESETS[preset].model_config(_TYPICAL_VOCAB_SIZE).parameters
+
+
+def text_characters(values: Mapping[str, str]) -> int | None:
+    """Return about how many characters the chosen text has; ``None`` where there is no such file."""
+    if values["corpus"] == TINY_SHAKESPEARE:
+        return TINY_SHAKESPEARE_CHARACTERS
+    try:
+        path = asset_path("corpus/demo.txt") if values["corpus"] == DEMO else Path(values["file"].strip()).expanduser()
+        return path.stat().st_size if path.is_file() else None
+    except OSError:
+        return None
+
+
+def plan(values: Mapping[str, str], preset: str, machine: Machine) -> Plan:
+    """Return what training a preset with these values takes on a machine."""
+    model = PRESETS[preset].model_config(_TYPICAL_VOCAB_SIZE)
+    training = PRESETS[preset].training_config()
+    with suppress(ValueError):
+        training = PRESETS[preset].training_config(batch_size=_number("batch_size", values["batch_size"]))
+    characters, steps = text_characters(values), training.steps
+    learned = _TRAINING_SHARE * characters if characters else None
+    if learned is not None:
+        steps = PRESETS[preset].default_steps(int(learned), model, training)
+    with suppress(ValueError):
+        steps = int(_number("steps", values["steps"]))
+    tokens = steps * training.batch_size * model.block_size
+    speed = expected_speed(machine.speeds, preset, model.parameters)
+    if speed is None:
+        time = "time not known yet"
+    else:
+        time = f"{'about' if speed[1] else 'perhaps'} {rough_duration(tokens / speed[0])} here"
+    return Plan(steps, tokens / learned if learned else None, time)
+
+
+def warning(values: Mapping[str, str], machine: Machine) -> str:
+    """Return a sentence where the chosen preset is far too large for the device; else nothing."""
+    device = machine.device if values["device"] == AUTO else values["device"]
+    if device != "cpu" or weights(values["preset"]) < _MOST_CPU_WEIGHTS:
+        return ""
+    return f"{values['preset']} takes weeks on a CPU: choose mini, or a machine with a GPU."
+
+
+def rough_duration(seconds: float) -> str:
+    """Return a duration to two digits at most, in one unit, such as ``25 min``."""
+    for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 1.5 * length:
+            return f"{float(f'{seconds / length:.2g}'):,.3g} {unit}"
+    return f"{max(1, round(seconds)):d} s"
+
+
 def valid_values(remembered: Mapping[str, str]) -> dict[str, str]:
-    """Return a value for every field: the remembered one where it is still valid, or else the default."""
+    """Return a value for every field: the remembered one where it can be used again, or else the default."""
     values = {name: remembered.get(name, default) for name, default in DEFAULTS.items()}
     values["preset"] = current_preset(values["preset"])
+    values["run"] = ""  # the last one has it
     known: dict[str, tuple[str, ...]] = {"preset": tuple(PRESETS), "corpus": (TINY_SHAKESPEARE, DEMO, FILE), **CHOICES}
     return {
         name: DEFAULTS[name] if name in known and value not in known[name] else value for name, value in values.items()

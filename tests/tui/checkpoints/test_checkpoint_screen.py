@@ -654,7 +654,7 @@ async def test_the_chosen_run_is_shown_beside_the_list(store: Store, size: tuple
         curve = app.runs.query_one(MetricPanel)
         await until(pilot, lambda: curve.border_title == "Loss of hamlet")
         assert curve.display
-        assert "10 of 10" in drawn(app)  # the newest sample
+        assert "step 500" in drawn(app)  # the newest sample
         await at(pilot, "macbeth")
         await until(pilot, lambda: curve.border_title == "Loss of macbeth")
 
@@ -664,7 +664,7 @@ async def test_of_a_checkpoint_the_sample_of_its_step_is_shown(store: Store) -> 
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)
         await at(pilot, "hamlet@300")
-        await until(pilot, lambda: "6 of 10" in drawn(app))
+        await until(pilot, lambda: "step 300 · validation" in drawn(app))
         assert "step 300, 230 kB" in drawn(app)
 
 
@@ -676,12 +676,12 @@ async def test_a_run_that_goes_on_is_read_on(store: Store, events: Events, monke
         async with app.run_test(size=(120, 40)) as pilot:
             await ready(pilot)
             await at(pilot, "macbeth")
-            await until(pilot, lambda: "4 of 4" in drawn(app))
+            await until(pilot, lambda: "step 200 · validation" in drawn(app))
             for event in events(upto=300, run="macbeth"):
                 if event.step > 240:
                     macbeth.log.append(event)
             macbeth.log.close()
-            await until(pilot, lambda: "6 of 6" in drawn(app))
+            await until(pilot, lambda: "step 300 · validation" in drawn(app))
 
 
 async def test_the_log_is_read_once_the_cursor_rests(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

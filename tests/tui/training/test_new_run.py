@@ -3,18 +3,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
 from textual.app import App
 from textual.pilot import Pilot
-from textual.widgets import DirectoryTree, Input, ProgressBar, Select, Static
+from textual.widgets import Button, DirectoryTree, Input, Static
 
+from shakegpt.config import PRESETS
 from shakegpt.data.catalog import DEMO, CatalogEntry
-from shakegpt.errors import CorpusError
+from shakegpt.errors import CorpusError, ShakegptError
+from shakegpt.runs.speed import Speed
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.dialogs.pick_file import PickFileScreen
 from shakegpt.tui.themes import THEMES
 from shakegpt.tui.training import new_run
+from shakegpt.tui.training.choices import Choices
 from shakegpt.tui.training.form_field import FormField
 from shakegpt.tui.training.new_run import NewRunScreen
+from shakegpt.tui.training.run_form import Machine
+from tests.tui.fake_model_app import FakeModelApp, until
 from tests.tui.training_app import TrainingApp
 
 OnProgress = Callable[[int, int], None]
@@ -23,9 +29,9 @@ OnProgress = Callable[[int, int], None]
 class FormApp(App[None]):
     """Nothing but the form, and its results."""
 
-    def __init__(self, values: Mapping[str, str] | None = None) -> None:
+    def __init__(self, values: Mapping[str, str] | None = None, **options: Any) -> None:
         super().__init__()
-        self.form = NewRunScreen(values)
+        self.form = NewRunScreen(values, **options)
         self.answers: list[TrainingRequest | None] = []
         for theme in THEMES:
             self.register_theme(theme)
@@ -47,6 +53,20 @@ def field(app: FormApp, name: str) -> FormField:
     return app.form.query_one(f"#field-{name}", FormField)
 
 
+def choices(app: FormApp, name: str) -> Choices:
+    return app.form.query_one(f"#field-{name}", Choices)
+
+
+def message(app: FormApp) -> str:
+    static = app.form.query_one("#message", Static)
+    return str(static.render()) if static.display else ""
+
+
+def drawn(app: App[Any]) -> str:
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in line) for line in strips)
+
+
 async def type_into(pilot: Pilot[Any], name: str, text: str) -> None:
     control = pilot.app.form.query_one(f"#field-{name} Input", Input)
     control.focus()
@@ -64,7 +84,7 @@ async def settle(pilot: Pilot[Any]) -> None:
 async def test_enter_in_a_field_starts_the_preset_as_it_is() -> None:
     app = FormApp()
     async with app.run_test() as pilot:
-        await pilot.press("tab", "tab", "enter")
+        await pilot.press("tab", "enter")
         await settle(pilot)
         assert app.answers == [TrainingRequest(corpus="tiny-shakespeare")]
 
@@ -75,7 +95,7 @@ async def test_the_request_has_what_was_typed_and_chosen() -> None:
         await type_into(pilot, "steps", "120")
         await type_into(pilot, "learning_rate", "2e-3")
         await type_into(pilot, "run", "lear")
-        app.form.query_one("#field-device Select", Select).value = "cpu"
+        choices(app, "device").value = "cpu"
         await pilot.pause()
         await pilot.press("enter")
         await settle(pilot)
@@ -90,9 +110,11 @@ async def test_a_field_shows_its_error_while_one_types() -> None:
         await type_into(pilot, "steps", "x")
         assert field(app, "steps").error == "This must be a whole number, not 'x'."
         assert field(app, "steps").has_class("-error")
+        assert message(app) == "Steps: This must be a whole number, not 'x'."
         await type_into(pilot, "steps", "9")
         assert field(app, "steps").error == ""
         assert not field(app, "steps").has_class("-error")
+        assert message(app) == ""
 
 
 async def test_an_error_leaves_the_form_open_and_focuses_its_field() -> None:
@@ -111,11 +133,11 @@ async def test_another_preset_has_other_hints_and_other_limits() -> None:
     async with app.run_test() as pilot:
         await type_into(pilot, "batch_size", "6")
         assert field(app, "batch_size").error == ""
-        app.form.query_one("#field-preset Select", Select).value = "gpt2"
+        choices(app, "preset").value = "gpt2"
         await pilot.pause()
         assert "multiple" in field(app, "batch_size").error
-        hint = str(field(app, "preset").query_one(".hint", Static).render())
-        assert hint == "12 blocks × 768, 85.9 M weights"
+        assert message(app).startswith("Batch size: ")
+        assert field(app, "learning_rate").hint == "3.0e-4 if left empty"
 
 
 async def test_a_file_is_picked_from_the_disk(tmp_path: Path) -> None:
@@ -156,23 +178,22 @@ async def test_a_path_can_be_typed_and_a_wrong_one_is_an_error(tmp_path: Path) -
         assert app.form.values["file"] == str(play)
 
 
-async def test_the_download_moves_its_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_download_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     app = FormApp()
-    bars: list[tuple[float, float | None]] = []
+    messages: list[str] = []
 
     def find(name: str, *, on_progress: OnProgress | None = None) -> CatalogEntry:
         assert on_progress is not None
         on_progress(250_000, 1_000_000)
-        app.call_from_thread(app.form.query_one, "#download")  # the bar has moved by the time this comes back
-        bar = app.form.query_one(ProgressBar)
-        bars.append((bar.progress, bar.total))
+        app.call_from_thread(app.form.query_one, "#message")  # it is shown by the time this comes back
+        messages.append(message(app))
         return CatalogEntry(name, Path(name), "cache")
 
     monkeypatch.setattr(new_run, "find_corpus", find)
     async with app.run_test() as pilot:
-        await pilot.press("tab", "tab", "enter")
+        await pilot.press("enter")
         await settle(pilot)
-        assert bars == [(250_000, 1_000_000)]
+        assert messages == ["Fetching the text: 250 kB of 1 MB…"]
         assert app.answers == [TrainingRequest(corpus="tiny-shakespeare")]
 
 
@@ -183,11 +204,9 @@ async def test_a_text_that_cannot_be_fetched_is_an_error_in_the_form(monkeypatch
     monkeypatch.setattr(new_run, "find_corpus", find)
     app = FormApp()
     async with app.run_test() as pilot:
-        await pilot.press("tab", "tab", "enter")
+        await pilot.press("tab", "enter")
         await settle(pilot)
-        error = app.form.query_one("#error", Static)
-        assert error.display
-        assert str(error.render()) == "Tiny Shakespeare could not be fetched [/b]; train on the demo."
+        assert message(app) == "Tiny Shakespeare could not be fetched [/b]; train on the demo."
         assert app.answers == []
 
 
@@ -205,7 +224,118 @@ async def test_the_training_screen_starts_the_requested_run_and_remembers_the_fo
         await pilot.press("n")
         await pilot.pause()
         assert isinstance(app.screen, NewRunScreen)
-        await pilot.press("tab", "tab", *"lear", "enter")
+        await pilot.press(*"lear", "enter")
         await settle(pilot)
         assert app.requests == [TrainingRequest(corpus="tiny-shakespeare", run_name="lear")]
         assert app.context.preferences.new_run["run"] == "lear"
+
+
+async def test_what_was_typed_while_the_form_opens_is_in_the_field_that_one_sees() -> None:
+    app = FakeModelApp(mode="training")
+    async with app.run_test() as pilot:
+        for key in "nhamlet":
+            app.post_message(events.Key(key, key))  # without waiting for the form
+        await until(pilot, lambda: isinstance(app.screen, NewRunScreen) and app.screen.values["run"] == "hamlet")
+        assert "hamlet" in drawn(app)
+        await pilot.press("2")  # no key of the app while one types
+        assert isinstance(app.screen, NewRunScreen)
+        assert app.screen.values["run"] == "hamlet2"
+
+
+async def test_a_name_that_is_taken_is_said_in_the_form() -> None:
+    def check(name: str) -> None:
+        raise ShakegptError(f"There is a run {name} already.")
+
+    app = FormApp(check_name=check)
+    async with app.run_test() as pilot:
+        await pilot.press(*"lear", "enter")
+        await settle(pilot)
+        assert message(app) == "Name: There is a run lear already."
+        assert app.answers == []
+
+
+async def test_the_arrows_choose_and_go_on_to_the_next_field() -> None:
+    app = FormApp()
+    async with app.run_test() as pilot:
+        await pilot.press("down", "down", "j")
+        assert choices(app, "preset").value == "baby"
+        await pilot.press("n")
+        assert choices(app, "preset").value == "nano"
+        await pilot.press("down", "down", "down")
+        assert app.focused is choices(app, "corpus")
+        await pilot.press("up")
+        assert app.focused is choices(app, "preset")
+        choices(app, "device").focus()
+        await pilot.press("right", "l")
+        assert choices(app, "device").value == "cuda"
+
+
+async def test_a_click_chooses() -> None:
+    app = FormApp()
+    async with app.run_test() as pilot:
+        await pilot.click(choices(app, "preset"), offset=(20, 1))
+        await pilot.click(choices(app, "device"), offset=(26, 0))
+        assert (choices(app, "preset").value, choices(app, "device").value) == ("nano", "cpu")
+
+
+async def test_presets_say_their_size_and_how_long_they_take_here() -> None:
+    mini = 9_000 * 32 * 128 / 1_500  # characters a second that make 25 minutes
+    machine = Machine("cpu", {"mini": Speed(1_629_440, mini)})
+    app = FormApp(read_machine=lambda: machine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        lines = drawn(app).splitlines()
+        shown = {preset: next(line for line in lines if f" {preset} " in line) for preset in PRESETS}
+        assert "1.6 M weights   about 25 min here" in shown["mini"]
+        assert "58 k weights    time not known yet" in shown["nano"]
+        assert "11 M weights    perhaps" in shown["baby"]
+        assert "time not known yet" in shown["gpt2"]
+        assert "9,000 steps · 37 passes" in drawn(app)
+
+
+async def test_the_steps_follow_the_text() -> None:
+    app = FormApp()
+    async with app.run_test() as pilot:
+        choices(app, "corpus").value = DEMO
+        await pilot.pause()
+        assert field(app, "steps").hint == "282 steps · 40 passes"
+        await type_into(pilot, "steps", "70")
+        assert field(app, "steps").hint == "70 steps · 10 passes"
+
+
+@pytest.mark.parametrize(
+    ("preset", "device", "chosen", "warned"),
+    [
+        ("gpt2", "cpu", "auto", True),
+        ("gpt2", "cuda", "auto", False),
+        ("gpt2", "cuda", "cpu", True),
+        ("gpt2", None, "auto", False),
+        ("mini", "cpu", "auto", False),
+    ],
+)
+async def test_gpt2_on_a_cpu_has_a_warning(preset: str, device: str | None, chosen: str, warned: bool) -> None:
+    app = FormApp({"preset": preset, "device": chosen}, read_machine=lambda: Machine(device))
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        assert ("weeks on a CPU" in message(app)) is warned
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40)])
+async def test_start_and_the_focused_field_are_always_in_sight(size: tuple[int, int]) -> None:
+    app = FormApp({"preset": "gpt2"}, read_machine=lambda: Machine("cpu"))
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        start = app.form.query_one("#start", Button)
+        seen = set()
+        for _ in range(12):
+            await pilot.press("tab")
+            await pilot.pause()
+            focused = app.focused
+            assert focused is not None
+            seen.add(focused.id or str(focused.parent and focused.parent.id))
+            screen = app.screen.region
+            assert screen.contains_region(start.region)
+            if not isinstance(focused, Button):
+                fields = app.form.query_one("#fields").region
+                assert fields.contains_region(focused.region), focused
+        assert {"field-run", "field-preset", "field-precision", "start", "back"} <= seen
