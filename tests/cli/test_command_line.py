@@ -54,6 +54,28 @@ def test_a_light_command_imports_neither_torch_nor_textual(
     assert done.stderr.strip() == "imported: []"
 
 
+@pytest.mark.parametrize("module", ["typer", "shakegpt.cli.train", "shakegpt.runs.store"])
+def test_an_interrupt_while_modules_are_imported_prints_no_traceback(module: str) -> None:
+    """At the two ends of the first 200 ms, and in a command; as if Ctrl-C had come when the module was looked for."""
+    code = f"""
+        import os, runpy, signal, sys
+        class Interrupter:
+            def find_spec(self, name, *_):
+                if name == {module!r}:
+                    os.kill(os.getpid(), signal.SIGINT)
+        sys.meta_path.insert(0, Interrupter())
+        runpy.run_module("shakegpt", run_name="__main__", alter_sys=True)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", f"if True:{code}", "runs", "list"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_a_closed_stream_is_dev_null() -> None:
     """``shakegpt ... <&- >&-``: Python has None for them, which nothing could ask whether it is a terminal."""
     code = (
