@@ -7,7 +7,7 @@ from typing import ClassVar
 from rich.cells import cell_len
 from textual import events
 from textual.binding import ActiveBinding
-from textual.keys import key_to_character
+from textual.keys import format_key
 from textual.screen import Screen
 from textual.strip import Strip
 
@@ -132,7 +132,8 @@ class Footer(DiffWidget):
         focused, binding = self.screen.focused, active.binding
         if focused is None or binding.priority or active.node is focused:
             return False
-        return focused.check_consume_key(binding.key, key_to_character(binding.key))
+        shown = format_key(binding.key)  # such as "/" for "slash"
+        return focused.check_consume_key(binding.key, shown if len(shown) == 1 else None)
 
     def draw(self, width: int, height: int) -> list[Row]:  # noqa: ARG002  (the line is one high)
         """Return the line: the groups at the left, and what works everywhere at the right."""
