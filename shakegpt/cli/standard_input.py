@@ -29,13 +29,13 @@ def read_standard_input(what: str) -> bytes:
 
 
 def read_text_from_standard_input(what: str) -> str:
-    """Return all of standard input as text.
+    """Return all of standard input as text, read as files are: line ends are newlines, a byte order mark goes.
 
     Raises:
         UsageError: it is not UTF-8.
     """
     data = read_standard_input(what)
     try:
-        return data.decode()
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise UsageError(f"The {what} is not UTF-8: byte {error.start} is 0x{data[error.start]:02x}.") from None

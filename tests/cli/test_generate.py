@@ -82,6 +82,11 @@ def test_a_prompt_is_read_from_a_pipe(store: Store, invoke: Invoke, arguments: l
     assert result["prompt"] == "ROMEO:\nO"
 
 
+def test_a_prompt_from_a_file_of_windows_is_read_as_texts_are(store: Store, invoke: Invoke) -> None:
+    (result,) = objects(invoke("generate", "--length", "3", "--json", stdin=b"\xef\xbb\xbfROMEO:\r\nO").stdout)
+    assert result["prompt"] == "ROMEO:\nO"
+
+
 def test_without_a_prompt_a_new_speech_begins(store: Store, invoke: Invoke) -> None:
     (result,) = objects(invoke("generate", "--length", "3", "--json").stdout)
     assert result["prompt"] == "\n"
