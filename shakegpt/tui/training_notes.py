@@ -20,8 +20,13 @@ def notify_changes(app: App[Any], before: Snapshot, snapshot: Snapshot) -> None:
         app.clear_notifications()
     elif snapshot.warning != before.warning:
         app.clear_notifications()
-        if snapshot.warning is not None:
+        if snapshot.warning is not None and not _training_screen_is_seen(app):
             app.notify(escape_control_characters(snapshot.warning.message), severity="warning", markup=False)
+
+
+def _training_screen_is_seen(app: App[Any]) -> bool:
+    """Return whether the user sees the training screen, which says itself what there is to say of its run."""
+    return app.current_mode == "training" and len(app.screen_stack) == 1
 
 
 def _notify_end(app: App[Any], snapshot: Snapshot) -> None:
@@ -34,6 +39,6 @@ def _notify_end(app: App[Any], snapshot: Snapshot) -> None:
             timeout=_FAILURE_SECONDS,
             markup=False,
         )
-    else:
+    elif not _training_screen_is_seen(app):
         best = f" Best validation loss {decimal(snapshot.best.val_loss)}." if snapshot.best else ""
         app.notify(f"{name} has {snapshot.state} at step {count(snapshot.current_step)}.{best}", markup=False)

@@ -228,6 +228,19 @@ async def test_the_end_of_a_training_is_notified_on_every_screen(
         await until(pilot, lambda: any(words in str(n.message) for n in app._notifications))
 
 
+async def test_what_the_training_screen_says_itself_is_not_notified_there(
+    fake_training: Fake, snapshots: Snapshots
+) -> None:
+    training = fake_training("training")
+    app = app_in(training, mode="training")
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: getattr(app.screen, "snapshot", None) is training.latest)
+        for state in ("disk full", "finished"):
+            training.move(snapshots(state))
+            await until(pilot, lambda: getattr(app.screen, "snapshot", None) is training.latest)
+        assert list(app._notifications) == []
+
+
 async def test_a_warning_is_notified_once(fake_training: Fake, snapshots: Snapshots) -> None:
     training = fake_training("training")
     app = app_in(training, mode="generation")

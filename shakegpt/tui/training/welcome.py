@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Middle, Vertical
+from textual.containers import Container, Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
@@ -47,15 +47,14 @@ class Choice(Horizontal):
         await self.screen.run_action(self._action)
 
 
-class Welcome(Middle):
+class Welcome(Container):
     """A pane in the middle of the screen."""
 
     DEFAULT_CSS: ClassVar[str] = """
     Welcome {
-        align-horizontal: center;
+        align: center middle;
         height: 1fr;
-        & > Vertical { width: 78; max-width: 100%; height: auto; max-height: 100%; padding: 1 2; }
-        &.-low > Vertical { padding: 0 2; }
+        & > Vertical { width: 78; max-width: 100%; height: auto; max-height: 100%; padding: 1 2; overflow-y: auto; }
         & > Vertical > Choice { margin-bottom: 1; }
         & > Vertical > #what-happens { width: 1fr; height: auto; padding: 0 1; color: $foreground 80%; }
     }
@@ -76,7 +75,7 @@ class Welcome(Middle):
             yield Choice(
                 "n",
                 "Choose a text and a size of model",
-                f"from seconds to hours; the default, {formatting.compact(default)} weights, learns to write verse",
+                f"from seconds to hours; {formatting.compact(default)} weights learn to write verse",
                 "new_run",
             )
             yield Choice(

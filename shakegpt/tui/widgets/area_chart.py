@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.color import Color as RichColor
 from rich.style import Style
 
 from shakegpt.tui import formatting
@@ -18,7 +19,7 @@ _ROWS_WITH_MIDDLE = 9
 _ROWS_WITH_AVOIDING_MARKS = 6
 """In fewer, a mark stands on the curve's edge, in the colour of the area: the next row would be far off."""
 _COLUMNS_WITH_Y_AXIS = 14
-_FILL_SHARE = 0.45
+_FILL_SHARE = 0.55
 """How much of the curve's colour the area has, the rest being background: little enough for marks to stand out."""
 
 
@@ -99,6 +100,7 @@ class AreaChart(DiffWidget):
         """Return the cells of the curve and its marks."""
         fill_character, fill, edge = self._fill()
         mark = self.get_component_rich_style("area-chart--mark")
+        mark_inside = mark + Style(color=self._mark_inside(), bgcolor=fill.color)
         solid = fill_character == _FILL
         avoids_edge = rows >= _ROWS_WITH_AVOIDING_MARKS or not solid
         marked = {
@@ -112,7 +114,7 @@ class AreaChart(DiffWidget):
             for column, level in enumerate(levels):
                 inside = level > base + 8
                 if marked.get(column) == row:
-                    cell = (MARK, mark + Style(bgcolor=fill.color) if level > base and solid else mark)
+                    cell = (MARK, mark_inside if level > base and solid else mark)
                 elif inside:
                     cell = (fill_character, fill)
                 elif level > base:
@@ -138,6 +140,10 @@ class AreaChart(DiffWidget):
             return _LIGHT_FILL, style, style
         style = self.rich_style + Style.from_color(background.blend(curve, _FILL_SHARE).rich_color)
         return _FILL, style, style
+
+    def _mark_inside(self) -> RichColor:
+        """Return the colour of a mark on the area: nearer to the text's, to stand out."""
+        return self.get_component_styles("area-chart--mark").color.blend(self.styles.color, 0.5).rich_color
 
     def _column_of(self, step: int, columns: int) -> int:
         first, last = self._steps
