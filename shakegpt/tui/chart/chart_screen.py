@@ -81,6 +81,8 @@ class ChartScreen(Screen[None]):
         #nothing { display: none; height: 1fr; content-align: center middle; color: $foreground 60%; }
         &.-nothing #nothing { display: block; }
         &.-nothing CurvePlot { display: none; }
+        CurvePlot { visibility: hidden; }
+        &.-drawn CurvePlot { visibility: visible; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS]
@@ -268,8 +270,13 @@ class ChartScreen(Screen[None]):
         plot.set_axes(self.axis, logarithmic=self.logarithmic)
         plot.set_xlimits(*self._visible_xs())
         plot.set_ylimits(*self._visible_ys())
+        # A line hides those before it: the faint one first, then those of few points, and the marks above all.
+        for line in sorted(self._lines, key=lambda line: (line.colour != "raw", not line.marked)):
+            plot.add_line(self._plotted(line), line.colour)
         for line in self._lines:
-            plot.add_line(self._plotted(line), line.colour, marked=line.marked)
+            if line.marked:
+                plot.add_marks(self._plotted(line), line.colour)
+        self.add_class("-drawn")
         self._update_title()
         self.call_after_refresh(self._update_cursor)
 

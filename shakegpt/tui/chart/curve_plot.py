@@ -10,6 +10,7 @@ from textual_plot.axis_formatter import AxisFormatter, DurationFormatter
 from shakegpt.tui import formatting
 from shakegpt.tui.chart.curves import Axis, Line
 from shakegpt.tui.themes import RUN_COLOURS, run_colour_rules
+from shakegpt.tui.widgets.area_chart import MARK
 
 
 class CountFormatter(NumericAxisFormatter):
@@ -87,12 +88,13 @@ class CurvePlot(PlotWidget, can_focus=False, inherit_bindings=False):
         self.set_x_formatter(DurationFormatter() if axis == "time" else CountFormatter())
         self.set_y_formatter(LogarithmFormatter() if logarithmic else ValueFormatter())
 
-    def add_line(self, line: Line, colour: str, *, marked: bool = False) -> None:
-        """Add a line; ``marked`` adds a mark at each of its points."""
-        style = self.colour(colour)
-        self.plot(line.xs, line.ys, line_style=style, hires_mode=HiResMode.QUADRANT)
-        if marked:
-            self.scatter(line.xs, line.ys, marker="◆", marker_style=style)
+    def add_line(self, line: Line, colour: str) -> None:
+        """Add a line."""
+        self.plot(line.xs, line.ys, line_style=self.colour(colour), hires_mode=HiResMode.QUADRANT)
+
+    def add_marks(self, line: Line, colour: str) -> None:
+        """Add a mark at each point of a line."""
+        self.scatter(line.xs, line.ys, marker=MARK, marker_style=self.colour(colour))
 
     def column_of(self, x: float) -> int:
         """Return the column of this widget where ``x`` is drawn."""

@@ -31,12 +31,12 @@ class RunHeader(DiffWidget):
         margin: 0 1;
         & > .run-header--name { text-style: bold; }
         & > .run-header--detail { color: $foreground 75%; }
-        & > .run-header--loading { background: $secondary; color: $background; text-style: bold; }
-        & > .run-header--training { background: $primary; color: $background; text-style: bold; }
-        & > .run-header--paused { background: $warning; color: $background; text-style: bold; }
-        & > .run-header--finished { background: $success; color: $background; text-style: bold; }
-        & > .run-header--stopped { background: $foreground 70%; color: $background; text-style: bold; }
-        & > .run-header--failed { background: $error; color: $background; text-style: bold; }
+        & > .run-header--loading { color: $secondary; text-style: bold reverse; }
+        & > .run-header--training { color: $primary; text-style: bold reverse; }
+        & > .run-header--paused { color: $warning; text-style: bold reverse; }
+        & > .run-header--finished { color: $success; text-style: bold reverse; }
+        & > .run-header--stopped { color: $foreground 70%; text-style: bold reverse; }
+        & > .run-header--failed { color: $error; text-style: bold reverse; }
     }
     """
 

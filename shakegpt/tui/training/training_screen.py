@@ -54,6 +54,7 @@ class TrainingScreen(Screen[None]):
         #board { display: none; }
         &.-run #board { display: block; }
         &.-run Welcome { display: none; }
+        #panels, #lower { width: 100%; }  /* 1fr would leave out the margins of the lines above */
         #panels { height: 3fr; min-height: 5; }
         #lower { height: 2fr; min-height: 4; }
         &.-short #lower, &.-medium #lower { height: 3fr; }
@@ -239,7 +240,8 @@ class TrainingScreen(Screen[None]):
         elif training is not None and training.alive and not training.read_only:
             self._listen_once_saved = True
             self._send(lambda training: training.save(), "saving")
-            self.notify(f"Asking for the weights of {self._run}: its process saves them after this step.", markup=False)
+            sentence = f"Asking for the weights of {self._run}: its process saves them after this step."
+            self.notify(sentence, timeout=2, markup=False)
         else:
             self._listen_to_checkpoint()
 

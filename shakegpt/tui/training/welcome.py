@@ -12,9 +12,8 @@ from shakegpt.tui import formatting
 
 _CHARACTERS = 65  # of Tiny Shakespeare, for the number of weights
 _WHAT_HAPPENS = (
-    "The model reads the text again and again, and its loss falls. From time to time it is tested on text that it has "
-    "not read, and writes a few lines: noise at first, then words, then verse. Space pauses, w saves, X stops, and "
-    "Enter listens to it at any time. Nothing is lost when you stop."
+    "The model reads the text again and again, and its loss falls. Now and then it writes a few lines: noise at first, "
+    "then words, then verse. Space pauses, Enter listens to it, X saves and stops."
 )
 
 
