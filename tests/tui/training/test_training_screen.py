@@ -346,7 +346,7 @@ async def test_control_characters_and_markup_of_a_sample_are_escaped(snapshots: 
 async def test_names_of_speakers_stand_out_and_long_lines_wrap(snapshots: Snapshots) -> None:
     text = f"O me!\n\nNot me: him\n\nFIRST LORD:\n{'Ay, ' * 30}"
     app = TrainingApp(advance(snapshots("training"), Sample(step=240, prompt="ROMEO:\n", text=text)))
-    async with app.run_test() as pilot:
+    async with app.run_test(size=(80, 36)) as pilot:
         await pilot.pause()
         panel = app.screen.query_one(SamplePanel)
         lines = [panel.render_line(y) for y in range(panel.size.height)]
