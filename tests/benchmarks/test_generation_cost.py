@@ -45,7 +45,7 @@ def test_bytes_per_character(benchmark: Any, size: tuple[int, int], tint: bool) 
                 await pilot.press("u")
             await pilot.press("enter")
             await until_generated(pilot, app)  # the page is full: from here on it scrolls
-            app.generation._options.characters_per_second = 40
+            app.generation.options.characters_per_second = 40
             app.generation.apply(SamplingConfig(length=CHARACTERS))
             app.octets = 0
             await pilot.press("enter")

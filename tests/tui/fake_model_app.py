@@ -17,6 +17,14 @@ from tests.processes import PATIENCE
 from tests.tui.fake_model_loader import FakeModelLoader
 
 
+class GatedScreen(GenerationScreen):
+    """Shows every character at once: the thread blocks in the next draw, and would show none that waits for a frame."""
+
+    def show_tint(self, *, tint: bool) -> None:
+        super().show_tint(tint=tint)
+        self.options.frame_seconds = 0.0
+
+
 class FakeModelApp(ShakegptApp):
     """The real app, whose generation screen loads models with a given loader.
 
@@ -36,11 +44,9 @@ class FakeModelApp(ShakegptApp):
             self.context.remember(speaking=False, odds=False, tint=False, speed=0, sampling=sampling)
 
     def generation_screen(self) -> GenerationScreen:
-        screen = GenerationScreen(self.context, self.loader)
         if isinstance(self.loader, FakeModelLoader) and self.loader.gate is not None:
-            # The thread blocks in the next draw, so a character that waits for the next frame would never be shown.
-            screen._options.frame_seconds = 0.0
-        return screen
+            return GatedScreen(self.context, self.loader)
+        return GenerationScreen(self.context, self.loader)
 
     @property
     def fake_loader(self) -> FakeModelLoader:

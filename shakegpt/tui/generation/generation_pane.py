@@ -5,10 +5,12 @@ from dataclasses import replace
 from typing import Protocol
 
 from shakegpt.config import SamplingConfig
+from shakegpt.runs.store import PRETRAINED
 from shakegpt.tui.generation.generation_thread import GenerationState
 from shakegpt.tui.generation.knobs import SAMPLING_PRESETS, changed_settings, contrasting_preset
 from shakegpt.tui.generation.takes import parting
-from shakegpt.tui.generation.text_pane import TextPane, model_titles
+from shakegpt.tui.generation.text_pane import TextPane
+from shakegpt.tui.widgets.top_bar import model_name
 
 
 class GenerationPane(Protocol):
@@ -159,7 +161,7 @@ class DuelPane(PromptPane):
     def show_settings(self) -> None:
         """Head each text with its model and what distinguishes its settings."""
         for text in self.texts:
-            name = model_titles(text.model.name if text.model else text.reference, text.behind)[-1]
+            name = model_name(text.model.name if text.model else text.reference or PRETRAINED)
             changed = changed_settings(text.settings)
             text.head((f"{name} · {changed}", changed, name) if changed else (name,))
 

@@ -12,44 +12,32 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
-from textual.screen import Screen
 
-from shakegpt.config import SamplingConfig
 from shakegpt.errors import ShakegptError
 from shakegpt.system.paths import texts_folder
-from shakegpt.tui.context import AppContext, LoadedModel
+from shakegpt.tui.context import AppContext
 from shakegpt.tui.dialogs.choose_model import ChooseModelScreen, model_choices
 from shakegpt.tui.generation.bindings import BINDINGS, NO_SCENE_ACTIONS, SCENE_ACTIONS
+from shakegpt.tui.generation.controls_screen import ControlsScreen
 from shakegpt.tui.generation.generation_pane import DuelPane, GenerationPane, PromptPane
 from shakegpt.tui.generation.generation_thread import (
-    FRAME_SECONDS,
-    TINTED_FRAME_SECONDS,
     GenerationOptions,
     GenerationState,
 )
 from shakegpt.tui.generation.knobs import (
     KNOBS,
-    KNOBS_BY_FIELD,
-    PRESET_EXPLANATIONS,
-    SAMPLING_PRESETS,
-    SPEEDS,
-    Knob,
-    next_preset,
-    next_speed,
 )
 from shakegpt.tui.generation.knobs_bar import KnobsBar
 from shakegpt.tui.generation.model_loader import ModelLoader
-from shakegpt.tui.generation.model_status import ModelStatus, NoticeLine
+from shakegpt.tui.generation.model_status import ModelStatus
 from shakegpt.tui.generation.next_character import NextCharacter
 from shakegpt.tui.generation.prompt_field import PromptBar, PromptField
 from shakegpt.tui.generation.scene_pane import ScenePane
 from shakegpt.tui.generation.side_column import SideColumn
-from shakegpt.tui.generation.takes import LONGEST_TEXT, parting
-from shakegpt.tui.generation.takes_pane import TakePane, TakesPane
+from shakegpt.tui.generation.takes_pane import TakePane
 from shakegpt.tui.generation.text_pane import TextPane
 from shakegpt.tui.generation.try_pane import TryPane
 from shakegpt.tui.messages import GenerateFrom
-from shakegpt.tui.preferences import DEFAULT_SAMPLING
 from shakegpt.tui.save_text import save_text, shown_path
 from shakegpt.tui.widgets.footer import Footer
 from shakegpt.tui.widgets.top_bar import TopBar
@@ -58,10 +46,14 @@ STATUS_SECONDS = 0.5
 """Time between two updates of figures: at every frame they would cost bytes, and nobody could read them."""
 _WIDE = 120
 """The width from which on the odds and the tint are shown until the user chooses."""
+_TINY = 56
+"""The width below which there is room for the text alone."""
+_HARDLY_BEGUN = 20
+"""A text that nobody asked for is dropped if it is no longer than this when another model is to speak."""
 _FIRST_PROMPT = "ROMEO:\n"
 
 
-class GenerationScreen(Screen[None]):
+class GenerationScreen(ControlsScreen):
     """Where models generate text: unasked at the first start, and later if they did so when the app was left."""
 
     DEFAULT_CSS = """
@@ -69,6 +61,16 @@ class GenerationScreen(Screen[None]):
         & > #panes { height: 1fr; }
         & #right, & TakePane, & ScenePane, & SideColumn, & #line { display: none; }
         &.duel #right, &.scene ScenePane, &.scene #line, &.next SideColumn, &.comparing TakePane { display: block; }
+        &.-narrow SideColumn { width: 26; }
+        &.-narrow.duel SideColumn, &.tiny SideColumn { display: none; }
+        &.-wide SideColumn { width: 38; }
+        &.-very-wide SideColumn { width: 38; }
+        &.-very-wide.-tall SideColumn { width: 66; }
+        &.-wide.-tall, &.-very-wide.-tall {
+            & NextCharacter { height: 14; }
+            & TryPane, & TakesPane { display: block; }
+        }
+        &.-very-wide.-tall SurpriseStrip { display: block; }
         &.scene #left, &.scene #right, &.scene #prompt { display: none; }
         &.-very-wide.-tall KnobsBar { height: 4; border: round $border; }
     }
@@ -77,30 +79,24 @@ class GenerationScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS]
 
     def __init__(self, context: AppContext, loader: ModelLoader | None = None) -> None:
-        super().__init__()
-        self.context = context
         preferences = context.preferences
+        loader = loader or ModelLoader(context)
+        options = GenerationOptions(preferences.speed)
+        settings = replace(preferences.sampling, stop=())
+        left, right, answer = (TextPane(loader, settings, options, id=name) for name in ("left", "right", "answer"))
+        super().__init__(context, PromptPane(left), DuelPane(left, right), options)
         self.choose_seed: Callable[[], int] = lambda: random.randrange(1, 100_000)
         """Returns the seed of "again with a new seed"."""
-        self._loader = loader or ModelLoader(context)
-        self._options = GenerationOptions(preferences.speed)
-        self._status_shown_at = 0.0
+        self._loader = loader
         self._texts_folder = texts_folder(context.store.home)
         self._paused_texts: list[TextPane] = []  # by leaving the screen; they go on when it is back
         first = next(iter(preferences.prompts), _FIRST_PROMPT)
         self.prompt = PromptField(first, history=preferences.prompts, placeholder="an opening line", id="prompt")
         self.line = PromptField(placeholder="your line", id="line")
-        self.notice = NoticeLine()
-        settings = replace(preferences.sampling, stop=())
-        self.left, self.right, answer = (
-            TextPane(self._loader, settings, self._options, id=name) for name in ("left", "right", "answer")
-        )
-        self.single, self.duel = PromptPane(self.left), DuelPane(self.left, self.right)
-        self.scene = ScenePane(answer, self.line, self.notice, self._loader, self._texts_folder)
-        self.pane: GenerationPane = self.single
-        """The pane on show."""
+        self.scene = ScenePane(answer, self.line, self.notice, loader, self._texts_folder)
         self._pane_before_scene: GenerationPane = self.single
         self._paused_by_scene: list[TextPane] = []
+        self._began_unasked = False
 
     def compose(self) -> ComposeResult:
         """The text in the middle, the odds beside it, the prompt and the knobs below."""
@@ -120,10 +116,10 @@ class GenerationScreen(Screen[None]):
         """Show what the user last saw; the model is loaded after the first paint: importing torch takes a second."""
         preferences = self.context.preferences
         wide = self.app.size.width >= _WIDE
-        self._show_tint(tint=wide if preferences.tint is None else preferences.tint)
-        self._show_next(shown=wide if preferences.odds is None else preferences.odds)
+        self.show_tint(tint=wide if preferences.tint is None else preferences.tint)
+        self.show_next_character(shown=wide if preferences.odds is None else preferences.odds)
         self.notice.explain(KNOBS[0].explanation)
-        self._refresh()
+        self.refresh_controls()
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
@@ -132,8 +128,9 @@ class GenerationScreen(Screen[None]):
         if not self.context.preferences.speaking:
             threading.Thread(target=self._preload, name="preload", daemon=True).start()
         elif self.left.state is None:
+            self._began_unasked = True
             self.pane.start(self.prompt.text)
-            self._show_status()
+            self.show_status()
 
     def _preload(self) -> None:
         with suppress(Exception):  # the first start will report it
@@ -153,9 +150,11 @@ class GenerationScreen(Screen[None]):
 
     def on_resize(self) -> None:
         """Say what is written in the prompt, where there is room."""
+        self.set_class(self.app.size.width < _TINY, "tiny")
         self.call_after_refresh(self._show_label)
 
     def _show_label(self) -> None:
+        self.notice.fit()
         self.query_one(PromptBar).show_label("Your line" if self.pane is self.scene else "Opening line")
 
     # The pane on show
@@ -168,7 +167,7 @@ class GenerationScreen(Screen[None]):
         self.notice.show("")
         self.focus_text()
         self._show_label()
-        self._refresh()
+        self.refresh_controls()
         self.refresh_bindings()
         self.call_after_refresh(lambda: self.query_one(TryPane).show(self.pane.mode))
 
@@ -201,20 +200,20 @@ class GenerationScreen(Screen[None]):
         self.duel.enter()
         self._show_pane(self.duel)
         if speaking:
-            self.pane.start(self._use_prompt())
+            self.pane.start(self.use_prompt())
         self.notice.show("Knobs, presets and c act on the framed text; ← and → choose it.", stays=True)
 
     def action_select(self, step: int) -> None:
         """Select a text of the duel, or a speech of the scene."""
         self.pane.select(step)
-        self._refresh()
+        self.refresh_controls()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Select the text that was clicked."""
         for text in self.pane.texts:
             if event.widget is text.transcript and text is not self.pane.current:
                 self.pane.current = text
-                self._refresh()
+                self.refresh_controls()
 
     def action_cast(self) -> None:
         """Choose the two parts, or a saved scene."""
@@ -230,7 +229,7 @@ class GenerationScreen(Screen[None]):
 
     # Generating
 
-    def _use_prompt(self) -> str:
+    def use_prompt(self) -> str:
         """Return the prompt, and clear the notice: text is about to come."""
         self.notice.show("")
         self._remember_speaking(speaking=True)
@@ -242,7 +241,7 @@ class GenerationScreen(Screen[None]):
 
     def action_generate(self) -> None:
         """Generate from the prompt, or go on; in a scene, ask for the user's line."""
-        prompt = self._use_prompt()
+        prompt = self.use_prompt()
         if self.pane is not self.scene and all(text.busy and text.prompt == prompt for text in self.pane.texts):
             self.notice.show("It is speaking: n begins a new text, space stops it.")
         else:
@@ -256,13 +255,13 @@ class GenerationScreen(Screen[None]):
         elif self.pane.current.state in (None, GenerationState.FAILED):
             self.action_generate()
         else:
-            self._use_prompt()
+            self.use_prompt()
             for text in self.pane.texts:
                 text.resume()
 
     def action_again(self) -> None:
         """Generate again with the same seed."""
-        self.pane.again(self._use_prompt())
+        self.pane.again(self.use_prompt())
 
     def action_new_seed(self) -> None:
         """Generate again with a new seed."""
@@ -276,7 +275,7 @@ class GenerationScreen(Screen[None]):
     def on_input_submitted(self, message: PromptField.Submitted) -> None:
         """Generate from the prompt; in a scene, add the line."""
         message.stop()
-        prompt = self._use_prompt()
+        prompt = self.use_prompt()
         if message.input is self.line:
             self.pane.start(self.line.text)
         else:
@@ -285,131 +284,14 @@ class GenerationScreen(Screen[None]):
 
     @on(PromptField.Left)
     @on(NextCharacter.Left)
-    def focus_text(self) -> None:
+    def leave_field(self) -> None:
         """Give the keys back to the screen."""
-        self.pane.current.transcript.focus()
+        self.focus_text()
 
     def on_input_changed(self) -> None:
         """Drop a notice about the prompt as it was."""
         if self.notice.has_class("error"):
             self.notice.show("")
-
-    # Settings
-
-    def action_turn(self, field: str, clicks: int) -> None:
-        """Turn a knob; the next character is drawn with it."""
-        self._turn(KNOBS_BY_FIELD[field], clicks)
-
-    def _turn(self, knob: Knob, clicks: int) -> None:
-        self.apply(knob.turned(self.pane.current.settings, clicks))
-        self.notice.explain(knob.explanation)
-
-    def on_knobs_bar_turned(self, message: KnobsBar.Turned) -> None:
-        """Turn a knob with the mouse."""
-        self._turn(message.knob, message.clicks)
-
-    def on_knobs_bar_moved(self, message: KnobsBar.Moved) -> None:
-        """Set a slider with the mouse."""
-        self.apply(message.knob.at(self.pane.current.settings, message.fraction))
-        self.notice.explain(message.knob.explanation)
-
-    def action_preset(self, clicks: int) -> None:
-        """Apply the next sampling preset, or the one before."""
-        settings = self.pane.current.settings
-        name = next_preset(settings, clicks)
-        self.apply(replace(settings, **SAMPLING_PRESETS[name]))
-        self.notice.explain(PRESET_EXPLANATIONS[name])
-
-    def action_reset(self) -> None:
-        """Put every knob back."""
-        self.apply(DEFAULT_SAMPLING)
-        self.notice.show("All knobs are back where they began.")
-
-    def apply(self, settings: SamplingConfig) -> None:
-        """Draw the next character with other settings, and remember them."""
-        self.pane.apply(settings)
-        self.query_one(KnobsBar).show(settings)
-        self._show_status()
-        if self.pane.current is not self.right:
-            self.context.remember(sampling=settings)
-
-    def action_speed(self) -> None:
-        """Generate at the next of three speeds."""
-        speed = next_speed(self._options.characters_per_second)
-        self._options.characters_per_second = speed
-        self.context.remember(speed=speed)
-        self.notice.show(f"Speed: {SPEEDS[speed]}.")
-
-    def action_tint(self) -> None:
-        """Colour characters by surprise, or not."""
-        tint = not self.left.transcript.tint
-        self._show_tint(tint=tint)
-        self.context.remember(tint=tint)
-
-    def _show_tint(self, *, tint: bool) -> None:
-        # Coloured text costs more to paint, and is painted less often.
-        self._options.frame_seconds = TINTED_FRAME_SECONDS if tint else FRAME_SECONDS
-        for text in self.query(TextPane):
-            text.show_tint(tint=tint)
-
-    # The next character
-
-    def action_show_next(self) -> None:
-        """Show or hide the panel."""
-        if isinstance(self.focused, NextCharacter):
-            self.focus_text()
-        shown = not self.has_class("next")
-        self._show_next(shown=shown)
-        self.context.remember(odds=shown)
-
-    def _show_next(self, *, shown: bool) -> None:
-        self.set_class(shown, "next")
-        self._options.show_next = shown
-        for text in self.query(TextPane):
-            text.refresh_next()
-        self._show_status()
-
-    def action_freeze(self) -> None:
-        """Pause, and choose characters by hand; or let go, without drawing."""
-        if isinstance(self.focused, NextCharacter):
-            self.focus_text()
-        else:
-            self._show_next(shown=True)
-            self.query_one(NextCharacter).focus()
-            self.pane.freeze(self._use_prompt())
-
-    def action_step(self) -> None:
-        """Draw one character, and pause."""
-        self.pane.freeze(self._use_prompt())
-        for text in self.pane.texts:
-            text.step()
-
-    def on_next_character_chosen(self, message: NextCharacter.Chosen) -> None:
-        """Let the character that was chosen come next."""
-        self.pane.current.step(message.character)
-
-    # The takes
-
-    def on_takes_pane_highlighted(self, message: TakesPane.Highlighted) -> None:
-        """Put a take beside the text, and mark where they part."""
-        take, text = message.take, self.left
-        self.set_class(take is not None and self.pane is self.single, "comparing")
-        if take is None or text.is_cut or take.prompt != text.prompt:
-            index = None
-        else:
-            index = parting(take.text, text.generated)
-        if index is None:
-            text.transcript.parting = None
-        else:
-            text.mark_parting(index)
-        if take is not None:
-            self.query_one(TakePane).show(take, index)
-
-    def on_takes_pane_left(self) -> None:
-        """Take the take away again."""
-        self.remove_class("comparing")
-        self.left.transcript.parting = None
-        self.focus_text()
 
     # Showing
 
@@ -424,33 +306,15 @@ class GenerationScreen(Screen[None]):
                 self._remember_prompt(text.prompt)
         if self.pane is self.duel:
             self.duel.mark_parting()
-        due = not text.busy or time.monotonic() >= self._status_shown_at + STATUS_SECONDS
+        due = not text.busy or time.monotonic() >= self.status_shown_at + STATUS_SECONDS
         if due and text is self.pane.current:
-            self._show_status()
+            self.show_status()
 
     def _remember_prompt(self, prompt: str) -> None:
         """Remember a prompt that the model could read."""
         if self.pane is not self.scene and prompt and self.prompt.history[:1] != (prompt,):
             self.prompt.remember(prompt)
             self.context.remember(prompts=self.context.preferences.with_prompt(prompt).prompts)
-
-    def _show_status(self) -> None:
-        self._status_shown_at = time.monotonic()
-        current = self.pane.current
-        self.query_one(ModelStatus).show(current)
-        model = current.model
-        self.context.loaded_checkpoint = model.name if model else None
-        if model is not None:
-            self.context.loaded_model = LoadedModel(model.name, model.parameters, model.val_loss)
-        self.query_one(TopBar).show()
-        if self.has_class("next"):
-            self.query_one(SideColumn).show(current)
-
-    def _refresh(self) -> None:
-        for text in self.pane.texts:
-            text.set_class(text is self.pane.current, "selected")
-        self.query_one(KnobsBar).show(self.pane.current.settings)
-        self._show_status()
 
     # The model
 
@@ -468,7 +332,7 @@ class GenerationScreen(Screen[None]):
         if self.pane is self.duel:
             self.duel.show_settings()
         self.notice.show("")
-        self._refresh()
+        self.refresh_controls()
         if changed and speaking and self.pane is not self.scene:
             self.action_again()
 
@@ -477,8 +341,11 @@ class GenerationScreen(Screen[None]):
         message.stop()
         self._paused_texts = []
         self.pane.pause()
+        if self._began_unasked and self.left.count < _HARDLY_BEGUN:
+            self.left.clear()
+            self.left.forget_takes()
         self.pane.current.use_model(message.reference, behind=message.behind)
-        self._refresh()
+        self.refresh_controls()
         if self.pane is not self.scene:
             self.action_again()
 
@@ -504,7 +371,8 @@ class GenerationScreen(Screen[None]):
             return
         try:
             path = save_text(self.pane.text, self.pane.title, self._texts_folder)
-            what = f"The last {LONGEST_TEXT:,} letters are saved" if self.pane.current.is_cut else "Saved"
+            current = self.pane.current
+            what = f"The last {len(current.generated):,} letters are saved" if current.is_cut else "Saved"
             self.notice.show(f"{what} in {shown_path(path)}")
         except ShakegptError as error:
             self.notice.show(str(error), error=True)
@@ -514,4 +382,4 @@ class GenerationScreen(Screen[None]):
         self._remember_speaking(speaking=False)
         self.pane.clear()
         self.notice.show("")
-        self._refresh()
+        self.refresh_controls()

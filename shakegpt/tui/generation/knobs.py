@@ -97,7 +97,7 @@ KNOBS: tuple[Knob, ...] = (
         up_key="T",
         down="Tamer: a lower temperature, at which the likeliest letters win more often",
         up="Wilder: a higher temperature, at which unlikely letters get their chance",
-        explanation="Below 1, temperature sharpens the odds; above 1 it flattens them; 0 always takes the likeliest.",
+        explanation="Below 1 sharpens the odds, above 1 flattens them.",
         steps=_hundredths(0, 200, 5),
     ),
     Knob(
@@ -108,7 +108,7 @@ KNOBS: tuple[Knob, ...] = (
         up_key="O",
         down="Draw from fewer of the likeliest letters",
         up="Draw from more of the likeliest letters",
-        explanation="Top-k lets only the k likeliest letters come next.",
+        explanation="Only the k likeliest letters may come next.",
         steps=(*range(1, 11), 12, 15, 20, 25, 30, 40, 50, math.inf),
     ),
     Knob(
@@ -119,7 +119,7 @@ KNOBS: tuple[Knob, ...] = (
         up_key="P",
         down="Draw from the likeliest letters that make up a smaller share of the odds",
         up="Draw from the likeliest letters that make up a larger share of the odds",
-        explanation="Top-p lets only the likeliest letters come next that together make up this share of the odds.",
+        explanation="Only the likeliest letters that make up this share.",
         steps=(0.01, *_hundredths(5, 95, 5), 0.98, 1.0),
     ),
     Knob(
@@ -130,7 +130,7 @@ KNOBS: tuple[Knob, ...] = (
         up_key="}",
         down="Cut fewer of the unlikely letters",
         up="Cut more of the unlikely letters",
-        explanation="Min-p cuts letters that are less likely than this share of the likeliest one's odds.",
+        explanation="Cuts letters below this share of the likeliest one.",
         steps=(0.0, 0.01, 0.02, 0.03, *_hundredths(5, 100, 5)),
     ),
     SeedKnob(
@@ -141,7 +141,7 @@ KNOBS: tuple[Knob, ...] = (
         up_key=">",
         down="The seed before this one, for the next text",
         up="The seed after this one, for the next text",
-        explanation="Same seed, opening and settings: same text. A new seed acts on the next text; a begins it.",
+        explanation="Same seed and knobs: same text. a begins it anew.",
     ),
     LengthKnob(
         field="length",
@@ -151,7 +151,7 @@ KNOBS: tuple[Knob, ...] = (
         up_key=")",
         down="Fewer letters in a text",
         up="More letters in a text; at the top, it goes on until stopped",
-        explanation="So many letters has a text; an endless one goes on until space stops it.",
+        explanation="Letters in a text; an endless one stops with space.",
         steps=(1, 10, 50, 100, 200, 300, 400, 600, 800, *(100 * 2**n for n in range(4, 10)), 100_000, ENDLESS),
     ),
 )
@@ -165,10 +165,10 @@ SAMPLING_PRESETS: dict[str, dict[str, Any]] = {
 }
 """Settings that go well together, from the surest to the boldest."""
 PRESET_EXPLANATIONS = {
-    "greedy": "Greedy always takes the likeliest letter, and soon goes round in circles.",
-    "careful": "Careful sharpens the odds and cuts the unlikeliest tenth: plain words, few mistakes.",
-    "balanced": "Balanced sharpens the odds a little.",
-    "wild": "Wild flattens the odds: bold, with words that nobody has heard before.",
+    "greedy": "Greedy: always the likeliest letter, soon in circles.",
+    "careful": "Careful: sharper odds, without the unlikeliest tenth.",
+    "balanced": "Balanced: the odds a little sharper than learnt.",
+    "wild": "Wild: flatter odds, for words never heard before.",
 }
 
 
@@ -194,7 +194,7 @@ def changed_settings(settings: SamplingConfig) -> str:
     if preset := preset_of(settings):
         return preset
     changed = [
-        f"{knob.label} {knob.show(settings)}"
+        f"{knob.short} {knob.show(settings)}"
         for knob in KNOBS[:4]
         if knob.show(settings) != knob.show(SamplingConfig())
     ]

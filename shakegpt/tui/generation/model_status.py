@@ -14,6 +14,8 @@ from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
 LOADING_SECONDS = 0.5
 """How long a model may load before the status says so."""
+_EXPLANATION_WIDTH = 56
+"""The width from which on an explanation fits in a line; below it there is none."""
 _NOTICE_SECONDS = 8.0
 _PARTS = ("detail", "preset", "busy", "quiet", "failed")
 
@@ -92,19 +94,25 @@ class NoticeLine(Static):
     NoticeLine {
         height: auto; min-height: 1; max-height: 4; padding: 0 1; color: $text-muted;
         &.error { color: $error; }
+        &.empty { display: none; }
     }
     """
 
     def __init__(self) -> None:
         super().__init__(markup=False)
         self._explanation = ""
-        self._sentence = ""
+        self._sentence = self._shown = ""
         self._timer: Timer | None = None
 
     @property
     def sentence(self) -> str:
         """The notice on show; empty where there is none."""
         return self._sentence
+
+    @property
+    def explanation(self) -> str:
+        """What stands here where there is no notice."""
+        return self._explanation
 
     def explain(self, sentence: str) -> None:
         """Show what a knob means, instead of the notice and until the next one."""
@@ -118,10 +126,14 @@ class NoticeLine(Static):
             self._timer = None
         if sentence and not (error or stays):
             self._timer = self.set_timer(_NOTICE_SECONDS, lambda: self.show(""))
-        shown = sentence or self._explanation
+        shown = sentence or (self._explanation if self.app.size.width >= _EXPLANATION_WIDTH else "")
         if sentence != self._sentence or shown != self._shown:
             self.update(escape_line(shown))
         self._sentence, self._shown = sentence, shown
         self.set_class(bool(sentence) and error, "error")
+        self.set_class(not shown, "empty")
 
-    _shown = ""
+    def fit(self) -> None:
+        """Show the explanation where the terminal has room for it."""
+        if not self._sentence:
+            self.show("")

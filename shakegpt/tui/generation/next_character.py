@@ -58,7 +58,7 @@ class NextCharacter(DiffWidget, can_focus=True):
     DEFAULT_CSS: ClassVar[str] = """
     NextCharacter {
         width: 100%;
-        height: 14;
+        height: 1fr;
         background: $background;
         & > .next-character--label { color: $foreground; background: $background; }
         & > .next-character--bar { color: $secondary; background: $background; }

@@ -11,18 +11,13 @@ from shakegpt.tui.generation.try_pane import TryPane
 
 
 class SideColumn(Vertical):
-    """The odds; in a large terminal also what to try, and in a very large one the takes and the last surprises."""
+    """The odds; in a large terminal also what to try and the takes, and in a very large one the last surprises."""
 
     DEFAULT_CSS = """
     SideColumn {
         width: 32;
         & TryPane, & TakesPane, & SurpriseStrip { display: none; }
     }
-    .-narrow SideColumn { width: 26; }
-    .-wide SideColumn, .-very-wide SideColumn { width: 38; }
-    .-very-wide.-tall SideColumn { width: 66; }
-    .-wide.-tall TryPane, .-very-wide.-tall TryPane { display: block; }
-    .-very-wide.-tall TakesPane, .-very-wide.-tall SurpriseStrip { display: block; }
     """
 
     def compose(self) -> ComposeResult:

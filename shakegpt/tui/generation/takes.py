@@ -21,16 +21,16 @@ class Take:
     prompt: str
     text: str
     """What was generated after the prompt; the last ``LONGEST_TEXT`` characters of it."""
-    settings: SamplingConfig
-    """The settings at its end."""
-    turned: bool = False
-    """Whether a knob was turned meanwhile."""
+    first: SamplingConfig
+    """The settings at its beginning."""
+    last: SamplingConfig
+    """The settings at its end: knobs may have been turned meanwhile."""
 
     @property
     def summary(self) -> str:
-        """Its number, seed and settings, such as ``2  seed 1337  wild``."""
-        changed = changed_settings(self.settings) + (" (turned)" if self.turned else "")
-        return f"{self.number}  seed {self.settings.seed}  {changed}".rstrip()
+        """Its number, seed and settings, such as ``2  seed 1337  balanced → wild``."""
+        first, last = changed_settings(self.first), changed_settings(self.last)
+        return f"{self.number}  seed {self.first.seed}  {first}" + (f" → {last}" if last != first else "")
 
 
 def parting(one: str, other: str) -> int | None:

@@ -21,7 +21,9 @@ class TakesPane(OptionList):
     """The texts so far, newest first; the highlighted one is shown beside the text."""
 
     DEFAULT_CSS: ClassVar[str] = """
-    TakesPane, TakesPane:focus { height: 1fr; background: $background; scrollbar-size-vertical: 0; }
+    TakesPane, TakesPane:focus {
+        height: 1fr; background: $background; background-tint: transparent; scrollbar-size-vertical: 0;
+    }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("k", "cursor_up", "Up", show=False, id="takes.up", tooltip="The take after this one"),

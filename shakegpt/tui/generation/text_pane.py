@@ -38,7 +38,10 @@ _RATE_SECONDS = 2.0
 """The time over which the speed is measured."""
 
 
-LEGEND = "[$text-muted]sure[/] · [$secondary]fair[/] · [bold $warning]unsure[/] · [bold underline $error]surprised[/]"
+LEGEND = (
+    "colour: [$text-muted]sure[/] · [$secondary]fair[/] · "
+    "[bold $warning]unsure[/] · [bold underline $error]surprised[/]"
+)
 """What the colours of surprise mean."""
 
 
@@ -141,8 +144,7 @@ class TextPane(Vertical):
     def take(self) -> Take:
         """The text as one of the takes."""
         name = self.model.name if self.model else self.reference or PRETRAINED
-        turned = replace(self.settings, length=0) != replace(self._first_settings, length=0)
-        return Take(self.number, name, self.prompt, self.generated, self.settings, turned)
+        return Take(self.number, name, self.prompt, self.generated, self._first_settings, self.settings)
 
     @property
     def rate(self) -> float:
@@ -260,6 +262,11 @@ class TextPane(Vertical):
         self.transcript.clear()
         self.state, self.generated, self.count = None, "", 0
 
+    def forget_takes(self) -> None:
+        """Begin to count again from 1."""
+        self.takes.clear()
+        self.number = 0
+
     def use_model(self, reference: str, *, behind: int | None = None) -> None:
         """Generate from another model, from the next start on."""
         self.reference, self.behind = reference, behind
@@ -336,6 +343,7 @@ def model_titles(name: str, behind: int | None = None) -> list[str]:
             "A tiny GPT improvises Shakespeare, one letter at a time",
             "A tiny GPT improvises Shakespeare",
             "Shakespeare, improvised",
+            "Shakespeare",
         ]
     if name == LIVE or name.endswith("(live)"):
         run = name.removesuffix("(live)").strip() if name != LIVE else "The run in training"

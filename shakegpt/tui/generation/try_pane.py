@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from textual import events
 from textual.content import Content
 from textual.style import Style
 from textual.widgets import Static
 
+_ACTION = "suggestion"
 Suggestion = tuple[str, str, str]
 """The id of a binding, what it does in a few words, and the action that a click runs."""
 
@@ -49,7 +51,7 @@ class TryPane(Static):
     """Keys worth pressing, each with what it does; a click does the same."""
 
     DEFAULT_CSS: ClassVar[str] = """
-    TryPane { height: auto; link-style: none; link-color: $foreground; link-background-hover: $primary 30%; }
+    TryPane { height: auto; }
     """
 
     def __init__(self) -> None:
@@ -70,4 +72,9 @@ class TryPane(Static):
 
     def _part(self, key: str, words: str, action: str) -> Content:
         part = Content.styled(key, "bold $primary") + Content(f"  {words}" if words else "")
-        return part.stylize(Style.from_meta({"@click": action}))
+        return part.stylize(Style.from_meta({_ACTION: action}))
+
+    async def on_click(self, event: events.Click) -> None:
+        """Do what was clicked. (Textual's own links would lose the colour of the key.)"""
+        if action := event.style.meta.get(_ACTION):
+            await self.run_action(action)

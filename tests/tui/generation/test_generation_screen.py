@@ -10,8 +10,9 @@ from textual.widgets import Input
 
 from shakegpt.config import SamplingConfig
 from shakegpt.tui.dialogs.choose_model import ChooseModelScreen
+from shakegpt.tui.generation import text_pane
 from shakegpt.tui.generation.generation_thread import GenerationState
-from shakegpt.tui.generation.knobs import KNOBS, SAMPLING_PRESETS
+from shakegpt.tui.generation.knobs import KNOBS, KNOBS_BY_FIELD, SAMPLING_PRESETS
 from shakegpt.tui.generation.knobs_bar import KnobsBar
 from shakegpt.tui.generation.model_status import ModelStatus
 from shakegpt.tui.generation.next_character import NextCharacter
@@ -316,3 +317,45 @@ async def test_every_value_is_in_sight_at_every_width(width: int) -> None:
         line = knobs(app)
         for knob in KNOBS:
             assert knob.show(app.generation.left.settings) in re.split(r"[ {}<>()]", line)
+
+
+async def test_what_an_endless_text_takes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_pane, "LONGEST_TEXT", 1_000)
+    async with (app := FakeModelApp(FakeModelLoader(VERSE))).run_test() as pilot:
+        app.generation.apply(SamplingConfig(length=5_000))
+        await pilot.press("enter")
+        await until_generated(pilot, app)
+        left = app.generation.left
+        assert left.count == 5_000
+        assert left.is_cut
+        assert left.text == left.generated == (VERSE * 100)[4_000:5_000]
+        assert len(left.transcript) <= 1_250
+        await pilot.press("w")
+        assert "The last 1,000 letters are saved" in notice(app)
+
+
+async def test_enter_while_it_speaks_says_which_keys_act() -> None:
+    loader = FakeModelLoader(VERSE, gated=True)
+    async with (app := FakeModelApp(loader)).run_test() as pilot:
+        await pilot.press("enter", "enter")
+        assert "n begins a new text" in notice(app)
+        assert len(loader.opened) <= 1
+        loader.let(1_000)
+
+
+async def test_a_notice_goes_when_it_is_no_longer_so() -> None:
+    async with (app := FakeModelApp()).run_test() as pilot:
+        sentence = app.generation.notice
+        await pilot.press("i", "é", "enter")
+        await until(pilot, lambda: "never seen" in sentence.sentence)
+        await pilot.press("i", "backspace")
+        assert sentence.sentence == "", "the prompt that it is about has changed"
+        await pilot.press("escape", "F")
+        assert "Speed: 40 letters a second" in sentence.sentence
+        await pilot.press("T")
+        assert sentence.sentence == ""
+        assert notice(app) == KNOBS_BY_FIELD["temperature"].explanation
+        await pilot.press("d")
+        assert "framed text" in sentence.sentence
+        await pilot.press("d")
+        assert sentence.sentence == ""

@@ -84,7 +84,7 @@ def test_a_seed_has_no_slider() -> None:
     ("settings", "words"),
     [
         (SamplingConfig(temperature=1.3, min_p=0.02), "wild"),
-        (SamplingConfig(temperature=0.33, top_k=7), "temperature 0.33 top-k 7"),
+        (SamplingConfig(temperature=0.33, top_k=7), "temp 0.33 top-k 7"),
     ],
 )
 def test_settings_are_told_apart_in_words(settings: SamplingConfig, words: str) -> None:

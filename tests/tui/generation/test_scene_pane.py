@@ -78,6 +78,16 @@ async def test_the_names_are_chosen_from_those_the_corpus_knows() -> None:
         assert (scene.user_part, scene.model_part) == ("MERCUTIO", "JULIET")
 
 
+async def test_the_first_casting_offers_the_names_of_the_corpora() -> None:
+    """It offered six names that are always there, and those of the corpora from the second casting on."""
+    async with (app := FakeModelApp(answers())).run_test() as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, CastScreen))
+        options = app.screen.query_one(OptionList)
+        await until(pilot, lambda: options.option_count == 4)
+        assert str(options.get_option_at_index(3).prompt) == "MERCUTIO"
+
+
 async def test_two_parts_of_one_name_are_refused() -> None:
     async with (app := FakeModelApp(answers())).run_test() as pilot:
         await pilot.press("s")

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from textual._compositor import CompositorUpdate
 from textual.app import App, ComposeResult
-from textual.geometry import Region
+from textual.geometry import Offset, Region
+from textual.selection import Selection
 
 from shakegpt.tui.generation.transcript import TextKind, Transcript, surprise_level
 
@@ -199,6 +200,48 @@ async def test_a_hundred_thousand_characters_stay_quick() -> None:
         assert min(looked_at) >= wrapped.line_count - 30, "no line far from the end is touched"
         assert spent < 2.0, "a bound only a quadratic append would break"
         assert len(app.transcript) >= 100_000
+
+
+async def test_a_long_text_loses_its_beginning_and_its_end_stays_where_it_is() -> None:
+    async with (app := Page()).run_test(size=(80, 10)) as pilot:
+        text = "\n".join(f"line {number}" for number in range(100))
+        app.transcript.write(text)
+        app.transcript.parting = text.index("90")
+        await pilot.pause()
+        before = shown(app.transcript)
+        assert app.transcript.keep_last(700) == 0, "only once it is a quarter too long"
+        gone = app.transcript.keep_last(400)
+        await pilot.pause()
+        assert app.transcript.text == text[gone:]
+        assert app.transcript.text.startswith("line ")
+        assert 392 <= len(app.transcript) <= 400
+        assert app.transcript.text[app.transcript.parting or 0 :].startswith("90")
+        assert shown(app.transcript) == before
+        app.transcript.write(" and on")
+        await pilot.pause()
+        assert "line 99 and on" in shown(app.transcript)
+
+
+async def test_selected_text_can_be_read() -> None:
+    """Its colour was that of its background."""
+    async with (app := Page()).run_test() as pilot:
+        app.theme = "nord"
+        app.transcript.write("But soft")
+        await pilot.pause()
+        app.screen.selections = {app.transcript: Selection(Offset(0, 0), Offset(3, 0))}
+        await pilot.pause()
+        selected = [segment.style for segment in app.transcript.render_line(0) if segment.text.strip() == "But"]
+        assert selected
+        assert all(style is not None and style.color != style.bgcolor for style in selected)
+
+
+async def test_every_segment_has_a_style() -> None:
+    """Without one, NO_COLOR ends the app with a traceback."""
+    async with (app := Page()).run_test(size=(40, 6)) as pilot:
+        app.transcript.write("But soft\n\nwhat")
+        app.transcript.parting = 2
+        await pilot.pause()
+        assert all(segment.style is not None for y in range(6) for segment in app.transcript.render_line(y))
 
 
 class MeasuredPage(Page):

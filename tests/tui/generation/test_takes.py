@@ -1,0 +1,44 @@
+"""The texts so far, and one of them beside the text of the moment."""
+
+import pytest
+
+from shakegpt.tui.generation.takes import parting
+from shakegpt.tui.generation.takes_pane import TakePane, TakesPane
+from tests.tui.fake_model_app import FakeModelApp, until, until_generated
+from tests.tui.fake_model_loader import FakeModelLoader
+
+VERSE = "O, speak again, bright angel! for thou art\n"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "index"), [("abc", "abd", 2), ("abc", "ab", None), ("", "x", None), ("x", "y", 0)]
+)
+def test_where_two_texts_part(one: str, other: str, index: int | None) -> None:
+    assert parting(one, other) == parting(other, one) == index
+
+
+async def test_takes_are_listed_with_seed_and_settings_and_compared() -> None:
+    async with (app := FakeModelApp(FakeModelLoader(VERSE))).run_test(size=(200, 60)) as pilot:
+        app.generation.choose_seed = lambda: 99
+        await pilot.press("x", "enter")
+        await until_generated(pilot, app)
+        app.fake_loader.default = "O, be some other name!\n"
+        await pilot.press("T", "n")
+        await until_generated(pilot, app)
+        takes = app.generation.query_one(TakesPane)
+        await until(pilot, lambda: takes.option_count == 2)
+        listed = [str(takes.get_option_at_index(index).prompt) for index in range(takes.option_count)]
+        assert listed == ["2  seed 99  temp 0.85", "1  seed 1337  balanced → temp 0.85"]
+        takes.focus()
+        await pilot.pause()
+        takes.highlighted = 1
+        await pilot.pause()
+        beside = app.generation.query_one(TakePane)
+        assert beside.display
+        assert beside.transcript.text == "ROMEO:\n" + (VERSE * 10)[:400]
+        left = app.generation.left
+        assert left.transcript.parting is not None
+        assert left.transcript.text[left.transcript.parting :].startswith("be some")
+        assert beside.transcript.parting == len("ROMEO:\nO, ")
+        await pilot.press("escape")
+        assert not beside.display
