@@ -351,7 +351,7 @@ async def test_a_notice_goes_when_it_is_no_longer_so() -> None:
         await pilot.press("i", "backspace")
         assert sentence.sentence == "", "the prompt that it is about has changed"
         await pilot.press("escape", "F")
-        assert "Speed: 40 letters a second" in sentence.sentence
+        assert "Speed: slowly, 10 letters a second" in sentence.sentence
         await pilot.press("T")
         assert sentence.sentence == ""
         assert notice(app) == KNOBS_BY_FIELD["temperature"].explanation
