@@ -8,6 +8,7 @@ import pytest
 from shakegpt.errors import UsageError
 from shakegpt.tui.app import ShakegptApp
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
+from shakegpt.tui.dialogs.help import known_bindings
 
 WriteConfig = Callable[[str | bytes], Path]
 
@@ -38,3 +39,34 @@ def test_unusable_settings_are_reported_before_the_screen_opens(write_config: Wr
     write_config("[keys]\n3 = []")
     with pytest.raises(UsageError, match="shakegpt config edit"):
         ShakegptApp()
+
+
+def keys_of(words: str) -> dict[str, set[str]]:
+    """Return the keys of each binding with these words in its description."""
+    return {
+        name: {key.strip() for key in binding.key.split(",")}
+        for name, binding in known_bindings().items()
+        if words in binding.description
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [("Copy", "y"), ("New run", "n"), ("Resume", "r"), ("Delete", "D"), ("Rename", "R"), ("Chart", "z")],
+)
+def test_an_action_has_the_same_key_on_every_screen(words: str, key: str) -> None:
+    found = keys_of(words)
+    assert found
+    others = {"training.panel.zoom": "enter"}  # the main thing to do with a panel that has the focus
+    assert all(others.get(name, key) in keys for name, keys in found.items()), found
+
+
+@pytest.mark.parametrize("key", ["4", "e", "left_square_bracket", "right_square_bracket"])
+def test_keys_of_the_coming_screen_are_free(key: str) -> None:
+    assert [name for name, binding in known_bindings().items() if key in binding.key.split(",")] == []
+
+
+def test_what_cannot_be_taken_back_has_a_capital() -> None:
+    bindings = known_bindings()
+    assert {bindings[name].key.split(",")[0] for name in ("training.stop", "runs.stop")} == {"X"}
+    assert bindings["runs.delete"].key.split(",")[0] == "D"

@@ -42,7 +42,7 @@ class Dialog(ModalScreen[Result]):
         & OptionList, & OptionList:focus { height: auto; border: none; background: $surface; padding: 0; }
         & Input, & Input:focus { border: none; height: 1; padding: 0 1; background: $panel; }
         & Button { color: $foreground; background: $panel; text-style: none; }
-        & Button:focus {
+        & Button:focus, & Button.-textual-compact:focus {
             color: $block-cursor-foreground;
             background: $block-cursor-background;
             text-style: bold;
