@@ -68,7 +68,7 @@ def test_a_batch_has_to_split_evenly() -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("temperature", -0.1), ("temperature", math.nan), ("top_k", 0), ("top_k", 1.5), ("top_p", 0.0), ("top_p", 1.01),
+        ("temperature", -0.1), ("temperature", math.nan), ("top_k", -1), ("top_k", 1.5), ("top_p", 0.0), ("top_p", 1.01),
         ("min_p", -0.1), ("min_p", 1.1), ("repetition_penalty", 0.0), ("seed", -1), ("length", -1),
     ],
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """All commands, put together."""
 
+import os
 from collections.abc import Callable
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import typer
 
 from shakegpt.cli.bench import bench
 from shakegpt.cli.command_line import CommandLine, require_usable_settings
+from shakegpt.cli.completion import complete_for_bash
 from shakegpt.cli.config import app as config_app
 from shakegpt.cli.corpus import app as corpus_app
 from shakegpt.cli.doctor import doctor
@@ -72,4 +74,7 @@ def open_app(
 def main() -> None:
     """Run the command line."""
     configure_streams()
-    app(prog_name="shakegpt")
+    if os.environ.get("_SHAKEGPT_COMPLETE") == "complete_bash":
+        complete_for_bash(lambda: app(prog_name="shakegpt"))
+    else:
+        app(prog_name="shakegpt")

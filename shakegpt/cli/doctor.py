@@ -8,6 +8,7 @@ from typing import Any
 
 from shakegpt.cli.options import Json
 from shakegpt.cli.output import print_json, print_note
+from shakegpt.system.text import count
 
 
 def doctor(json: Json = False) -> None:
@@ -43,10 +44,11 @@ def doctor(json: Json = False) -> None:
         print_json(report)
         return
     terminal, home = report["terminal"], report["paths"]["home"]
-    print(f"device     {device_plan.name} ({report['device']}), {device_plan.precision}, {device_plan.threads} threads")
+    threads = count(device_plan.threads, "thread")
+    print(f"device     {device_plan.name} ({report['device']}), {device_plan.precision}, {threads}")
     print(f"why        {device_plan.reason}")
     print("versions   " + ", ".join(f"{name} {version}" for name, version in report["versions"].items()))
-    print(f"home       {home} ({report['runs']} runs, {report['disk_free_bytes'] / 1e9:.1f} GB free)")
+    print(f"home       {home} ({count(report['runs'], 'run')}, {report['disk_free_bytes'] / 1e9:.1f} GB free)")
     print("corpora    " + ", ".join(f"{name} ({source})" for name, source in report["corpora"].items()))
     print(
         f"terminal   {terminal['columns']}x{terminal['rows']}, TERM={terminal['term'] or 'unset'}, "

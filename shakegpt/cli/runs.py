@@ -12,7 +12,7 @@ from shakegpt.cli.help import Command, Group
 from shakegpt.cli.options import CHECKPOINT_HELP, Json, RunArgument, complete_checkpoints, complete_runs
 from shakegpt.cli.output import print_json, print_note
 from shakegpt.errors import UsageError
-from shakegpt.system.text import escape_line, is_name
+from shakegpt.system.text import count, escape_line, is_name
 
 if TYPE_CHECKING:
     from shakegpt.runs.run import Run
@@ -53,7 +53,7 @@ def show(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show runs: what each one is, its status, its curve, and its checkpoints."""
+    """Show what runs are: their status, curve and checkpoints."""
     from shakegpt.runs.store import Store
 
     store = Store.default()
@@ -88,10 +88,10 @@ def _print_summary(store: "Store", run: "Run") -> None:
 
     summary, best, metadata, checkpoints = store.summary(run), run.best(), run.metadata, run.checkpoints()
     snapshot = run.snapshot()
-    print(f"{run.name}: {summary.status}, step {summary.step} of {summary.steps}")
+    print(f"{run.name}: {summary.status}, step {summary.step:,} of {summary.steps:,}")
     model = metadata.model
     print(
-        f"  model     {model.parameters:,} weights: {model.n_layer} blocks, {model.n_head} heads, "
+        f"  model     {model.parameters:,} weights: {count(model.n_layer, 'block')}, {count(model.n_head, 'head')}, "
         f"width {model.d_model}, context {model.block_size}"
     )
     corpus = f"{metadata.corpus} (SHA-256 {metadata.corpus_sha256[:12]}...)"
@@ -103,7 +103,7 @@ def _print_summary(store: "Store", run: "Run") -> None:
     if snapshot.best is not None:
         print(
             f"  best      loss {snapshot.best.val_loss:.4f}, perplexity {snapshot.best.perplexity:.2f}, "
-            f"{snapshot.best.bits_per_character:.3f} bits per character, at step {snapshot.best.step}"
+            f"{snapshot.best.bits_per_character:.3f} bits per character, at step {snapshot.best.step:,}"
         )
     if owner := run.owner():
         print(f"  locked by {owner}")
@@ -136,17 +136,18 @@ def export_(
         sys.stdout.flush()
 
 
+@app.command("rm", cls=Command, hidden=True)
 @app.command(cls=Command)
 def remove(run: RunArgument, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
-    """Remove a run and all its checkpoints."""
+    """Remove a run and all its checkpoints; `shakegpt runs rm` is the same."""
     from shakegpt.runs.store import Store
 
     found = Store.default().run(run)
     if not yes:
         if not sys.stdin.isatty():
             raise UsageError(f"Standard input is not a terminal, so you cannot be asked; to remove {run}, give --yes.")
-        count, size = len(found.checkpoints()), found.bytes() / 1e6
-        if not typer.confirm(f"Remove {run} and its {count} checkpoints ({size:.1f} MB)?", err=True):
+        checkpoints, size = count(len(found.checkpoints()), "checkpoint"), found.bytes() / 1e6
+        if not typer.confirm(f"Remove {run} and its {checkpoints} ({size:.1f} MB)?", err=True):
             print_note("Nothing was removed.")
             raise typer.Exit(1)
     found.remove()
@@ -162,7 +163,7 @@ def path(
         ),
     ],
 ) -> None:
-    """Print the folder of a checkpoint; of a run, where only its name is given."""
+    """Print the folder of a run or of a checkpoint."""
     from shakegpt.runs.store import LAST, PRETRAINED, Store
 
     store = Store.default()

@@ -1,9 +1,11 @@
 """Runs and checkpoints in the user's data directory, and the names that find them."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +42,7 @@ _RUN_NAMES = (
     "allswell", "twelfth", "winter", "john", "richard", "henry", "troilus", "pericles",
 )  # fmt: skip
 _LEFTOVER_SECONDS = 3600.0
+_MOST_NAMED = 8
 _RESERVED_NAMES = frozenset({LAST, PRETRAINED})
 
 
@@ -101,10 +104,19 @@ class Store:
         check_run_name(name)
         run = Run(self.runs_folder / name)
         if not is_run(run.path):
-            names = ", ".join(run.name for run in self.runs()[:8])
-            known = f"the runs here are {names}" if names else "there are no runs yet: begin one with `shakegpt train`"
-            raise ShakegptError(f"There is no run {name}; {known}.")
+            raise ShakegptError(f"There is no run {name}; {self._suggest(name)}")
         return run
+
+    def _suggest(self, name: str) -> str:
+        """Return the end of the error for a run that there is not: the nearest names, or the newest ones."""
+        names = [run.name for run in self.runs()]
+        if close := get_close_matches(name, [*names, PRETRAINED, LAST], n=3):
+            return f"did you mean {' or '.join(close)}? `shakegpt runs list` shows them all."
+        if not names:
+            return "there are no runs yet: begin one with `shakegpt train`."
+        more = len(names) - _MOST_NAMED
+        rest = f", and {more} more that `shakegpt runs list` shows" if more > 0 else ""
+        return f"the runs here are {', '.join(names[:_MOST_NAMED])}{rest}."
 
     def create(self, metadata: RunMetadata, name: str | None = None) -> Run:
         """Create a new run, with a name of its own where none is given.
@@ -124,9 +136,10 @@ class Store:
                 except FileExistsError:
                     continue
         except OSError as error:
+            remedy = "free some space, or name" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "name"
             raise ShakegptError(
-                f"The store {self.home} cannot be written ({error.strerror}); free some space, or name another place "
-                f"in ${HOME_VARIABLE}."
+                f"The store {self.home} cannot be written ({error.strerror}); {remedy} another place in "
+                f"${HOME_VARIABLE}."
             ) from error
         raise self._taken(name or "")
 
@@ -172,7 +185,7 @@ class Store:
 
         Args:
             reference: ``pretrained``, ``RUN`` (its best), ``RUN@best``, ``RUN@last``, ``RUN@500``, ``last`` (the newest
-                run's last), or the path of a checkpoint folder.
+                run's last), or the path of a checkpoint's folder, or of a run's (its best).
 
         Raises:
             ShakegptError: it names nothing; the message says what there is.
@@ -181,8 +194,12 @@ class Store:
             return self._pretrained()
         if reference == LAST:
             return self._newest()
+        reference = self._name_path(reference)
         if os.sep in reference or (Path(reference) / MANIFEST_FILE).exists():
-            return read_checkpoint_info(Path(reference).expanduser(), reference=reference)
+            path = Path(reference).expanduser()
+            if is_run(path) and (best := Run(path).best()):
+                path = best.path  # of a run outside this store
+            return read_checkpoint_info(path, reference=reference)
         name, _, which = reference.partition("@")
         run = self.run(name)
         checkpoints = run.checkpoints()
@@ -212,6 +229,14 @@ class Store:
             with suppress(OSError, ValueError):
                 return read_metadata(folder)
         return None
+
+    def _name_path(self, reference: str) -> str:
+        """Return the path of a run's folder in this store, as ``runs path`` prints it, as the run's name."""
+        path, at, which = reference.partition("@") if os.sep in reference else ("", "", "")
+        folder = Path(path).expanduser()
+        if path and is_run(folder) and folder.resolve().parent == self.runs_folder.resolve():
+            return f"{folder.name}{at}{which}"
+        return reference
 
     def _pretrained(self) -> CheckpointInfo:
         try:
@@ -270,6 +295,7 @@ class Store:
             read_checkpoint,  # torch takes a second that lists and completion do without
         )
 
+        reference = self._name_path(reference)
         tried = set[Path]()
         first_error: CheckpointError | None = None
         path, run = self._locate(reference, tried, to_resume=to_resume)

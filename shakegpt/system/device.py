@@ -117,6 +117,8 @@ def _fastest_precision(device: torch.device) -> tuple[Precision, str]:
     ratio = bf16_speed_ratio()
     if ratio >= _MIN_BF16_SPEEDUP:
         return "bf16", f"matrix products are {ratio:.1f} times as fast in bf16 as in fp32"
+    if ratio < 1:
+        return "fp32", "bf16 is slower than fp32 on this CPU"
     return "fp32", f"bf16 is only {ratio:.1f} times as fast as fp32 on this CPU"
 
 

@@ -3,9 +3,12 @@
 import re
 import unicodedata
 
-# Control (Cc), format (Cf: bidirectional overrides, zero-width joiners), surrogate, private-use and unassigned
-# characters can move the cursor, recolour a screen or reorder what the reader sees.
+# Control (Cc), format (Cf: bidirectional overrides and such), surrogate, private-use and unassigned characters can move
+# the cursor, recolour a screen or reorder what the reader sees.
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+# Format characters that do none of this: they have no width, and say only whether their neighbours are drawn as one.
+# Persian is misspelt without the one, and many emoji fall apart without the other.
+_JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
 _LAYOUT = "\n\t"
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 
@@ -16,8 +19,8 @@ def is_name(text: str) -> bool:
 
 
 def is_safe(character: str) -> bool:
-    """Return whether a character may be sent to a terminal as it is: printable, newline or tab."""
-    return character in _LAYOUT or unicodedata.category(character) not in _UNSAFE_CATEGORIES
+    """Return whether a character may be sent to a terminal as it is: printable, joiner, newline or tab."""
+    return character in _LAYOUT or character in _JOINERS or unicodedata.category(character) not in _UNSAFE_CATEGORIES
 
 
 def escape_control_characters(text: str) -> str:
@@ -38,4 +41,10 @@ def _escape(character: str) -> str:
 
 def name_character(character: str) -> str:
     """Name a character for an error message: itself in quotes and its code point."""
-    return f"'{escape_line(character)}' (U+{ord(character):04X})"
+    shown = _escape(character) if character in _JOINERS else escape_line(character)
+    return f"'{shown}' (U+{ord(character):04X})"
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun, which takes an s unless there is one: ``1 block``, ``2,000 blocks``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -2,15 +2,21 @@
 
 import json
 import os
+import pty
+import select
+import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from shakegpt.config import PRESETS
 from shakegpt.runs.store import Store
+from tests.processes import PATIENCE
 
 WriteConfig = Callable[[str | bytes], Path]
 
@@ -102,3 +108,46 @@ def test_the_script_for_a_shell_is_printed(shell: str) -> None:
         check=False,
     )
     assert "_SHAKEGPT_COMPLETE" in done.stdout
+
+
+@pytest.fixture
+def bash(tmp_path: Path) -> Iterator[Callable[[str, str], str]]:
+    """``bash(keys, text)``: type into a real bash that completes shakegpt, and return what it shows, up to a text."""
+    command = tmp_path / "bin" / "shakegpt"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m shakegpt "$@"\n')
+    command.chmod(0o755)
+    script = subprocess.run(
+        [command], env={**os.environ, "_SHAKEGPT_COMPLETE": "source_bash"}, capture_output=True, check=True
+    ).stdout
+    settings = tmp_path / "bashrc"
+    settings.write_bytes(script + b"\nPS1='READY> '\nbind 'set enable-bracketed-paste off' 'set bell-style none'\n")
+    pid, terminal = pty.fork()
+    if pid == 0:
+        env = {**os.environ, "PATH": f"{command.parent}:{os.environ['PATH']}", "TERM": "dumb"}
+        os.execvpe("bash", ["bash", "--noprofile", "--rcfile", str(settings), "-i"], env)
+
+    def type_keys(keys: str, text: str) -> str:
+        os.write(terminal, keys.encode())
+        shown = ""
+        deadline = time.monotonic() + PATIENCE
+        while text not in shown:
+            assert select.select([terminal], [], [], deadline - time.monotonic())[0], shown
+            shown += os.read(terminal, 65536).decode()
+        return shown
+
+    type_keys("", "READY> ")
+    yield type_keys
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    os.close(terminal)
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
+@pytest.mark.parametrize("option", ["generate -c ", "generate --checkpoint=", "evaluate "])
+def test_bash_completes_what_follows_the_at_sign(option: str, store: Store, bash: Callable[[str, str], str]) -> None:
+    bash(f"shakegpt {option}macbeth@l\t", "macbeth@last ")
+    bash("\x15\r", "READY> ")
+    bash(f"shakegpt {option}macb\t@b\t", "macbeth@best ")
+    bash("\x15\r", "READY> ")
+    assert "@30" in bash(f"shakegpt {option}macbeth@\t\t", "@last")

@@ -53,3 +53,10 @@ def test_evaluate_finds_the_file_that_a_run_learned_from(
     train_nano(corpus=str(path), run_name="lear", steps=2)
     (result,) = objects(invoke("evaluate", "lear", "--json").stdout)
     assert result["corpus"] == "my play"
+
+
+def test_the_model_may_be_named_by_an_option(store: Store, invoke: Invoke) -> None:
+    (option,) = objects(invoke("evaluate", "-c", "macbeth@30", "--json").stdout)
+    (argument,) = objects(invoke("evaluate", "macbeth@30", "--json").stdout)
+    assert option == argument
+    assert "given twice" in one_sentence(invoke("evaluate", "macbeth", "-c", "macbeth"), 2)

@@ -1,10 +1,17 @@
 """``shakegpt generate``: text, JSON, prompts from a pipe, and invalid values."""
 
+import os
+import pty
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from shakegpt.generation import samples
+from shakegpt.generation.samples import Completion
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
 from tests.cli.cli_results import BeginCli, Invoke, RunCli, objects, one_sentence
@@ -157,3 +164,81 @@ def test_a_closed_pipe_is_not_an_error(store: Store, begin_cli: BeginCli) -> Non
     process.stdout.close()
     assert process.wait(PATIENCE) == 0
     assert process.stderr.read() == ""
+
+
+FOREIGN = "می\N{ZERO WIDTH NON-JOINER}خواهم 👩\N{ZERO WIDTH JOINER}🔬 \x1b[31m\x07"
+
+
+@pytest.fixture
+def foreign(train_nano: TrainNano, tmp_path: Path) -> str:
+    """A run that knows joiners and control characters."""
+    (tmp_path / "foreign.txt").write_text(f"{FOREIGN}\n" * 60, encoding="utf-8")
+    train_nano(corpus=str(tmp_path / "foreign.txt"), run_name="foreign", steps=1)
+    return "foreign"
+
+
+@pytest.mark.parametrize("samples", ["1", "2"])
+def test_a_file_gets_the_characters_themselves(foreign: str, run_cli: RunCli, samples: str) -> None:
+    done = run_cli("generate", FOREIGN, "-c", foreign, "-n", "0", "--samples", samples)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{FOREIGN}\n")
+    assert "\\x" not in done.stdout
+
+
+def test_a_terminal_gets_joiners_and_no_control_characters(foreign: str, tmp_path: Path) -> None:
+    master, terminal = pty.openpty()
+    options = ["-c", foreign, "-n", "0", "--prompt", FOREIGN]
+    done = subprocess.run(
+        [sys.executable, "-m", "shakegpt", "generate", *options], stdout=terminal, timeout=PATIENCE, check=False
+    )
+    os.close(terminal)
+    shown = os.read(master, 4096).decode()
+    os.close(master)
+    assert done.returncode == 0
+    assert FOREIGN.removesuffix("\x1b[31m\x07") + "\\x1b[31m\\x07" in shown
+
+
+def test_the_prompt_is_an_argument_too(store: Store, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    (result,) = objects(invoke("generate", "ROMEO:", "-n", "3", "--json").stdout)
+    assert (result["prompt"], result["characters"]) == ("ROMEO:", 3)
+    assert "given twice" in one_sentence(invoke("generate", "ROMEO:", "--prompt", "JULIET:"), 2)
+    monkeypatch.setenv("SHAKEGPT_GENERATE_PROMPT", "JULIET:")
+    (result,) = objects(invoke("generate", "ROMEO:", "--max-new-tokens", "3", "--json").stdout)
+    assert (result["prompt"], result["characters"]) == ("ROMEO:", 3)
+    (result,) = objects(invoke("generate", "-n", "3", "--json").stdout)
+    assert result["prompt"] == "JULIET:"
+
+
+def test_top_k_0_is_off(store: Store, invoke: Invoke) -> None:
+    options = ("generate", "ROMEO:", "-n", "40", "--seed", "3", "-t", "1.5", "--json")
+    (off,) = objects(invoke(*options, "--top-k", "0").stdout)
+    (without,) = objects(invoke(*options).stdout)
+    assert off["text"] == without["text"]
+
+
+def test_samples_are_written_as_they_come(store: Store, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    def two_and_a_failure(*_: object, **__: object) -> Iterator[Completion]:
+        yield Completion("one", "length")
+        yield Completion("two", "length")
+        raise MemoryError("full")
+
+    monkeypatch.setattr(samples, "generate_samples", two_and_a_failure)
+    done = invoke("generate", "O", "--samples", "1000000")
+    assert done.exit_code == 1
+    assert done.stdout == "Oone\n\nOtwo\n\n"
+    assert "sample 2 of 1,000,000" in done.stderr
+
+
+def test_an_idle_pipe_is_told_that_the_prompt_is_awaited(store: Store) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "shakegpt", "generate", "-n", "1"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    assert "Waiting for the prompt" in process.stderr.readline()
+    stdout, stderr = process.communicate("ROMEO:", timeout=PATIENCE)
+    assert (process.returncode, stderr) == (0, "")
+    assert stdout.startswith("ROMEO:")

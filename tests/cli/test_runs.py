@@ -1,9 +1,14 @@
 """``shakegpt runs``."""
 
+import errno
+import os
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 
+from shakegpt.errors import ShakegptError
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
 from tests.cli.cli_results import Invoke, objects, one_sentence
@@ -73,3 +78,50 @@ def test_runs_rename(store: Store, macbeth: Run, invoke: Invoke) -> None:
 @pytest.mark.parametrize("arguments", [["show", "nobody"], ["remove", "nobody", "--yes"], ["path", "nobody"]])
 def test_a_missing_run_is_an_error(store: Store, invoke: Invoke, arguments: list[str]) -> None:
     assert "There is no run nobody; the runs here are macbeth." in one_sentence(invoke("runs", *arguments), 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("macbeht", "did you mean macbeth?"), ("zzz", ", and 3 more that `shakegpt runs list` shows.")]
+)
+def test_a_missing_run_is_answered_with_near_names_or_how_many_there_are(
+    macbeth: Run, invoke: Invoke, name: str, hint: str
+) -> None:
+    for number in range(10):
+        shutil.copytree(macbeth.path, macbeth.path.parent / f"other-{number}")
+    assert hint in one_sentence(invoke("runs", "show", name), 1)
+    assert "did you mean pretrained?" in one_sentence(invoke("generate", "-c", "pretraind"), 1)
+
+
+def test_the_folder_of_a_run_is_a_reference_to_its_best(
+    store: Store, macbeth: Run, invoke: Invoke, tmp_path: Path
+) -> None:
+    best = store.find("macbeth")
+    folder = invoke("runs", "path", "macbeth").stdout.strip()
+    assert store.find(folder).reference == store.find(f"{folder}/").reference == best.reference
+    assert store.find(f"{folder}@last").reference == "macbeth@30"
+    (result,) = objects(invoke("generate", "-c", folder, "-n", "1", "--json").stdout)
+    assert result["checkpoint"] == best.reference
+    elsewhere = shutil.copytree(macbeth.path, tmp_path / "elsewhere")
+    assert store.find(str(elsewhere)).step == best.step
+
+
+def test_remove_is_called_rm_too(store: Store, macbeth: Run, invoke: Invoke) -> None:
+    assert invoke("runs", "rm", "macbeth", "--yes").exit_code == 0
+    assert not macbeth.path.exists()
+
+
+def test_one_block_is_not_called_1_blocks(store: Store, invoke: Invoke) -> None:
+    assert "1 block, 4 heads" in invoke("runs", "show", "macbeth").stdout
+
+
+@pytest.mark.parametrize(("number", "space"), [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EACCES, False)])
+def test_space_is_asked_for_only_where_it_is_the_matter(
+    store: Store, macbeth: Run, number: int, space: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("shakegpt.runs.store.create_run", refuse)
+    with pytest.raises(ShakegptError, match=os.strerror(number)) as caught:
+        store.create(macbeth.metadata)
+    assert ("free some space" in str(caught.value)) is space
