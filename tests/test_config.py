@@ -68,8 +68,8 @@ def test_a_batch_has_to_split_evenly() -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("temperature", -0.1), ("temperature", math.nan), ("top_k", -1), ("top_k", 1.5), ("top_p", 0.0), ("top_p", 1.01),
-        ("min_p", -0.1), ("min_p", 1.1), ("repetition_penalty", 0.0), ("seed", -1), ("length", -1),
+        ("temperature", -0.1), ("temperature", math.nan), ("top_k", -1), ("top_k", 1.5), ("top_p", 0.0),
+        ("top_p", 1.01), ("min_p", -0.1), ("min_p", 1.1), ("repetition_penalty", 0.0), ("seed", -1), ("length", -1),
     ],
 )  # fmt: skip
 def test_an_invalid_sampling_value_is_named(field: str, value: object) -> None:
@@ -83,12 +83,17 @@ def test_a_stop_text_has_characters() -> None:
         SamplingConfig(stop=("end", ""))
 
 
+def test_top_k_0_is_off() -> None:
+    assert SamplingConfig(top_k=0) == SamplingConfig(top_k=None)
+    assert replace(SamplingConfig(top_k=5), top_k=0).top_k is None
+
+
 def test_replacing_a_field_checks_the_copy() -> None:
     settings = SamplingConfig(temperature=1.0)
     assert replace(settings, top_k=5) == SamplingConfig(temperature=1.0, top_k=5)
     assert settings.top_k is None
     with pytest.raises(ValueError, match="Top-k"):
-        replace(settings, top_k=0)
+        replace(settings, top_k=-1)
     with pytest.raises(FrozenInstanceError):
         settings.top_k = 3  # type: ignore[misc]
 

@@ -44,7 +44,9 @@ def damage(place: Path, run: Run) -> None:
 
 TRAIN = "train --preset nano --steps 2"
 MISTAKES = {
-    "no corpus and no network": Mistake(TRAIN, "train on --corpus demo, or put the file in a folder and name it in"),
+    "a corpus to fetch and no network": Mistake(
+        f"{TRAIN} --corpus tiny-shakespeare", "train on --corpus demo, or put the file in a folder and name it in"
+    ),
     "a corpus that is not there": Mistake(
         f"{TRAIN} --corpus hamlet.txt", "the names known here are tiny-shakespeare, demo"
     ),
@@ -58,7 +60,7 @@ MISTAKES = {
         prepare=write("a.txt", b"ab" * 50),
     ),
     "a corpus that is no text": Mistake(
-        f"{TRAIN} --corpus {{place}}/a.bin", "name its encoding, such as", prepare=write("a.bin", b"\xff\xfe" * 900)
+        f"{TRAIN} --corpus {{place}}/a.bin", "name its encoding, such as", prepare=write("a.bin", b"\xfe\xfd" * 900)
     ),
     "no such encoding": Mistake(
         f"{TRAIN} --corpus {{place}}/a.txt --encoding klingon",
@@ -79,7 +81,7 @@ MISTAKES = {
         "generate --top-p 7", "Top-p must be a number above 0 and at most 1, not 7.0", 2
     ),
     "no steps at all": Mistake("train --steps 0", "must be a whole number of at least 1, not 0", 2),
-    "an unknown preset": Mistake("train --preset sead", "the presets are seed, nano, baby, gpt2", 2),
+    "an unknown preset": Mistake("train --preset sead", "the presets are mini, nano, baby, gpt2", 2),
     "a GPU that is not there": Mistake(
         f"{TRAIN} --corpus demo --device mps", "leave out --device, or give --device cpu"
     ),
