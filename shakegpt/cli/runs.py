@@ -34,11 +34,11 @@ def list_(json: Json = False) -> None:
     if not rows:
         print_note(f"There are no runs in {store.home} yet; begin one with `shakegpt train`.")
         return
-    print(f"{'RUN':<16} {'STATUS':<9} {'STEP':>13} {'BEST LOSS':>10} {'CHECKPOINTS':>11} {'SIZE':>9}  CORPUS")
+    print(f"{'RUN':<16} {'STATUS':<9} {'STEP':>17} {'BEST LOSS':>10} {'CHECKPOINTS':>11} {'SIZE':>9}  CORPUS")
     for row in rows:
         loss = "-" if row.best_val_loss is None else f"{row.best_val_loss:.4f}"
         print(
-            f"{row.name:<16} {row.status:<9} {f'{row.step}/{row.steps}':>13} {loss:>10} {row.checkpoints:>11} "
+            f"{row.name:<16} {row.status:<9} {f'{row.step:,} / {row.steps:,}':>17} {loss:>10} {row.checkpoints:>11} "
             f"{row.bytes / 1e6:>6.1f} MB  {escape_line(row.corpus)}"
         )
 

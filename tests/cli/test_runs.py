@@ -30,7 +30,7 @@ def test_runs_list_json(store: Store, invoke: Invoke) -> None:
 
 
 def test_runs_list_for_people(store: Store, invoke: Invoke) -> None:
-    assert re.search(r"macbeth +finished +30/30 ", invoke("runs", "list").stdout)
+    assert re.search(r"macbeth +finished +30 / 30 ", invoke("runs", "list").stdout)
 
 
 def test_an_empty_store_says_how_to_begin(invoke: Invoke) -> None:

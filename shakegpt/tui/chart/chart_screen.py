@@ -85,6 +85,8 @@ class ChartScreen(Screen[None]):
         &.-drawn CurvePlot { visibility: visible; }
     }
     """
+    HELP_TITLE: ClassVar[str] = "Chart"
+    HELP = "The curves of a run, or of several: the values at the cursor stand below it."
     BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS]
 
     def __init__(self, runs: Sequence[NamedRun], *, quantity: Quantity = LOSS, live: bool = False) -> None:

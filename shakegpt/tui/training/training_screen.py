@@ -64,6 +64,11 @@ class TrainingScreen(Screen[None]):
     }
     """
     AUTO_FOCUS = ""
+    HELP_TITLE: ClassVar[str] = "Train"
+    HELP = (
+        "A run as it learns. ◆ marks the validation loss, of text that it has not read. "
+        "The lower the losses, the better it writes."
+    )
     BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS]
 
     def __init__(
@@ -83,6 +88,7 @@ class TrainingScreen(Screen[None]):
         self._pending_command = ""
         self._hidden_warning: object = None
         self._stale = False
+        self._steps_drawn = 1
         self._listen_once_saved = False
         self._update_timers: list[Timer] = []
 
@@ -317,6 +323,9 @@ class TrainingScreen(Screen[None]):
 
     def _paint_numbers(self) -> None:
         if self._stale and self.is_active and self.snapshot is not None:
+            if len(self.snapshot.train) >= 2 * self._steps_drawn:  # a run that has just begun
+                self._paint()
+                return
             self.query_one(ProgressLine).show(self.snapshot)
             for panel in self.query(MetricPanel):
                 panel.show_value(self.snapshot)
@@ -334,6 +343,7 @@ class TrainingScreen(Screen[None]):
         if snapshot is None:
             return
         self._paint_state()
+        self._steps_drawn = max(1, len(snapshot.train))
         self.query_one(ProgressLine).show(snapshot)
         for panel in self.query(MetricPanel):
             panel.show(snapshot)

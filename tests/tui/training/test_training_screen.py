@@ -476,6 +476,19 @@ async def test_steps_wait_for_the_timer_and_warnings_do_not(events: Callable[...
         assert text_of(value) != before
 
 
+async def test_the_charts_of_a_run_that_has_just_begun_keep_up(events: Callable[..., list[Any]]) -> None:
+    app = TrainingApp(replay(events(upto=4)))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        chart = app.screen.query_one(AreaChart)
+        for timer in app.training_screen._update_timers:
+            timer.pause()
+        for upto, shown in ((7, "4"), (8, "8")):
+            app.training_screen.show(replay(events(upto=upto)))
+            app.training_screen._paint_numbers()  # what the timer does
+            assert text_of(chart).split()[-1] == shown
+
+
 async def test_a_screen_under_another_one_is_not_painted_until_it_is_on_top(events: Callable[..., list[Any]]) -> None:
     app = TrainingApp(replay(events(upto=200)))
     async with app.run_test() as pilot:
