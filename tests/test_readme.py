@@ -166,8 +166,8 @@ def test_the_fields_of_a_trainings_events_are_those_it_names(store: Store) -> No
     log = store.run("macbeth").metrics_path.read_text()
     events = {values["event"]: set(values) - {"event"} for values in map(json.loads, log.splitlines())}
     named = json_fields()
-    assert {"step", "evaluation", "saved", "finished", "sample"} <= set(named)
-    for event in ("step", "evaluation", "saved", "finished", "sample"):
+    assert {"step", "evaluation", "saved", "finished"} <= set(named)
+    for event in ("step", "evaluation", "saved", "finished"):
         assert named[event] == events[event], event
 
 
