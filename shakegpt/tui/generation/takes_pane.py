@@ -62,6 +62,10 @@ class TakesPane(OptionList):
         if self.has_focus and event.option_index < len(self._takes):
             self.post_message(self.Highlighted(self._takes[event.option_index] if event.option_index else None))
 
+    def on_focus(self) -> None:
+        """Begin with the text of the moment."""
+        self.highlighted = 0 if self._takes else None
+
     def action_leave(self) -> None:
         """Give the keys back to the screen."""
         self.post_message(self.Left())

@@ -38,11 +38,10 @@ _RATE_SECONDS = 2.0
 """The time over which the speed is measured."""
 
 
-LEGEND = (
-    "colour: [$text-muted]sure[/] · [$secondary]fair[/] · "
-    "[bold $warning]unsure[/] · [bold underline $error]surprised[/]"
-)
+LEGEND = "[$text-muted]sure[/] · [$secondary]fair[/] · [bold $warning]unsure[/] · [bold underline $error]surprised[/]"
 """What the colours of surprise mean."""
+_LEGEND_WIDTH = 38
+"""The width from which on it fits into the border."""
 
 
 class TextPane(Vertical):
@@ -106,7 +105,7 @@ class TextPane(Vertical):
         self._kind = TextKind.GENERATED
         self._first_settings = settings
         self._body_start = 0  # where the generated text begins in the transcript
-        self._title = ""
+        self._title = self._legend = ""
         self._measured: deque[tuple[float, int]] = deque()
 
     def compose(self) -> ComposeResult:
@@ -317,7 +316,7 @@ class TextPane(Vertical):
     def show_tint(self, *, tint: bool) -> None:
         """Colour characters by surprise, with a legend in the border, or not."""
         self.transcript.tint = tint
-        self.border_subtitle = Content.from_markup(LEGEND) if tint else ""
+        self.show_title()
 
     def show_title(self) -> None:
         """Name the model in the border, in as many words as fit."""
@@ -329,6 +328,10 @@ class TextPane(Vertical):
         if title != self._title:
             self._title = title
             self.border_title = Content(escape_line(title))
+        legend = LEGEND if self.transcript.tint and self.size.width >= _LEGEND_WIDTH else ""
+        if legend != self._legend:
+            self._legend = legend
+            self.border_subtitle = Content.from_markup(legend)
 
 
 def model_titles(name: str, behind: int | None = None) -> list[str]:

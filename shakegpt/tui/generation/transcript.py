@@ -28,6 +28,7 @@ TINT_COST = 5
 SURPRISE_BOUNDS = (0.4, 0.1, 0.02)
 """The probabilities between the levels of surprise: likelier than the first is no surprise at all."""
 _STRIPS_KEPT = 1_000
+_NO_COLOR_MARK = Style(reverse=True, bold=True)
 _MARGIN = 1
 """Cells left of the text. They are drawn with it: padding of its own would cost a change of style at every frame."""
 
@@ -348,13 +349,13 @@ class Transcript(ScrollView, can_focus=True):
         if self.marked is not None and self.marked[0] <= index < self.marked[1]:
             style += Style(bgcolor=self._style("transcript--marked").bgcolor, reverse=self.app.no_color)
         if index == self.parting:
-            style = self._style("transcript--parting") + Style(reverse=self.app.no_color)
+            style = style + _NO_COLOR_MARK if self.app.no_color else self._style("transcript--parting")
         if selected is not None and selected[0] <= index - start and (selected[1] == -1 or index - start < selected[1]):
-            style += self._selection_style()
+            style += _NO_COLOR_MARK if self.app.no_color else self._selection_style()
         return style
 
     def _selection_style(self) -> Style:
-        style = self.screen.get_component_rich_style("screen--selection") + Style(reverse=self.app.no_color)
+        style = self.screen.get_component_rich_style("screen--selection")
         if (
             style.color == style.bgcolor
         ):  # a theme whose selection leaves text its colour: not every one can be read on it

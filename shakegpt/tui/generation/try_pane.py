@@ -60,10 +60,9 @@ class TryPane(Static):
 
     def show(self, mode: str) -> None:
         """Show what there is to try in a mode; keys are those that the user has bound."""
-        keys = {
-            active.binding.id: self.app.get_key_display(active.binding)
-            for active in self.screen.active_bindings.values()
-        }
+        keys: dict[str | None, str] = {}
+        for active in self.screen.active_bindings.values():
+            keys.setdefault(active.binding.id, self.app.get_key_display(active.binding))
         lines = [
             Content("   ").join(self._part(keys.get(identity, ""), words, action) for identity, words, action in line)
             for line in SUGGESTIONS[mode]

@@ -30,8 +30,7 @@ async def test_takes_are_listed_with_seed_and_settings_and_compared() -> None:
         listed = [str(takes.get_option_at_index(index).prompt) for index in range(takes.option_count)]
         assert listed == ["2  seed 99  temp 0.85", "1  seed 1337  balanced → temp 0.85"]
         takes.focus()
-        await pilot.pause()
-        takes.highlighted = 1
+        await pilot.press("down")
         await pilot.pause()
         beside = app.generation.query_one(TakePane)
         assert beside.display

@@ -234,6 +234,20 @@ async def test_selected_text_can_be_read() -> None:
         assert all(style is not None and style.color != style.bgcolor for style in selected)
 
 
+@pytest.mark.parametrize("no_color", [False, True])
+async def test_where_two_texts_part_is_seen_with_colours_and_without(no_color: bool) -> None:
+    async with (app := Page()).run_test() as pilot:
+        app.no_color = no_color
+        app.transcript.write("But soft")
+        app.transcript.parting = 4
+        await pilot.pause()
+        _, before, marked, after, *_ = app.transcript.render_line(0)
+        assert (before.text, marked.text, after.text) == ("But ", "s", "oft")
+        assert marked.style is not None
+        assert bool(marked.style.reverse) is no_color
+        assert marked.style != after.style
+
+
 async def test_every_segment_has_a_style() -> None:
     """Without one, NO_COLOR ends the app with a traceback."""
     async with (app := Page()).run_test(size=(40, 6)) as pilot:
