@@ -7,6 +7,7 @@ import pytest
 from textual.pilot import Pilot
 
 from shakegpt.tui.generation.generation_thread import GenerationState
+from shakegpt.tui.generation.takes_pane import TakesPane
 from tests.tui.fake_model_app import FakeModelApp, until, until_generated
 from tests.tui.fake_model_loader import FakeModelLoader
 
@@ -25,7 +26,7 @@ def app_of(pilot: Pilot[Any]) -> FakeModelApp:
 
 async def fresh(pilot: Pilot[Any]) -> None:
     app = app_of(pilot)
-    await until(pilot, lambda: app.generation.left.reference == "pretrained")
+    await until(pilot, lambda: app.generation.is_mounted)
 
 
 async def done(pilot: Pilot[Any]) -> None:
@@ -75,8 +76,23 @@ async def casting(pilot: Pilot[Any]) -> None:
 
 async def duel(pilot: Pilot[Any]) -> None:
     await fresh(pilot)
-    await pilot.press("d", "T", "T", "enter")
-    await until_generated(pilot, app_of(pilot))
+    app = app_of(pilot)
+    app.fake_loader.texts["macbeth@500"] = VERSE.replace("bright", "sweet")
+    await pilot.press("d")
+    app.generation.use_model("macbeth@500")
+    await pilot.press("enter")
+    await until_generated(pilot, app)
+
+
+async def takes(pilot: Pilot[Any]) -> None:
+    await surprise(pilot)
+    app = app_of(pilot)
+    app.generation.choose_seed = lambda: 99
+    app.fake_loader.default = VERSE.replace("bright", "sweet")
+    await pilot.press("v", "n")
+    await until_generated(pilot, app)
+    app.generation.query_one(TakesPane).focus()
+    await pilot.press("down")
 
 
 async def unknown(pilot: Pilot[Any]) -> None:
@@ -94,6 +110,9 @@ STATES: list[tuple[Prepare, tuple[int, int]]] = [
     (done, (200, 60)),
     (done, (60, 20)),
     (surprise, (80, 24)),
+    (surprise, (120, 40)),
+    (takes, (200, 60)),
+    (done, (40, 12)),
     (frozen, (80, 24)),
     (frozen, (120, 40)),
     (scene, (80, 24)),
