@@ -54,6 +54,7 @@ class TrainingOptions(TypedDict, total=False):
     beta2: float
     grad_clip: float
     eval_every: int
+    eval_windows: int
     save_every: int
     save_seconds: float
     keep: int

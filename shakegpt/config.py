@@ -139,7 +139,9 @@ class TrainingConfig:
     grad_clip: float = 1.0
     """Largest norm of the gradient; 0 turns clipping off."""
     eval_every: int = 250
-    """Steps between full passes over the validation split."""
+    """Steps between passes over the validation split."""
+    eval_windows: int = 0
+    """Of a longer validation split, evaluate a fixed subset of so many windows; 0 evaluates all."""
     save_every: int = 250
     """Steps between periodic checkpoints."""
     save_seconds: float = 60.0
@@ -169,6 +171,7 @@ class TrainingConfig:
         _check_number("beta2", self.beta2, minimum=0, below=1)
         _check_number("Gradient clipping", self.grad_clip, minimum=0)
         _check_integer("The evaluation interval", self.eval_every, 1)
+        _check_integer("The number of windows to evaluate", self.eval_windows, 0)
         _check_integer("The save interval", self.save_every, 1)
         _check_number("The seconds between saves", self.save_seconds, minimum=0)
         _check_integer("The number of checkpoints to keep", self.keep, 1)
@@ -219,6 +222,8 @@ class SamplingConfig:
 
 MAX_PASSES = 40
 """Passes over the training text that a run makes by default, at most: more would mostly memorize it."""
+EVAL_WINDOWS = 2_048
+"""Windows that an evaluation takes by default, at most: more than twice those of Tiny Shakespeare."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,7 +246,7 @@ class Preset:
 
         A learning rate below the preset's minimum lowers the minimum to a tenth of it, unless ``changes`` sets both.
         """
-        chosen = {**self.training, **_without_none(changes)}
+        chosen = {"eval_windows": EVAL_WINDOWS, **self.training, **_without_none(changes)}
         rate = chosen.get("learning_rate", TrainingConfig.learning_rate)
         minimum = chosen.get("min_learning_rate", TrainingConfig.min_learning_rate)
         if changes.get("min_learning_rate") is None and isinstance(rate, int | float) and minimum > rate > 0:

@@ -88,7 +88,7 @@ class Step(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation(Event):
-    """A full pass over the validation split."""
+    """A pass over the validation split."""
 
     event: ClassVar[str] = "evaluation"
     train_loss: float
@@ -100,6 +100,15 @@ class Evaluation(Event):
     """Whether no earlier evaluation of the run was lower."""
     seconds: float
     tokens: int
+    windows: int | None = None
+    """How many windows were evaluated, where that is a fixed subset of the split."""
+    all_windows: int | None = None
+    """How many windows the split has, where only a subset was evaluated."""
+
+    @property
+    def subset(self) -> str:
+        """What was evaluated, in words, where that is not the whole split: ``2,048 of 40,690 windows``."""
+        return "" if self.windows is None else f"{self.windows:,} of {self.all_windows:,} windows"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,7 +49,9 @@ def describe(event: Event, snapshot: Snapshot) -> str:
         case Evaluation():
             return (
                 f"step {event.step:,}  train loss {event.train_loss:.4f}  validation loss {event.val_loss:.4f}  "
-                f"perplexity {event.perplexity:.2f}" + ("  best so far" if event.best else "")
+                f"perplexity {event.perplexity:.2f}"
+                + (f"  over {event.subset}" if event.subset else "")
+                + ("  best so far" if event.best else "")
             )
         case Sample():
             return "\n".join(

@@ -36,6 +36,15 @@ def evaluate(
         str, typer.Option(metavar="SPLIT", help="validation (the last 10 %) or train (the first 90 %).")
     ] = "validation",
     encoding: Encoding = "utf-8",
+    eval_windows: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Take a fixed subset of N windows, where the split has more.",
+            show_default="default: all",
+        ),
+    ] = 0,
     copying: Annotated[
         int,
         typer.Option(
@@ -72,7 +81,7 @@ def evaluate(
     text.check_length(found.config.block_size)
     language_model = LanguageModel(model=found.model(), vocabulary=found.vocabulary, name=info.reference)
     ids = text.encode_split(found.vocabulary, split)
-    loss = evaluation.evaluate(language_model.model, ids, pool=ThreadPool(available_cores()))
+    loss = evaluation.evaluate(language_model.model, ids, pool=ThreadPool(available_cores()), windows=eval_windows)
     result: dict[str, Any] = {
         "checkpoint": info.reference,
         "corpus": text.name,
@@ -83,13 +92,17 @@ def evaluate(
         "bits_per_character": loss.bits_per_character,
         "parameters": found.config.parameters,
     }
+    partial = loss.windows < loss.all_windows
+    if partial:
+        result |= {"windows": loss.windows, "all_windows": loss.all_windows}
     if copying > 0:
         result["copying"] = _measure_copying(language_model, text.training_text, copying)
     if json:
         print_json(result)
         return
     print(f"{info.reference} ({found.config.parameters:,} weights) on the {split} split of {text.name}:")
-    print(f"  loss        {loss.nats:.4f} nats per character, over {loss.characters:,} characters")
+    subset = f" in {loss.windows:,} of {loss.all_windows:,} windows" if partial else ""
+    print(f"  loss        {loss.nats:.4f} nats per character, over {loss.characters:,} characters{subset}")
     print(f"  perplexity  {loss.perplexity:.4f}")
     print(f"  bits        {loss.bits_per_character:.4f} per character")
     if copying > 0:

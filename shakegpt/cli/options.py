@@ -17,6 +17,7 @@ _NOT_OFFERED = {"beta1", "beta2", "save_seconds", "sample_prompt", "sample_lengt
 _GROUP_OF_FIELD = {
     "dropout": MODEL,
     "eval_every": EVALUATION_AND_SAVING,
+    "eval_windows": EVALUATION_AND_SAVING,
     "save_every": EVALUATION_AND_SAVING,
     "keep": EVALUATION_AND_SAVING,
     "device": MACHINE,

@@ -197,7 +197,10 @@ def encode_checkpoint(data: CheckpointData) -> EncodedCheckpoint:
 
 
 def _encode(tensors: Mapping[str, Tensor], metadata: ModelMetadata | TrainingMetadata) -> bytes:
-    text = json.dumps(asdict(metadata), sort_keys=True, ensure_ascii=False, allow_nan=False)
+    values = asdict(metadata)
+    if isinstance(metadata, TrainingMetadata) and not metadata.training.eval_windows:
+        del values["training"]["eval_windows"]  # version 0.1.0 had no such field: its checkpoints keep their bytes
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return encode_tensors(tensors, text)
 
 

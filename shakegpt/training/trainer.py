@@ -233,7 +233,13 @@ class Trainer:
 
     def _evaluate(self) -> Iterator[Event]:
         state, began = self.state, time.monotonic()
-        loss = evaluate(state.model, self._validation_ids, pool=self._pool, stop=self._stop.is_set)
+        loss = evaluate(
+            state.model,
+            self._validation_ids,
+            pool=self._pool,
+            windows=self.config.eval_windows,
+            stop=self._stop.is_set,
+        )
         if loss is None:  # stopped meanwhile: a resumed run evaluates first
             return
         self._evaluation_seconds = time.monotonic() - began
@@ -248,6 +254,8 @@ class Trainer:
             best=state.is_best,
             seconds=state.clock.seconds,
             tokens=state.tokens,
+            windows=loss.windows if (partial := loss.windows < loss.all_windows) else None,
+            all_windows=loss.all_windows if partial else None,
         )
         if self.config.sample_length:
             yield self._sample()

@@ -45,6 +45,13 @@ def test_durations(seconds: float, text: str) -> None:
             ),
             ["train loss 2.1000", "validation loss 2.0000", "perplexity 7.39", "best so far"],
         ),
+        (
+            Evaluation(
+                step=10, train_loss=2.1, val_loss=2.0, perplexity=7.39, bits_per_character=2.885, best=True,
+                seconds=1.0, tokens=1, windows=2048, all_windows=40_690,
+            ),
+            ["validation loss 2.0000", "over 2,048 of 40,690 windows", "best so far"],
+        ),
         (Saved(step=10, path="runs/x", best=False, val_loss=None), ["saved runs/x"]),
         (Warning(step=10, kind="save", message="The disk is full."), ["warning: The disk is full."]),
         (Failed(step=10, message="Memory does not suffice."), ["shakegpt: Memory does not suffice."]),

@@ -60,3 +60,10 @@ def test_the_model_may_be_named_by_an_option(store: Store, invoke: Invoke) -> No
     (argument,) = objects(invoke("evaluate", "macbeth@30", "--json").stdout)
     assert option == argument
     assert "given twice" in one_sentence(invoke("evaluate", "macbeth", "-c", "macbeth"), 2)
+
+
+def test_a_part_of_the_split_is_said_to_be_one(store: Store, invoke: Invoke) -> None:
+    result = objects(invoke("evaluate", "macbeth", "--eval-windows", "5", "--json").stdout)[0]
+    assert (result["windows"], result["all_windows"], result["characters"]) == (5, 51, 5 * 64)
+    assert "over 320 characters in 5 of 51 windows" in invoke("evaluate", "macbeth", "--eval-windows", "5").stdout
+    assert "windows" not in invoke("evaluate", "macbeth").stdout

@@ -55,6 +55,19 @@ def test_equal_weights_give_equal_losses_and_nothing_is_drawn(tiny_config: Model
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+def test_a_subset_of_the_windows_is_fixed_and_of_that_size(tiny_model: GPT) -> None:
+    ids = torch.randint(13, (8 * 50 + 4,), generator=torch.Generator().manual_seed(0))
+    whole = evaluate(tiny_model, ids)
+    assert (whole.windows, whole.all_windows, whole.characters) == (51, 51, 403)
+    part = evaluate(tiny_model, ids, windows=10)
+    assert (part.windows, part.all_windows, part.characters) == (10, 51, 80)
+    assert part == evaluate(tiny_model, ids, windows=10, pool=ThreadPool(2))
+    assert part.nats != whole.nats
+    assert evaluate(tiny_model, ids, windows=51) == evaluate(tiny_model, ids, windows=0) == whole
+    losses = [loss_by_hand(tiny_model, ids[8 * row : 8 * row + 9]) for row in range(50)]
+    assert min(losses) < part.nats < max(losses)
+
+
 def test_threads_that_share_the_work_change_no_bit(tiny_model: GPT) -> None:
     ids = torch.randint(13, (8 * 32 * 5 + 3,), generator=torch.Generator().manual_seed(0))
     assert evaluate(tiny_model, ids, pool=ThreadPool(2)) == evaluate(tiny_model, ids)

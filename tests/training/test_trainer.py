@@ -407,3 +407,14 @@ def test_a_sample_has_no_prompt_where_the_vocabulary_lacks_it(
 ) -> None:
     events = list(make_trainer(corpus=corpus_of("no newline in here " * 80), steps=1))
     assert [event.prompt for event in events if isinstance(event, Sample)] == ["", ""]
+
+
+def test_a_long_validation_split_is_evaluated_in_part_and_the_figures_say_so(make_trainer: MakeTrainer) -> None:
+    part, whole = (
+        [event for event in make_trainer(eval_windows=windows) if isinstance(event, Evaluation)]
+        for windows in (5, 2048)
+    )
+    assert [(event.windows, event.all_windows) for event in part] == [(5, 51), (5, 51)]
+    assert part[0].subset == "5 of 51 windows"
+    assert [(event.windows, event.subset) for event in whole] == [(None, ""), (None, "")]
+    assert part[-1].train_loss == whole[-1].train_loss  # the training is the same
