@@ -1,5 +1,6 @@
 """Pictures of the checkpoint screen and the app's dialogs, with fixed runs: no clock, no store."""
 
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from textual.pilot import Pilot
 from shakegpt.runs.manifest import CheckpointInfo, FileEntry, Manifest
 from shakegpt.runs.store import Store
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
+from shakegpt.tui.checkpoints.run_detail import RunDetail
 from shakegpt.tui.checkpoints.run_list import ListedCheckpoint, ListedRun
 from shakegpt.tui.dialogs.questions import QuitScreen
 from tests.tui.fake_model_app import FakeModelApp, until
@@ -81,6 +83,8 @@ RUNS_LISTED = [
 def fixed_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_run_list", lambda store: RUNS_LISTED)
     monkeypatch.setattr("shakegpt.tui.checkpoints.run_list.time", SimpleNamespace(time=lambda: NOW))
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
 
 
 def runs_app(home: Path, **options: Any) -> FakeModelApp:
@@ -98,6 +102,8 @@ def after(*keys: str) -> Callable[[Pilot[Any]], Awaitable[None]]:
         await until(pilot, lambda: screen.run_list.runs is not None)
         for key in keys:
             await pilot.press(key)
+        detail = screen.query_one(RunDetail)
+        await until(pilot, lambda: not detail.display or detail.shown == screen.current)
         await pilot.app.workers.wait_for_complete()
         await pilot.pause()
 

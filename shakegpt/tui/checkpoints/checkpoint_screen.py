@@ -227,6 +227,8 @@ class CheckpointScreen(RunActions):
         elif training is not None and training.latest.started and training.latest.started.run == row.run.name:
             detail.show(row, training.latest)
         else:
+            if detail.shown is None:
+                detail.show(row, None)  # its settings are known
             self._read_log(row.run.name)
 
     @work(thread=True, exclusive=True, group="log", exit_on_error=False)

@@ -55,6 +55,11 @@ class RunDetail(Container):
         sample.show(snapshot)
         sample.select(_sample_index(row, snapshot))
 
+    @property
+    def shown(self) -> Row | None:
+        """The row on show."""
+        return self._row
+
     def on_resize(self) -> None:
         """Draw for the new size."""
         self.call_after_refresh(lambda: self.show(self._row, self._snapshot))

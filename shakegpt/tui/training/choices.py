@@ -10,7 +10,7 @@ from textual.message import Message
 
 from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
-LABEL_WIDTH = 16
+LABEL_WIDTH = 14
 """Of the labels of a form, which stand at the left of its fields."""
 
 
@@ -142,5 +142,11 @@ class Choices(DiffWidget, can_focus=True):
                 self._spans.append((left, left + len(title) + 2))
                 left += len(title) + 5
             else:
-                rows.append([label if not rows else indent, mark, (title, style), (f"   {option.hint}", hint)])
+                more = cut(option.hint, width - LABEL_WIDTH - titles - 5)
+                rows.append([label if not rows else indent, mark, (title, style), (f"   {more}", hint)])
         return rows
+
+
+def cut(text: str, width: int) -> str:
+    """Return a text as far as it fits, with an ellipsis where it does not."""
+    return text if len(text) <= width else f"{text[: max(0, width - 1)]}…"[: max(0, width)]

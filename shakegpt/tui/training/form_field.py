@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 from textual.widgets import Input
 
 from shakegpt.system.text import escape_line
-from shakegpt.tui.training.choices import LABEL_WIDTH
+from shakegpt.tui.training.choices import LABEL_WIDTH, cut
 from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
 _INPUT_WIDTH = 22
@@ -60,6 +60,10 @@ class FormField(DiffWidget):
         self.error = error
         self.set_class(bool(error), "-error")
 
+    def on_resize(self) -> None:
+        """Draw once the input has its new width too."""
+        self.call_after_refresh(self.redraw)
+
     def on_descendant_focus(self) -> None:
         """Show that what is typed goes here."""
         self.call_after_refresh(self.redraw)
@@ -70,9 +74,7 @@ class FormField(DiffWidget):
 
     def draw(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
         """Return the label and the hint, with room for the input."""
-        gap = (" " * (_INPUT_WIDTH + 2), self.rich_style)
+        taken = (self._input.outer_size.width or _INPUT_WIDTH) + 2
         label = (f"{self.label:<{LABEL_WIDTH}}", self.get_component_rich_style("field--label"))
-        room = max(0, width - LABEL_WIDTH - _INPUT_WIDTH - 2)
-        hint = escape_line(self.hint)
-        hint = hint if len(hint) <= room else f"{hint[: max(0, room - 1)]}…"[:room]
-        return [[label, gap, (hint, self.get_component_rich_style("field--hint"))]]
+        hint = cut(escape_line(self.hint), width - LABEL_WIDTH - taken)
+        return [[label, (" " * taken, self.rich_style), (hint, self.get_component_rich_style("field--hint"))]]

@@ -79,6 +79,7 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
         #buttons Button { margin-right: 2; min-width: 12; }
         #buttons Button:focus { text-style: bold reverse; }
         &.-short #field-steps { margin-top: 0; }
+        &.-narrow FormField > Input { width: 14; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -132,9 +133,9 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
         values = self._values
         presets = [Option(preset, preset) for preset in PRESETS]
         with Vertical(id="form") as form:
-            form.border_title = "New run"
+            form.border_title, form.border_subtitle = "New run", "enter starts · esc goes back"
             with VerticalScroll(id="fields", can_focus=False):
-                yield FormField("run", "Name", values["run"], "chosen for you if left empty")
+                yield FormField("run", "Name", values["run"], "chosen for you if empty")
                 yield Choices("preset", "Preset", presets, values["preset"])
                 yield Choices("corpus", "Text", _TEXTS, values["corpus"])
                 yield FormField("file", "File", values["file"])
@@ -145,8 +146,8 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
                     yield Choices(name, _LABELS[name], options, values[name], across=True)
             yield Static(id="message", markup=False)
             with Horizontal(id="buttons"):
-                yield Button("Start training ⏎", id="start", variant="primary", compact=True)
-                yield Button("Back esc", id="back", compact=True)
+                yield Button("Start training", id="start", variant="primary", compact=True)
+                yield Button("Back", id="back", compact=True)
 
     def on_mount(self) -> None:
         """Focus the name at once, so that what is typed next is seen there."""
@@ -168,6 +169,10 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
         else:
             return False
         return True
+
+    def on_resize(self) -> None:
+        """Fit the hints to the new width."""
+        self.call_after_refresh(self._update_hints)
 
     @property
     def values(self) -> dict[str, str]:
@@ -280,7 +285,8 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
     def _update_hints(self) -> None:
         values = self._values
         plans = {preset: plan(values, preset, self._machine) for preset in PRESETS}
-        sizes = {preset: f"{formatting.compact(float(f'{weights(preset):.2g}'))} weights" for preset in PRESETS}
+        unit = "" if self.has_class("-narrow") else " weights"
+        sizes = {preset: f"{formatting.compact(float(f'{weights(preset):.2g}'))}{unit}" for preset in PRESETS}
         width = max(map(len, sizes.values()))
         self._choices("preset").set_hints([f"{sizes[preset]:<{width}}   {plans[preset].time}" for preset in PRESETS])
         chosen = plans[values["preset"]]
@@ -290,7 +296,7 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
             if name != "steps":
                 value = preset_value(values["preset"], name)
                 text = formatting.scientific(value) if isinstance(value, float) else str(value)
-                self._field(name).set_hint(f"{text} if left empty")
+                self._field(name).set_hint(f"{text} if empty")
         file = self._field("file")
         file.set_hint("" if values["corpus"] == FILE else "for a file of yours")
         file.disabled = values["corpus"] != FILE

@@ -137,7 +137,7 @@ async def test_another_preset_has_other_hints_and_other_limits() -> None:
         await pilot.pause()
         assert "multiple" in field(app, "batch_size").error
         assert message(app).startswith("Batch size: ")
-        assert field(app, "learning_rate").hint == "3.0e-4 if left empty"
+        assert field(app, "learning_rate").hint == "3.0e-4 if empty"
 
 
 async def test_a_file_is_picked_from_the_disk(tmp_path: Path) -> None:
