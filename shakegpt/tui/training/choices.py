@@ -34,14 +34,20 @@ class Choices(DiffWidget, can_focus=True):
         across: side by side.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"field--label", "field--hint", "choices--chosen", "choices--cursor"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "field--label",
+        "field--focused",
+        "field--hint",
+        "choices--chosen",
+        "choices--cursor",
+    }
     DEFAULT_CSS: ClassVar[str] = """
     Choices {
         & > .field--label, & > .field--hint { color: $foreground 75%; }
-        & > .choices--chosen, & > .choices--cursor { color: $primary; text-style: bold; }
-        &:focus > .field--label { color: $primary; text-style: bold; }
-        &:focus > .choices--cursor { background: $primary 30%; color: $foreground; }
-        &:ansi:focus > .choices--cursor, &:nocolor:focus > .choices--cursor { text-style: bold reverse; }
+        & > .choices--chosen { color: $primary; text-style: bold; }
+        & > .field--focused { color: $primary; text-style: bold; }
+        & > .choices--cursor { background: $primary 30%; color: $foreground; text-style: bold; }
+        &:ansi > .choices--cursor, &:nocolor > .choices--cursor { text-style: bold reverse; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -113,11 +119,11 @@ class Choices(DiffWidget, can_focus=True):
 
     def on_focus(self) -> None:
         """Show that the keys act here."""
-        self.call_after_refresh(self.redraw)
+        self.redraw()
 
     def on_blur(self) -> None:
         """Show that they do so no more."""
-        self.call_after_refresh(self.redraw)
+        self.redraw()
 
     @property
     def _index(self) -> int:
@@ -125,7 +131,8 @@ class Choices(DiffWidget, can_focus=True):
 
     def draw(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
         """Return the label and the options, each with its mark."""
-        label = (f"{self.label:<{LABEL_WIDTH}}", self.get_component_rich_style("field--label"))
+        label_style = self.get_component_rich_style("field--focused" if self.has_focus else "field--label")
+        label = (f"{self.label:<{LABEL_WIDTH}}", label_style)
         hint = self.get_component_rich_style("field--hint")
         indent = (" " * LABEL_WIDTH, self.rich_style)
         titles = max(len(option.title) for option in self._options)
@@ -135,7 +142,8 @@ class Choices(DiffWidget, can_focus=True):
         for option in self._options:
             chosen = option.value == self._value
             mark = ("● " if chosen else "○ ", self.get_component_rich_style("choices--chosen") if chosen else hint)
-            style = self.get_component_rich_style("choices--cursor") if chosen else self.rich_style
+            cursor = "choices--cursor" if self.has_focus else "choices--chosen"
+            style = self.get_component_rich_style(cursor) if chosen else self.rich_style
             title = option.title if self._across else f"{option.title:<{titles}}"
             if self._across:
                 rows = [[*(rows[0] if rows else [label]), mark, (title, style), ("   ", self.rich_style)]]

@@ -15,12 +15,12 @@ _INPUT_WIDTH = 22
 class FormField(DiffWidget):
     """An input between its label and a hint, in one line. The form says what is wrong with its value."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"field--label", "field--hint"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"field--label", "field--focused", "field--hint"}
     DEFAULT_CSS: ClassVar[str] = f"""
     FormField {{
         height: 1;
         & > .field--label, & > .field--hint {{ color: $foreground 75%; }}
-        &:focus-within > .field--label {{ color: $primary; text-style: bold; }}
+        & > .field--focused {{ color: $primary; text-style: bold; }}
         &.-error > .field--label, &.-error > .field--hint {{ color: $text-error; }}
         & > Input {{ width: {_INPUT_WIDTH}; margin-left: {LABEL_WIDTH}; background: $panel; }}
         & > Input:focus {{ background: $primary 30%; }}
@@ -66,15 +66,16 @@ class FormField(DiffWidget):
 
     def on_descendant_focus(self) -> None:
         """Show that what is typed goes here."""
-        self.call_after_refresh(self.redraw)
+        self.redraw()
 
     def on_descendant_blur(self) -> None:
         """Show that it does so no more."""
-        self.call_after_refresh(self.redraw)
+        self.redraw()
 
     def draw(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
         """Return the label and the hint, with room for the input."""
         taken = (self._input.outer_size.width or _INPUT_WIDTH) + 2
-        label = (f"{self.label:<{LABEL_WIDTH}}", self.get_component_rich_style("field--label"))
+        style = "field--focused" if self._input.has_focus and not self.error else "field--label"
+        label = (f"{self.label:<{LABEL_WIDTH}}", self.get_component_rich_style(style))
         hint = cut(escape_line(self.hint), width - LABEL_WIDTH - taken)
         return [[label, (" " * taken, self.rich_style), (hint, self.get_component_rich_style("field--hint"))]]
