@@ -249,8 +249,8 @@ class ChartScreen(Screen[None]):
         return low - margin, high + margin
 
     def _columns(self) -> int:
-        plot = self.query_one(CurvePlot)
-        return max(1, plot.size.width - plot.margin_left - 2)
+        """Return how many columns the curves have. The plot has no width before its first layout; the app has."""
+        return max(1, self.app.size.width - self.query_one(CurvePlot).margin_left - 2)
 
     def _plotted(self, line: ChartLine) -> Line:
         """Return what is plotted of a line: the visible part, thinned to what the columns can show."""

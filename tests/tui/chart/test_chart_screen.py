@@ -13,7 +13,7 @@ from shakegpt.runs.snapshot import Snapshot, replay
 from shakegpt.tui.chart.chart_screen import ChartScreen, NamedRun
 from shakegpt.tui.chart.cursor_line import CursorLine, CursorValues
 from shakegpt.tui.chart.curve_plot import CurvePlot
-from shakegpt.tui.chart.curves import LEARNING_RATE, LOSS, PERPLEXITY
+from shakegpt.tui.chart.curves import LEARNING_RATE, LOSS, PERPLEXITY, Line
 from shakegpt.tui.themes import THEMES
 
 
@@ -249,3 +249,20 @@ async def test_y_copies_the_values_at_the_cursor(run: Snapshot) -> None:
         await pilot.pause()
         await pilot.press("y")
         assert pilot.app.clipboard == "step 240   train loss 1.812   validation loss 2.008"
+
+
+async def test_the_first_drawing_has_all_that_the_columns_can_show(
+    events: Callable[..., list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[int] = []
+    add_line = CurvePlot.add_line
+
+    def record(plot: CurvePlot, line: Line, colour: str) -> None:
+        drawn.append(len(line.xs))
+        add_line(plot, line, colour)
+
+    monkeypatch.setattr(CurvePlot, "add_line", record)
+    chart = ChartScreen([NamedRun("macbeth", replay(events(steps=2000)))])
+    async with ChartApp(chart).run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert drawn[0] > 200
