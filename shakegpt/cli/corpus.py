@@ -15,6 +15,8 @@ from shakegpt.errors import CorpusError
 from shakegpt.system.text import escape_line
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from shakegpt.data.catalog import OnProgress
 
 app = typer.Typer(cls=Group, help="The texts that are known by name.", no_args_is_help=True)
@@ -88,18 +90,27 @@ def download_bar() -> Iterator["OnProgress | None"]:
     if not sys.stderr.isatty():
         yield None
         return
+    progress: Progress | None = None  # none is drawn where nothing is fetched
+
+    def show(fetched: int, size: int) -> None:
+        nonlocal progress
+        if progress is None:
+            progress = _start_bar()
+        progress.update(progress.task_ids[0], completed=fetched, total=size or None)
+
+    try:
+        yield show
+    finally:
+        if progress is not None:
+            progress.stop()
+
+
+def _start_bar() -> "Progress":
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     progress = Progress(*columns, console=Console(stderr=True), transient=True)
-    task = progress.add_task("Tiny Shakespeare", total=None)
-
-    def show(fetched: int, size: int) -> None:
-        progress.start()
-        progress.update(task, completed=fetched, total=size or None)
-
-    try:
-        yield show
-    finally:
-        progress.stop()
+    progress.add_task("Tiny Shakespeare", total=None)
+    progress.start()
+    return progress

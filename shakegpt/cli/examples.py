@@ -17,7 +17,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("head -5 poem.txt | shakegpt generate --json", ""),
     ),
     "shakegpt evaluate": (
-        ("shakegpt evaluate", "the model that generate would use"),
+        ("shakegpt evaluate", "the default model"),
         ("shakegpt evaluate -c poems@last --copying 2000", ""),
     ),
     "shakegpt score": (

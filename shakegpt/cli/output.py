@@ -47,8 +47,8 @@ def report_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         raise typer.Exit(128 + signal.SIGINT) from None
     except OSError as error:
-        name = f" {error.filename}:" if error.filename else ""
-        fail(ShakegptError(f"The system says:{name} {error.strerror or error}."))
+        name = f" with {error.filename}" if error.filename else ""
+        fail(ShakegptError(f"Something went wrong{name}: {error.strerror or error}."))
     except (typer.TyperException, typer.Exit, typer.Abort):
         raise
     except Exception as error:  # a bug of ours: users cannot do anything with a traceback

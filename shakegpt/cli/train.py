@@ -94,7 +94,7 @@ def train(
         OnHangup,
         typer.Option(
             metavar=choices(OnHangup),
-            help="When the link drops: go on training, or save and end.",
+            help="When the terminal goes away: go on training, or save and end.",
             rich_help_panel=MACHINE,
         ),
     ] = "continue",

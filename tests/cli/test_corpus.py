@@ -96,3 +96,16 @@ def test_no_bar_is_drawn_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     with download_bar() as on_progress:
         assert on_progress is None
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("fetched", [False, True])
+def test_the_bar_is_drawn_only_where_something_is_fetched(
+    fetched: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "dumb")
+    with download_bar() as on_progress:
+        assert on_progress is not None
+        if fetched:
+            on_progress(1000, 2000)
+    assert bool(capsys.readouterr().err) is fetched
