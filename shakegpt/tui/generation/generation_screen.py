@@ -15,6 +15,7 @@ from textual.containers import Horizontal
 
 from shakegpt.errors import ShakegptError
 from shakegpt.system.paths import texts_folder
+from shakegpt.system.text import escape_line
 from shakegpt.tui.context import AppContext
 from shakegpt.tui.dialogs.choose_model import ChooseModelScreen, model_choices
 from shakegpt.tui.generation.bindings import BINDINGS, NO_SCENE_ACTIONS, SCENE_ACTIONS
@@ -50,6 +51,7 @@ _TINY = 56
 """The width below which there is room for the text alone."""
 _HARDLY_BEGUN = 20
 """A text that nobody asked for is dropped if it is no longer than this when another model is to speak."""
+_LONGEST_LABEL = 16
 _FIRST_PROMPT = "ROMEO:\n"
 
 
@@ -92,7 +94,7 @@ class GenerationScreen(ControlsScreen):
         self._paused_texts: list[TextPane] = []  # by leaving the screen; they go on when it is back
         first = next(iter(preferences.prompts), _FIRST_PROMPT)
         self.prompt = PromptField(first, history=preferences.prompts, placeholder="an opening line", id="prompt")
-        self.line = PromptField(placeholder="your line", id="line")
+        self.line = PromptField(placeholder="say something; Enter alone: go on", id="line")
         self.scene = ScenePane(answer, self.line, self.notice, loader, self._texts_folder)
         self._pane_before_scene: GenerationPane = self.single
         self._paused_by_scene: list[TextPane] = []
@@ -155,7 +157,8 @@ class GenerationScreen(ControlsScreen):
 
     def _show_label(self) -> None:
         self.notice.fit()
-        self.query_one(PromptBar).show_label("Your line" if self.pane is self.scene else "Opening line")
+        label = escape_line(self.scene.scene.user_part) if self.pane is self.scene else "Opening line"
+        self.query_one(PromptBar).show_label(label if len(label) <= _LONGEST_LABEL else "Your line")
 
     # The pane on show
 
@@ -209,7 +212,9 @@ class GenerationScreen(ControlsScreen):
         self.refresh_controls()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Select the text that was clicked."""
+        """Select the text that was clicked; name the part whose line is written."""
+        if event.widget is self.line:
+            self._show_label()  # the parts may have changed
         for text in self.pane.texts:
             if event.widget is text.transcript and text is not self.pane.current:
                 self.pane.current = text

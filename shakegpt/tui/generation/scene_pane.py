@@ -12,7 +12,6 @@ from textual.message import Message
 from textual.reactive import var
 
 from shakegpt.config import SamplingConfig
-from shakegpt.system.text import escape_line
 from shakegpt.tui.generation.cast_screen import CastScreen
 from shakegpt.tui.generation.generation_thread import GenerationState
 from shakegpt.tui.generation.model_loader import ModelLoader
@@ -119,7 +118,6 @@ class ScenePane(Vertical):
             self.scene = Scene(chosen.user_part, chosen.model_part, self.scene.speeches)
             self.selected = None
         self.show_parts()
-        self._line.placeholder = f"{escape_line(self.scene.user_part)} says…  (Enter alone lets the other speak)"
         if chosen is not None:
             self._line.focus()
 

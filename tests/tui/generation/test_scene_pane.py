@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from textual.pilot import Pilot
-from textual.widgets import OptionList
+from textual.widgets import OptionList, Static
 
 from shakegpt.tui.generation.cast_screen import CastScreen
 from shakegpt.tui.generation.generation_thread import GenerationState
@@ -76,6 +76,8 @@ async def test_the_names_are_chosen_from_those_the_corpus_knows() -> None:
         await until(pilot, lambda: app.screen is app.generation)
         scene = app.generation.scene.scene
         assert (scene.user_part, scene.model_part) == ("MERCUTIO", "JULIET")
+        assert str(app.generation.query_one("PromptBar > Static", Static).render()) == "MERCUTIO › "
+        assert "you are MERCUTIO, the model is JULIET" in str(app.generation.scene.current.border_title)
 
 
 async def test_the_first_casting_offers_the_names_of_the_corpora() -> None:
