@@ -193,6 +193,13 @@ class ShakegptApp(App[str]):
         if not isinstance(self.screen, CommandPalette):
             self.push_screen(CommandPalette(placeholder=PLACEHOLDER, id="--command-palette"))
 
+    def refresh_css(self, animate: bool = True) -> None:
+        """Show a theme on the palette too, which Textual leaves out."""
+        super().refresh_css(animate)
+        for screen in self.screen_stack:
+            if isinstance(screen, CommandPalette):
+                self.stylesheet.update(screen, animate=animate)
+
     @on(CommandPalette.OptionHighlighted)
     def _preview_theme(self, message: CommandPalette.OptionHighlighted) -> None:
         """Show the theme under the cursor, or the theme from before."""

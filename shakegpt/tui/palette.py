@@ -8,6 +8,12 @@ from textual.command import Command, CommandPalette, DiscoveryHit, Hit, Hits, Pr
 PLACEHOLDER = "Search for an action or a theme…"
 
 
+_LETTERS = 3
+"""The fewest that list themes: after one or two, an action is as likely to be meant, and a theme changes the screen."""
+_WEIGHT = 0.5
+"""Puts themes below actions that match as well."""
+
+
 @dataclass(frozen=True)
 class ThemeChoice:
     """Sets a theme when it is called, as a command of the palette is."""
@@ -34,8 +40,8 @@ class ThemeCommands(Provider):
         """List the themes with these words in their names; others would be shown while an action is typed."""
         matcher = self.matcher(query)
         for title, choice in self._choices():
-            if query.casefold() in title.casefold():
-                yield Hit(matcher.match(title) or 1.0, matcher.highlight(title), choice)
+            if len(query) >= _LETTERS and query.casefold() in title.casefold():
+                yield Hit(matcher.match(title) * _WEIGHT, matcher.highlight(title), choice)
 
 
 class AllThemes(ThemeCommands):

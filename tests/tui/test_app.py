@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 from rich.segment import Segment
+from textual.color import Color
 from textual.command import Command, CommandPalette
 from textual.pilot import Pilot
 from textual.strip import Strip
@@ -350,9 +351,20 @@ async def test_the_palette_finds_a_theme_shows_it_and_puts_the_old_one_back() ->
         await pilot.press("ctrl+p", *"nord")
         await palette_shows(pilot, "nord")
         await until(pilot, lambda: app.theme == "nord")
+        primary = Color.parse(app.theme_variables["primary"])
+        await until(pilot, lambda: app.screen.query_one(OptionList).styles.border_top[1] == primary)
         await pilot.press("escape")
         await until(pilot, lambda: app.theme == "shakegpt")
     assert load_preferences().theme == ""
+
+
+async def test_one_or_two_letters_list_no_theme() -> None:
+    app = app_in()
+    async with app.run_test() as pilot:
+        await pilot.press("ctrl+p", *"qu")
+        await palette_shows(pilot, "Quit")
+        titles = [str(option.prompt) for option in app.screen.query_one(OptionList).options]
+        assert not any("Theme:" in title for title in titles)
 
 
 async def test_a_theme_chosen_in_the_palette_is_remembered() -> None:
