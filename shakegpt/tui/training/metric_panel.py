@@ -52,6 +52,7 @@ class MetricValue(DiffWidget):
         style = self.get_component_rich_style("metric-value--validation")
         validation = f"{MARK} validation {self._validation}"
         if height > 1:
+            validation = validation if len(validation) <= width else f"{MARK} {self._validation}"
             return [[training], [(validation, style)]]
         if len(self._training) + len(validation) + 2 > width:
             validation = f"{MARK} {self._validation}"

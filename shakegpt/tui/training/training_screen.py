@@ -39,6 +39,8 @@ SECONDS_PER_CURVE_UPDATE = 3.5
 """Of all else: a new bar costs a slow link a thousand bytes, a number fifty."""
 SECONDS_PER_MEASUREMENT = 2.0
 """Of the memory and the GPU."""
+_LEAST_ROWS = 16
+"""In fewer, the charts are all that there is room for."""
 
 
 class TrainingScreen(Screen[None]):
@@ -58,6 +60,8 @@ class TrainingScreen(Screen[None]):
         #panels { height: 3fr; min-height: 5; }
         #lower { height: 2fr; min-height: 4; }
         &.-short #lower, &.-medium #lower { height: 3fr; }
+        &.-low #lower { display: none; }
+        &.-low ProgressLine { height: 1; }
         &.-narrow #perplexity { display: none; }
         &.-narrow RunDetails { width: 30; }
         &.-very-wide SampleList { display: block; }
@@ -120,6 +124,7 @@ class TrainingScreen(Screen[None]):
 
     def on_resize(self) -> None:
         """Repaint for the new size."""
+        self.set_class(self.size.height < _LEAST_ROWS, "-low")
         self.call_after_refresh(self._paint)
 
     def on_screen_resume(self) -> None:

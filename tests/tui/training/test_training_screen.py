@@ -489,6 +489,17 @@ async def test_the_charts_of_a_run_that_has_just_begun_keep_up(events: Callable[
             assert text_of(chart).split()[-1] == shown
 
 
+async def test_a_very_small_terminal_has_the_charts_and_no_cut_words(snapshots: Snapshots) -> None:
+    app = TrainingApp(snapshots("training"))
+    async with app.run_test(size=(40, 12)) as pilot:
+        await settle(pilot)
+        screen = app.training_screen
+        assert not screen.query_one("#lower").display
+        assert text_of(screen.query_one(ProgressLine)).split()[1:4] == ["240", "/", "500"]
+        assert text_of(screen.query_one(MetricValue)).split() == ["train", "1.812", "◆", "2.008"]
+        assert "240" in text_of(screen.query_one(AreaChart))
+
+
 async def test_a_screen_under_another_one_is_not_painted_until_it_is_on_top(events: Callable[..., list[Any]]) -> None:
     app = TrainingApp(replay(events(upto=200)))
     async with app.run_test() as pilot:
