@@ -45,6 +45,8 @@ class TrainingRequest:
     """Fields of ``TrainingConfig``, and ``dropout``."""
     resume: str | None = None
     """The checkpoint to resume from; a run's name alone means its last."""
+    corpus_note: str = ""
+    """Why ``corpus`` is not the text one would expect, where it was chosen for the user."""
     save_patience: float = math.inf
     """Seconds for which saving the end of the run is tried before the run fails unsaved."""
 
@@ -83,16 +85,15 @@ def _begin(store: Store, request: TrainingRequest, on_progress: OnProgress | Non
     from shakegpt.training.trainer import Trainer
 
     device_plan = choose_device_plan(config.device, config.precision)
-    corpus_note = ""
     if request.corpus is None:
-        default, corpus_note = choose_default_corpus(on_progress=on_progress)
-        request = replace(request, corpus=default)
+        default, note = choose_default_corpus(on_progress=on_progress)
+        request = replace(request, corpus=default, corpus_note=note)
     corpus = Corpus.load(request.corpus or "", encoding=request.encoding, on_progress=on_progress)
     model_config = preset.model_config(len(corpus.vocabulary), dropout=dropout)
     corpus.check_length(model_config.block_size)
     if changes.get("steps") is None:
         config = replace(config, steps=preset.default_steps(len(corpus.training_text), model_config, config))
-    run = _create_run(store, request, name, model_config, config, corpus, corpus_note=corpus_note or None)
+    run = _create_run(store, request, name, model_config, config, corpus)
     return Trainer(
         run,
         config,
@@ -171,7 +172,6 @@ def _create_run(
     *,
     resumed_from: str | None = None,
     changes: dict[str, str] | None = None,
-    corpus_note: str | None = None,
 ) -> Run:
     from shakegpt.version import versions
 
@@ -188,7 +188,7 @@ def _create_run(
         changes=changes,
         corpus_file=str(Path(request.corpus or "").expanduser().absolute()) if from_file else None,
         encoding=request.encoding,
-        corpus_note=corpus_note,
+        corpus_note=request.corpus_note or None,
     )
     return store.create(metadata, request.run_name)
 

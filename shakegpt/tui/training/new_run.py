@@ -1,7 +1,7 @@
 """The form that asks what to train."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,7 +16,7 @@ from textual.widgets import Button, Input, Static
 from textual.worker import get_current_worker
 
 from shakegpt.config import PRESETS
-from shakegpt.data.catalog import DEMO, TINY_SHAKESPEARE, find_corpus
+from shakegpt.data.catalog import DEMO, TINY_SHAKESPEARE, choose_default_corpus, find_corpus
 from shakegpt.errors import CorpusError, ShakegptError
 from shakegpt.runs.speed import measured_speeds
 from shakegpt.runs.store import Store
@@ -127,6 +127,8 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
         self._read_machine = read_machine
         self._machine = Machine()
         self._early_text = ""
+        self._text_chosen = False
+        """Whether the user chose a text; otherwise one that cannot be fetched gives way to the play that ships."""
 
     def compose(self) -> ComposeResult:
         """Put what starts the run under the fields, where it stays in sight."""
@@ -208,7 +210,9 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
     def _check_fields(self) -> None:
         """Check every field, for its limits may depend on another one, such as the preset."""
         fields = [*self.query(FormField), *self.query(Choices)]
-        values = self._values = {str(field.name): field.value for field in fields}
+        values = {str(field.name): field.value for field in fields}
+        self._text_chosen |= values["corpus"] != self._values["corpus"]
+        self._values = values
         self._update_hints()
         for field in self.query(FormField):
             if field.name != "file" or values["file"]:  # an empty path is an error only once the user starts
@@ -253,10 +257,15 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
             self.post_message(self.DownloadProgress(done, total))
 
         try:
-            find_corpus(request.corpus or TINY_SHAKESPEARE, on_progress=report)
+            if request.corpus == TINY_SHAKESPEARE and not self._text_chosen:
+                corpus, note = choose_default_corpus(on_progress=report)
+                request = replace(request, corpus=corpus, corpus_note=note)
+            else:
+                find_corpus(request.corpus or TINY_SHAKESPEARE, on_progress=report)
         except ShakegptError as error:
             self.post_message(self.CorpusReady(request, str(error)))
-        else:
+            return
+        if not worker.is_cancelled:
             self.post_message(self.CorpusReady(request))
 
     def on_new_run_screen_download_progress(self, message: DownloadProgress) -> None:

@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 from textual.widgets import Button, DirectoryTree, Input, Static
 
 from shakegpt.config import PRESETS
-from shakegpt.data.catalog import DEMO, CatalogEntry
+from shakegpt.data.catalog import DEMO, TINY_SHAKESPEARE, CatalogEntry
 from shakegpt.errors import CorpusError, ShakegptError
 from shakegpt.runs.speed import Speed
 from shakegpt.training.setup import TrainingRequest
@@ -47,6 +47,7 @@ def no_download(monkeypatch: pytest.MonkeyPatch) -> None:
         return CatalogEntry(name, Path(name), "cache")
 
     monkeypatch.setattr(new_run, "find_corpus", find)
+    monkeypatch.setattr(new_run, "choose_default_corpus", lambda *, on_progress: (TINY_SHAKESPEARE, ""))
 
 
 def field(app: FormApp, name: str) -> FormField:
@@ -182,19 +183,27 @@ async def test_the_download_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) 
     app = FormApp()
     messages: list[str] = []
 
-    def find(name: str, *, on_progress: OnProgress | None = None) -> CatalogEntry:
-        assert on_progress is not None
+    def choose(*, on_progress: OnProgress) -> tuple[str, str]:
         on_progress(250_000, 1_000_000)
         app.call_from_thread(app.form.query_one, "#message")  # it is shown by the time this comes back
         messages.append(message(app))
-        return CatalogEntry(name, Path(name), "cache")
+        return TINY_SHAKESPEARE, ""
 
-    monkeypatch.setattr(new_run, "find_corpus", find)
+    monkeypatch.setattr(new_run, "choose_default_corpus", choose)
     async with app.run_test() as pilot:
         await pilot.press("enter")
         await settle(pilot)
         assert messages == ["Fetching the text: 250 kB of 1 MB…"]
         assert app.answers == [TrainingRequest(corpus="tiny-shakespeare")]
+
+
+async def test_the_text_that_nobody_chose_gives_way_to_the_play_that_ships(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(new_run, "choose_default_corpus", lambda *, on_progress: (DEMO, "No network."))
+    app = FormApp()
+    async with app.run_test() as pilot:
+        await pilot.press("enter")
+        await settle(pilot)
+        assert app.answers == [TrainingRequest(corpus=DEMO, corpus_note="No network.")]
 
 
 async def test_a_text_that_cannot_be_fetched_is_an_error_in_the_form(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,6 +213,9 @@ async def test_a_text_that_cannot_be_fetched_is_an_error_in_the_form(monkeypatch
     monkeypatch.setattr(new_run, "find_corpus", find)
     app = FormApp()
     async with app.run_test() as pilot:
+        for name in (DEMO, TINY_SHAKESPEARE):  # chosen by the user, so by name
+            app.form.query_one("#field-corpus", Choices).value = name
+            await pilot.pause()
         await pilot.press("tab", "enter")
         await settle(pilot)
         assert message(app) == "Tiny Shakespeare could not be fetched [/b]; train on the demo."
