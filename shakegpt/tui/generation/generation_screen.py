@@ -78,6 +78,8 @@ class GenerationScreen(ControlsScreen):
     }
     """
     AUTO_FOCUS = "#left Transcript"
+    HELP_TITLE = "Generate"
+    HELP = "The model writes on from the opening line, letter by letter. The knobs shape the odds of the next one."
     BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS]
 
     def __init__(self, context: AppContext, loader: ModelLoader | None = None) -> None:
