@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _TINY_SHAKESPEARE_CHARACTERS = 65
 """Distinct characters of the default text, for which the weights are counted."""
+_LEAST_SHARE = 0.05
 
 
 def presets(json: Json = False) -> None:
@@ -54,12 +55,17 @@ def _describe(name: str, store: "Store") -> dict[str, Any]:
 
 
 def _seconds_here(name: str, store: "Store") -> float | None:
-    """Return how long a preset's training takes at the speed of its newest run that has ended."""
+    """Return how long a preset's training takes at the speed of its newest run that has ended.
+
+    A run of a few steps, most of which were evaluations, says little.
+    """
     preset = PRESETS[name]
     training, block_size = preset.training_config(), preset.model_config(1).block_size
     for run in store.runs():
         record, last = run.metadata, run.log.last()
-        if current_preset(record.preset) == name and isinstance(last, Finished) and last.step and last.seconds:
+        if current_preset(record.preset) != name or not isinstance(last, Finished):
+            continue
+        if last.step >= training.steps * _LEAST_SHARE and last.seconds > 0:
             characters = last.step * record.training.batch_size * record.model.block_size
             return training.steps * training.batch_size * block_size * last.seconds / characters
     return None
