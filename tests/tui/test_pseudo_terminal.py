@@ -40,7 +40,7 @@ def at_training(open_app: OpenApp, home: Path) -> Callable[..., tuple[TerminalAp
 
     def train(*arguments: str, nohup: bool = False) -> tuple[TerminalApp, Run]:
         terminal = open_app(*arguments, nohup=nohup)
-        terminal.wait_for_text("Enter")
+        terminal.wait_for_text("Opening line")
         terminal.type("1")
         terminal.wait_for_text("Train the demo")
         terminal.type("\r")
