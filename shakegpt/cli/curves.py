@@ -33,9 +33,9 @@ def draw_chart(snapshot: Snapshot, *, width: int = _WIDTH, height: int = _HEIGHT
     scale = {0: f"{high:.3f}", height - 1: f"{low:.3f}"}
     margin = max(len(text) for text in scale.values())
     lines = [f"{scale.get(number, ''):>{margin}} |{''.join(row)}".rstrip() for number, row in enumerate(rows)]
-    end = f"step {last}"
+    end = f"step {last:,}"
     return [
-        f"{'loss':>{margin}}  {_TRAIN} train" + (f"   {_VALIDATION} validation" if validation else ""),
+        f"{'loss':>{margin}}  {_TRAIN} train loss" + (f"   {_VALIDATION} validation loss" if validation else ""),
         *lines,
         f"{'':>{margin}} +{'-' * width}",
         f"{'':>{margin}}  0{end:>{width - 1}}",

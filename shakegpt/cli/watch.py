@@ -37,7 +37,7 @@ def watch(
 
 
 def stop(run: RunArgument) -> None:
-    """Ask the process that trains a run to save and stop."""
+    """Ask the process that trains a run to save and stop; its `shakegpt train` then exits with 143."""
     from shakegpt.runs.store import Store
 
     found = Store.default().run(run)

@@ -28,7 +28,7 @@ def snapshot_of(train: dict[int, float], validation: dict[int, float] | None = N
 def test_a_falling_loss_falls() -> None:
     chart = draw_chart(snapshot_of({step: 4 - step / 10 for step in range(1, 21)}), width=20, height=5)
     assert chart == [
-        " loss  . train",
+        " loss  . train loss",
         "3.900 | ...",
         "      |    .....",
         "      |         ....",
