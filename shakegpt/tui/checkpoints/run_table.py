@@ -204,7 +204,7 @@ class RunTable(DataTable[Text]):
         branch = "└" if run.checkpoints[-1] is checkpoint else "├"
         marks = " ".join(word for word, applies in (("best", checkpoint.best), ("last", checkpoint.last)) if applies)
         return {
-            "name": Text.assemble(("▶" if loaded else " ", self._style("mark")), (f" {branch} ", dim), f"@{info.step}"),
+            "name": Text.assemble(self._loaded_mark(loaded=loaded), (f" {branch} ", dim), f"@{info.step}"),
             "state": Text(marks, style=self._style("good") if checkpoint.best else dim),
             "step": Text(formatting.count(info.step)),
             "loss": Text(formatting.decimal(info.val_loss)),
@@ -218,7 +218,11 @@ class RunTable(DataTable[Text]):
         marked = self._run_list.marked
         if run.name in marked:
             return "●", self._style(f"mark-{marked.index(run.name) % len(RUN_COLOURS)}")
-        return "▶" if loaded else " ", self._style("mark")
+        return self._loaded_mark(loaded=loaded)
+
+    def _loaded_mark(self, *, loaded: bool) -> tuple[str, Style]:
+        # A blank has no colour: reversed, under the cursor, that would be a block.
+        return ("▶", self._style("mark")) if loaded else (" ", Style())
 
     def _style(self, name: str) -> Style:
         styles = self.get_component_styles(f"run-table--{name}")

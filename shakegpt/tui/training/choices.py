@@ -47,7 +47,8 @@ class Choices(DiffWidget, can_focus=True):
         & > .choices--chosen { color: $primary; text-style: bold; }
         & > .field--focused { color: $primary; text-style: bold; }
         & > .choices--cursor { background: $primary 30%; color: $foreground; text-style: bold; }
-        &:ansi > .choices--cursor, &:nocolor > .choices--cursor { text-style: bold reverse; }
+        &:ansi > .choices--cursor { background: ansi_default; color: ansi_default; text-style: bold reverse; }
+        &:nocolor > .choices--cursor { background: $surface; text-style: bold reverse; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
