@@ -160,6 +160,8 @@ def test_the_question_on_quitting(snap_compare: Compare, home: Path, fake_traini
     async def quit_app(pilot: Pilot[Any]) -> None:
         await after("ctrl+q")(pilot)
         await until(pilot, lambda: isinstance(pilot.app.screen, QuitScreen))
+        await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
 
     app = runs_app(home, training=fake_training("training"))
     assert snap_compare(app, terminal_size=SMALL, run_before=quit_app)
