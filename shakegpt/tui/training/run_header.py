@@ -68,6 +68,8 @@ class RunHeader(DiffWidget):
             return [[*row, (requested.lstrip(), style("run-header--detail"))]]
         name, device = escape_line(started.run), f"{started.device} {started.precision}"
         used = cell_len(badge) + 2 + cell_len(name)
+        if used + 2 + len(device) > width:
+            device = ""
         detail = _join_fitting(_details(started), width - used - len(device) - 4)
         gap = " " * max(2, width - used - cell_len(detail) - len(device))
         row += [(name, style("run-header--name")), (detail, style("run-header--detail"))]

@@ -495,6 +495,9 @@ async def test_a_very_small_terminal_has_the_charts_and_no_cut_words(snapshots: 
         await settle(pilot)
         screen = app.training_screen
         assert not screen.query_one("#lower").display
+        started = replace(app.first.started, device="Intel(R) Xeon(R) Processor")
+        screen.show(replace(app.first, started=started))
+        assert text_of(screen.query_one(RunHeader)).split() == ["TRAINING", "macbeth", "demo", "nano"]
         assert text_of(screen.query_one(ProgressLine)).split()[1:4] == ["240", "/", "500"]
         assert text_of(screen.query_one(MetricValue)).split() == ["train", "1.812", "◆", "2.008"]
         assert "240" in text_of(screen.query_one(AreaChart))
