@@ -55,7 +55,7 @@ def test_training_in_the_app(benchmark: Any, tiny_shakespeare_path: Path, tmp_pa
 
     def measure() -> dict[str, float]:
         terminal = TerminalApp(home=tmp_path / "app", **corpus)
-        terminal.wait_for_text("Enter")
+        terminal.wait_for_text("letters/s")
         terminal.type("1")
         terminal.wait_for_text("New run")
         terminal.type("n")

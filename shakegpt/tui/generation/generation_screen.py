@@ -64,6 +64,7 @@ class GenerationScreen(ControlsScreen):
         & #right, & TakePane, & ScenePane, & SideColumn, & #line { display: none; }
         &.duel #right, &.scene ScenePane, &.scene #line, &.next SideColumn, &.comparing TakePane { display: block; }
         &.-narrow SideColumn { width: 26; }
+        &.tiny ModelStatus { width: 17; }
         &.-narrow.duel SideColumn, &.tiny SideColumn { display: none; }
         &.-wide SideColumn { width: 38; }
         &.-very-wide SideColumn { width: 38; }

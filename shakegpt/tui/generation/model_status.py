@@ -74,7 +74,7 @@ class ModelStatus(DiffWidget):
         preset = (f"{preset_of(pane.settings) or ''}  ", "preset")
         match pane.state:
             case None:
-                return [preset, ("Enter makes it speak", "quiet")]
+                return [preset, ("Enter speaks", "quiet")]
             case GenerationState.LOADING:
                 return [preset, ("loading the model" if self._slow else "", "busy")]
             case GenerationState.GENERATING:
@@ -84,7 +84,7 @@ class ModelStatus(DiffWidget):
             case GenerationState.FINISHED:
                 return [preset, (f"{count(pane.count)} letters", "quiet")]
             case GenerationState.FAILED:
-                return [preset, ("it could not speak", "failed")]
+                return [preset, ("could not speak", "failed")]
 
 
 class NoticeLine(Static):
