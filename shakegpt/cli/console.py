@@ -30,15 +30,15 @@ def format_duration(seconds: float) -> str:
 
 
 def describe(event: Event, snapshot: Snapshot) -> str:
-    """Return an event in one line (a sample: in a few)."""
+    """Return an event in one line (a sample in a few, and a start that has something to explain in two)."""
     match event:
         case Started():
             resumed = f", resumed from {event.resumed_from}" if event.resumed_from else ""
-            note = f". {event.corpus_note}" if event.corpus_note else ""
+            note = f"{event.corpus_note}\n" if event.corpus_note else ""
             return (
-                f"{event.run}: {event.preset}, {event.parameters:,} weights on {event.corpus}, {event.steps:,} steps "
+                f"{note}{event.run}: {event.preset}, {event.parameters:,} weights on {event.corpus}, {event.steps:,} steps "
                 f"of {event.batch_size} x {event.block_size} characters, {event.device}, {event.precision} "
-                f"({event.reason}){resumed}{note}"
+                f"({event.reason}){resumed}"
             )
         case Step():
             left = _time_left(snapshot, "  ")

@@ -35,7 +35,7 @@ def test_durations(seconds: float, text: str) -> None:
     ("event", "parts"),
     [
         (STARTED, ["macbeth: nano", "1,000,000 weights on demo", "100 steps of 4 x 8", "CPU, fp32 (no GPU was found)"]),
-        (replace(STARTED, steps=9_000, corpus_note="Why not."), ["9,000 steps", "found). Why not."]),
+        (replace(STARTED, steps=9_000), ["9,000 steps"]),
         (replace(STARTED, resumed_from="lear@5"), ["resumed from lear@5"]),
         (STEP, ["step 10 / 100", "train loss 2.0000", "rate 1.0e-03", "16 characters/s", "3:00 left"]),
         (
@@ -62,6 +62,12 @@ def test_an_event_is_one_line(event: Event, parts: list[str]) -> None:
     line = describe(event, replay([STARTED, STEP]))
     assert "\n" not in line
     assert [part for part in parts if part not in line] == []
+
+
+def test_why_a_run_trains_on_its_text_stands_on_a_line_before_it() -> None:
+    started = describe(replace(STARTED, corpus_note="Why this one."), replay([]))
+    assert started.split("\n")[0] == "Why this one."
+    assert started.split("\n")[1].startswith("macbeth: nano")
 
 
 def test_a_sample_is_indented_and_escaped() -> None:
