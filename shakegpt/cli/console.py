@@ -36,9 +36,9 @@ def describe(event: Event, snapshot: Snapshot) -> str:
             resumed = f", resumed from {event.resumed_from}" if event.resumed_from else ""
             note = f"{event.corpus_note}\n" if event.corpus_note else ""
             return (
-                f"{note}{event.run}: {event.preset}, {event.parameters:,} weights on {event.corpus}, {event.steps:,} steps "
-                f"of {event.batch_size} x {event.block_size} characters, {event.device}, {event.precision} "
-                f"({event.reason}){resumed}"
+                f"{note}{event.run}: {event.preset}, {event.parameters:,} weights on {event.corpus}, "
+                f"{event.steps:,} steps of {event.batch_size} x {event.block_size} characters, {event.device}, "
+                f"{event.precision} ({event.reason}){resumed}"
             )
         case Step():
             left = _time_left(snapshot, "  ")

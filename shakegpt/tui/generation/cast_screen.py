@@ -29,12 +29,10 @@ class CastScreen(Dialog["Scene | Path | None"]):
 
     DEFAULT_CSS = """
     CastScreen {
-        & > Vertical { width: 56; max-width: 95%; max-height: 95%; border: round $border; }
-        & Input, & Input:focus { border: none; height: 1; padding: 0 1; background: $panel; }
+        & > Vertical { width: 56; }
         & Label { margin-top: 1; color: $text-muted; }
         & Label.first { margin-top: 0; }
         & OptionList, & OptionList:focus { height: 7; margin-top: 1; }
-        & .heading { color: $primary; text-style: bold; margin-bottom: 1; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -54,14 +52,14 @@ class CastScreen(Dialog["Scene | Path | None"]):
 
     def compose(self) -> ComposeResult:
         """Two names, and the list they can be chosen from."""
-        with Vertical():
-            yield Static("A scene for two", classes="heading")
+        with Vertical() as box:
+            box.border_title, box.border_subtitle = "A scene for two", "⏎ next · esc back"
             yield Label("You play", classes="first")
             yield self._user_part
             yield Label("The model plays")
             yield self._model_part
             yield OptionList()
-            yield Static("Type a name, or ↓ to choose. Enter next, Esc back", classes="keys")
+            yield Static("Type a name, or ↓ to choose one.", classes="keys")
 
     def on_mount(self) -> None:
         """Begin with the user's part."""
