@@ -65,7 +65,7 @@ def test_first_paint(benchmark: Any, tmp_path: Path) -> None:
     def measure() -> float:
         start = time.perf_counter()
         terminal = TerminalApp(home=tmp_path / "home")
-        terminal.wait_for_text("Generation")  # the top line has the name of every screen
+        terminal.wait_for_text("Generate")  # the top line has the name of every screen
         seconds = time.perf_counter() - start
         terminal.signal(signal.SIGTERM)
         terminal.wait_for_exit()
