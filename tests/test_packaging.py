@@ -129,7 +129,7 @@ def test_the_metadata_has_the_version_of_the_one_place(built: Built) -> None:
         scripts = wheel.read(name.replace("METADATA", "entry_points.txt")).decode()
     assert metadata["Version"] == __version__
     assert f"shakegpt-{__version__}" in built.wheel.name
-    assert "shakegpt = shakegpt.cli:main" in scripts
+    assert "shakegpt = shakegpt.__main__:main" in scripts
     assert {"hf", "gguf", "tensorboard", "plot", "bench", "test", "dev"} <= set(
         metadata.get_all("Provides-Extra") or []
     )

@@ -5,6 +5,7 @@ new one, some seconds sooner.
 """
 
 import json
+import math
 import os
 import signal
 import sys
@@ -502,7 +503,7 @@ def full_disk(folder: str) -> None:
                 _fill(filler)
             case Step(step=30):
                 filler.unlink()
-                training._saver.wait_until_ready(_hurry())  # as if the back-off had passed
+                training._saver.wait_until_ready(_hurry(), math.inf)  # as if the back-off had passed
             case Saved() | Warning():
                 reported.append((event.step, event.event if isinstance(event, Saved) else event.kind))
     run = store.run("full")

@@ -22,8 +22,9 @@ _COLUMNS, _ROWS = 100, 30
 _LONG_NANO = """
 import sys
 from shakegpt.cli import main
-from shakegpt.config import PRESETS
-PRESETS["nano"].training["steps"] = 1_000_000
+from shakegpt import config
+config.PRESETS["nano"].training["steps"] = 1_000_000
+config.MAX_PASSES = 1_000_000
 sys.argv[0] = "shakegpt"
 main()
 """

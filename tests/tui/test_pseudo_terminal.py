@@ -147,7 +147,7 @@ def test_watch_shows_a_run_of_another_process_and_stops_it(
     watcher.wait_for_text("PAUSED")
     terminal.wait_for_text("PAUSED")
     watcher.type("X")
-    watcher.wait_for_text("trains it")  # whose run it is
+    watcher.wait_for_text("yes, save and stop")
     watcher.type("y")
     terminal.wait_for_text("STOPPED")
     watcher.wait_for_text("STOPPED")

@@ -33,6 +33,8 @@ async def done(pilot: Pilot[Any]) -> None:
     await fresh(pilot)
     await pilot.press("enter")
     await until_generated(pilot, app_of(pilot))
+    transcript = app_of(pilot).generation.left.transcript
+    await until(pilot, lambda: transcript.scroll_y == transcript.max_scroll_y)
 
 
 async def surprise(pilot: Pilot[Any]) -> None:
