@@ -9,7 +9,7 @@ import typer
 from shakegpt.cli.options import CHECKPOINT_HELP, Json, complete_checkpoints
 from shakegpt.cli.output import print_json, print_note
 from shakegpt.cli.standard_input import read_text_from_standard_input
-from shakegpt.errors import ShakegptError, UsageError
+from shakegpt.errors import UsageError
 from shakegpt.system.text import escape_line
 
 if TYPE_CHECKING:
@@ -17,11 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shakegpt.data.corpus import Corpus
-    from shakegpt.data.vocabulary import Vocabulary
     from shakegpt.inspection.heads import HeadScores
     from shakegpt.inspection.trace import Trace
     from shakegpt.model.language_model import LanguageModel
-    from shakegpt.runs.store import Store
     from shakegpt.system.threads import ThreadPool
 
 _LIKELIEST = 5
@@ -63,6 +61,7 @@ def inspect(
 
     from shakegpt.export.plots import plot_attention
     from shakegpt.inspection import trace as inspection
+    from shakegpt.inspection.corpora import find_corpus
     from shakegpt.model.language_model import LanguageModel
     from shakegpt.runs.store import Store
     from shakegpt.system.device import available_cores
@@ -72,7 +71,9 @@ def inspect(
     store = Store.default()
     info, found = store.read(checkpoint or store.default_reference(), warn=print_note)
     language_model = LanguageModel(model=found.model(), vocabulary=found.vocabulary, name=info.reference)
-    corpus = _find_corpus(store, info.run, found.vocabulary) if text is None or characters > 0 else None
+    corpus = None
+    if text is None or characters > 0:
+        corpus = find_corpus(store, info.run, found.vocabulary, print_note)
     if text is None:
         text = corpus.validation_text[: found.config.block_size] if corpus else language_model.opening
     trace = inspection.inspect(language_model, text, muted)
@@ -98,28 +99,6 @@ def _parse_head(text: str) -> tuple[int, int]:
     return int(block) - 1, int(head) - 1
 
 
-def _find_corpus(store: "Store", run: str | None, vocabulary: "Vocabulary") -> "Corpus | None":
-    """Return the text that a model was trained on, or one like it; nothing is downloaded for this."""
-    from shakegpt.data.catalog import DEMO, TINY_SHAKESPEARE, known_corpora
-    from shakegpt.data.corpus import Corpus
-
-    tiny_is_here = next(entry.on_disk for entry in known_corpora() if entry.name == TINY_SHAKESPEARE)
-    source, encoding = TINY_SHAKESPEARE, "utf-8"
-    if run is not None:
-        trained = store.run(run)
-        source, encoding = trained.corpus_source, trained.metadata.encoding
-    if source == TINY_SHAKESPEARE and not tiny_is_here:
-        source = DEMO
-        print_note("Tiny Shakespeare is not on this machine: the heads are scored on the text that ships (demo).")
-    try:
-        corpus = Corpus.load(source, encoding=encoding, vocabulary=vocabulary)
-        vocabulary.encode(corpus.validation_text)
-    except ShakegptError as error:
-        print_note(f"The heads are not scored: {error}")
-        return None
-    return corpus
-
-
 def _score(
     language_model: "LanguageModel", corpus: "Corpus", characters: int, pool: "ThreadPool", *, costs: bool
 ) -> dict[str, Any] | None:
@@ -141,7 +120,7 @@ def _score(
 def _as_json(checkpoint: str, trace: "Trace", scores: dict[str, Any] | None) -> dict[str, Any]:
     import math
 
-    from shakegpt.inspection.muting import head_name
+    from shakegpt.inspection.head import head_name
 
     (answer, _), *_ = trace.likeliest()
     attribution = trace.attribution(answer)
@@ -222,7 +201,7 @@ def _print_trace(name: str, trace: "Trace") -> None:
 
 
 def _print_heads(trace: "Trace", scores: dict[str, Any] | None) -> None:
-    from shakegpt.inspection.muting import head_name
+    from shakegpt.inspection.head import head_name
 
     layers, count, length, _ = trace.attention.shape
     heads: HeadScores | None = scores["heads"] if scores else None

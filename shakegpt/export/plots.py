@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shakegpt.errors import ShakegptError, UsageError
+from shakegpt.inspection.head import head_name
 from shakegpt.runs.downsampling import mean_losses
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.system.files import replace_file
@@ -59,7 +60,6 @@ def plot_attention(trace: "Trace", path: Path) -> None:
         UsageError: the suffix is neither ``.svg`` nor ``.png``.
         ShakegptError: matplotlib is not installed, or the file cannot be written.
     """
-    from shakegpt.inspection.muting import head_name  # imports torch, which curves do without
 
     layers, heads, length, _ = trace.attention.shape
 

@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from shakegpt.data.corpus import speaker_spans
 from shakegpt.errors import UsageError
-from shakegpt.inspection.muting import Head, all_heads, mute
+from shakegpt.inspection.head import Head
+from shakegpt.inspection.muting import all_heads, mute
 from shakegpt.inspection.parts import forward_parts
 from shakegpt.model.language_model import LanguageModel
 from shakegpt.system.seeds import derive_seed

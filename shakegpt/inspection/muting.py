@@ -8,12 +8,10 @@ from torch import nn
 
 from shakegpt.config import ModelConfig
 from shakegpt.errors import UsageError
+from shakegpt.inspection.head import Head, head_name
 from shakegpt.inspection.parts import share_weights
 from shakegpt.model.gpt import Block
 from shakegpt.model.language_model import LanguageModel
-
-Head = tuple[int, int]
-"""The index of a block and of a head in it, both from 0, as in a ``Trace``'s arrays."""
 
 
 def mute(language_model: LanguageModel, heads: Iterable[Head]) -> LanguageModel:
@@ -56,8 +54,3 @@ def mute(language_model: LanguageModel, heads: Iterable[Head]) -> LanguageModel:
 def all_heads(config: ModelConfig) -> list[Head]:
     """Return every head of a model, block after block."""
     return [(layer, head) for layer in range(config.n_layer) for head in range(config.n_head)]
-
-
-def head_name(head: Head) -> str:
-    """Return what people call a head: block and head counted from 1, such as ``1.4``."""
-    return f"{head[0] + 1}.{head[1] + 1}"

@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from shakegpt.errors import UsageError
-from shakegpt.inspection.muting import Head, mute
+from shakegpt.inspection.head import Head
+from shakegpt.inspection.muting import mute
 from shakegpt.inspection.parts import Parts, forward_parts
 from shakegpt.model.gpt import GPT, Block
 from shakegpt.model.language_model import LanguageModel

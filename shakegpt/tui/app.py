@@ -1,10 +1,10 @@
-"""The app: three screens, the training they share, and the keys that work on all of them."""
+"""The app: four screens, the training they share, and the keys that work on all of them."""
 
 import asyncio
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
-from typing import Any, ClassVar, Protocol, cast, runtime_checkable
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast, runtime_checkable
 
 from rich.console import RenderableType
 from textual import events, on
@@ -41,12 +41,16 @@ from shakegpt.tui.themes import SIXTEEN, THEMES, with_contrast
 from shakegpt.tui.training_notes import notify_changes
 from shakegpt.tui.widgets.top_bar import SCREEN_NAMES, TopBar
 
+if TYPE_CHECKING:
+    from shakegpt.tui.generation.model_loader import ModelLoader
+
 HEADLESS = "headless"
 """The app's result where its user wants the training to go on without it."""
 _SCREENS = {
     "training": "Train a model and watch it learn",
     "generation": "Generate text",
     "checkpoints": "See the runs and their checkpoints",
+    "inspect": "Look inside the model",
 }
 _UPDATES_PER_SECOND = 10
 _SECONDS_PER_SAVE = 1.0
@@ -131,11 +135,12 @@ class ShakegptApp(App[str]):
         self.add_mode("training", self.training_screen)
         self.add_mode("generation", self.generation_screen)
         self.add_mode("checkpoints", partial(CheckpointScreen, self.context))
+        self.add_mode("inspect", self.inspect_screen)
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self._preferred_theme()
 
-    # The three screens; those of training and generation are imported when they are first opened
+    # The screens; but for that of the runs they are imported when they are first opened
 
     def training_screen(self) -> Screen[Any]:
         """Return a new training screen."""
@@ -147,7 +152,20 @@ class ShakegptApp(App[str]):
         """Return a new generation screen."""
         from shakegpt.tui.generation.generation_screen import GenerationScreen
 
-        return GenerationScreen(self.context)
+        return GenerationScreen(self.context, self.model_loader)
+
+    def inspect_screen(self) -> Screen[Any]:
+        """Return a new inspect screen."""
+        from shakegpt.tui.inspect.inspect_screen import InspectScreen
+
+        return InspectScreen(self.context, self.model_loader)
+
+    @cached_property
+    def model_loader(self) -> "ModelLoader":
+        """What loads models, for generating and for looking inside: what both use is loaded once."""
+        from shakegpt.tui.generation.model_loader import ModelLoader
+
+        return ModelLoader(self.context)
 
     async def on_mount(self) -> None:
         """Open the first screen; whatever is slow begins after its first paint."""

@@ -1,15 +1,44 @@
 """What the app and its screens share, handed to each screen when it is made."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
+from shakegpt.inspection.head import Head
 from shakegpt.runs.source import TrainingSource
 from shakegpt.runs.store import Store
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.preferences import Preferences, save_preferences
 
-Mode = Literal["training", "generation", "checkpoints"]
-"""The three screens, in the order of their keys."""
+Mode = Literal["training", "generation", "checkpoints", "inspect"]
+"""The screens, in the order of their keys."""
+
+
+class Speech(Protocol):
+    """What the generation screen speaks, for the screen that looks inside the model meanwhile."""
+
+    @property
+    def text(self) -> str:
+        """The prompt and what was generated after it; empty before the first start."""
+
+    @property
+    def reference(self) -> str:
+        """The model that speaks: a checkpoint's reference, ``LIVE``, or empty for the store's default."""
+
+    @property
+    def speaking(self) -> bool:
+        """Whether text is on its way."""
+
+    def toggle(self) -> None:
+        """Stop after the current character, or go on."""
+
+    def hold(self) -> None:
+        """Stop until the generation screen is back, or until ``let_go``."""
+
+    def let_go(self) -> None:
+        """Go on with what was held."""
+
+    def use_muted_heads(self) -> None:
+        """Go on with the heads muted that are muted now."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +72,10 @@ class AppContext:
     """The checkpoint that the generation screen generates from."""
     loaded_model: LoadedModel | None = None
     """The model of that checkpoint, once it is loaded."""
+    speech: Speech | None = None
+    """What the generation screen speaks; ``None`` before that screen was opened."""
+    muted_heads: frozenset[Head] = frozenset()
+    """The heads that every model does without, as far as it has them, until they are unmuted."""
     _preferences_changed: bool = False
 
     @property

@@ -6,7 +6,8 @@ import torch
 from shakegpt.config import SamplingConfig
 from shakegpt.errors import UsageError
 from shakegpt.generation.stream import Stream
-from shakegpt.inspection.muting import all_heads, head_name, mute
+from shakegpt.inspection.head import head_name
+from shakegpt.inspection.muting import all_heads, mute
 from shakegpt.model.language_model import LanguageModel
 
 IDS = torch.tensor([[1, 4, 2, 12, 7]])

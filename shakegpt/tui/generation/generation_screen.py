@@ -35,6 +35,7 @@ from shakegpt.tui.generation.next_character import NextCharacter
 from shakegpt.tui.generation.prompt_field import PromptBar, PromptField
 from shakegpt.tui.generation.scene_pane import ScenePane
 from shakegpt.tui.generation.side_column import SideColumn
+from shakegpt.tui.generation.speech import GenerationSpeech
 from shakegpt.tui.generation.takes_pane import TakePane
 from shakegpt.tui.generation.text_pane import TextPane
 from shakegpt.tui.generation.try_pane import TryPane
@@ -94,7 +95,7 @@ class GenerationScreen(ControlsScreen):
         """Returns the seed of "again with a new seed"."""
         self._loader = loader
         self._texts_folder = texts_folder(context.store.home)
-        self._paused_texts: list[TextPane] = []  # by leaving the screen; they go on when it is back
+        self.speech = context.speech = GenerationSpeech(self)
         first = next(iter(preferences.prompts), _FIRST_PROMPT)
         self.prompt = PromptField(first, history=preferences.prompts, placeholder="an opening line", id="prompt")
         self.line = PromptField(placeholder="say something; Enter alone: go on", id="line")
@@ -142,16 +143,13 @@ class GenerationScreen(ControlsScreen):
             self._loader.preload()
 
     def on_screen_suspend(self) -> None:
-        """Pause while another screen or a dialog is open: nobody reads what is generated meanwhile."""
-        self._paused_texts = [text for text in self.query(TextPane) if text.busy]
-        for text in self._paused_texts:
-            text.pause()
+        """Pause while another screen or a dialog is open, but for the one that looks inside the model meanwhile."""
+        if self.app.current_mode != "inspect":
+            self.speech.hold()
 
     def on_screen_resume(self) -> None:
         """Go on with what was paused."""
-        for text in self._paused_texts:
-            text.resume()
-        self._paused_texts = []
+        self.speech.let_go()
 
     def on_resize(self) -> None:
         """Say what is written in the prompt, where there is room."""
@@ -334,7 +332,7 @@ class GenerationScreen(ControlsScreen):
         if reference is None:
             return
         current = self.pane.current
-        speaking = current.busy or current in self._paused_texts
+        speaking = current.busy or current in self.speech.held
         changed = reference != current.reference
         current.use_model(reference, behind=behind)
         if self.pane is self.duel:
@@ -347,7 +345,7 @@ class GenerationScreen(ControlsScreen):
     def on_generate_from(self, message: GenerateFrom) -> None:
         """Generate from a model that another screen names."""
         message.stop()
-        self._paused_texts = []
+        self.speech.held.clear()
         self.pane.pause()
         if self._began_unasked and self.left.count < _HARDLY_BEGUN:
             self.left.clear()

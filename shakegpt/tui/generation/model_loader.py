@@ -1,5 +1,6 @@
 """Where models to generate from are loaded: any checkpoint of the store, or the weights in training."""
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from contextlib import suppress
@@ -29,13 +30,24 @@ class ModelLoader:
     def __init__(self, context: AppContext) -> None:
         self._context = context
         self._loaded: dict[str, LanguageModel] = {}
+        self._loading = threading.Lock()
 
     def open_stream(self, reference: str, prompt: str, settings: Callable[[], SamplingConfig]) -> "Stream":
-        """Load a model and let it read the prompt. Raises ``ShakegptError``."""
+        """Load a model and let it read the prompt, without the muted heads. Raises ``ShakegptError``."""
         from shakegpt.generation.stream import Stream
+        from shakegpt.inspection.muting import all_heads, mute
 
-        model = self._copy_live() if reference == LIVE else self._load(reference)
-        return Stream(model, prompt, settings)
+        model = self.load(reference)
+        muted = self._context.muted_heads.intersection(all_heads(model.model.config))
+        return Stream(mute(model, muted), prompt, settings)
+
+    def load(self, reference: str) -> "LanguageModel":
+        """Return a model with all of its heads: a checkpoint's, or a copy of the live weights.
+
+        Raises:
+            ShakegptError: there is no such model, or it cannot be loaded.
+        """
+        return self._copy_live() if reference == LIVE else self._load(reference)
 
     def preload(self) -> str:
         """Load the default model, and return its reference. Raises ``ShakegptError``."""
@@ -73,8 +85,9 @@ class ModelLoader:
     def _load(self, reference: str) -> "LanguageModel":
         # "best" and "last" move while a run trains: what is cached is the checkpoint that they name now.
         exact = self._context.store.find(reference or self._context.store.default_reference()).reference
-        if exact not in self._loaded:
-            while len(self._loaded) >= _MODELS_KEPT:
-                self._loaded.pop(next(iter(self._loaded)))
-            self._loaded[exact] = self._context.store.language_model(exact)
-        return self._loaded[exact]
+        with self._loading:
+            if exact not in self._loaded:
+                while len(self._loaded) >= _MODELS_KEPT:
+                    self._loaded.pop(next(iter(self._loaded)))
+                self._loaded[exact] = self._context.store.language_model(exact)
+            return self._loaded[exact]

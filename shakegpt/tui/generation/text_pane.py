@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 RECENT = 60
 """Characters whose probabilities are kept."""
+WITHOUT = " without head"
+"""What stands in a model's name before its muted heads."""
 _RATE_SECONDS = 2.0
 """The time over which the speed is measured."""
 
@@ -195,8 +197,20 @@ class TextPane(Vertical):
             length = self.settings.length if max_length is None else min(self.settings.length, max_length)
             return replace(self.settings, stop=stop, length=length)
 
+        self._start_thread(prompt, settings if stop else lambda: self.settings, paused=paused)
+
+    def renew_model(self) -> None:
+        """Go on where the text is, with the model loaded anew: other heads are muted now."""
+        if self._thread is None or self.state is GenerationState.FAILED:
+            return
+        paused = not self.busy
+        self.close_thread()
+        self.model = None
+        self._start_thread(self.text, lambda: self.settings, paused=paused)
+
+    def _start_thread(self, prompt: str, settings: Callable[[], SamplingConfig], *, paused: bool) -> None:
         self._thread = GenerationThread(
-            partial(self._loader.open_stream, self.reference, prompt, settings if stop else lambda: self.settings),
+            partial(self._loader.open_stream, self.reference, prompt, settings),
             on_update=self._post_update,
             options=self._options,
             paused=paused,
@@ -341,6 +355,9 @@ def model_titles(name: str, behind: int | None = None) -> list[str]:
         name: the model's name or reference, such as ``pretrained``, ``macbeth@500`` or ``macbeth (live)``.
         behind: how many steps its run has trained since.
     """
+    whole, without, heads = name.partition(WITHOUT)
+    if without:
+        return [f"{title} ·{without}{heads}" for title in model_titles(whole, behind)]
     if name in (DEFAULT_MODEL, PRETRAINED):
         return [
             "A tiny GPT improvises Shakespeare, one letter at a time",

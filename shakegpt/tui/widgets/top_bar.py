@@ -1,4 +1,4 @@
-"""The line at the top of every screen: the three screens, and at the right what is in training or loaded."""
+"""The line at the top of every screen: the names of the screens, and at the right what is in training or loaded."""
 
 import math
 import time
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 MINIMUM_SIZE = (40, 12)
 """The smallest terminal that the screens are made for."""
-SCREEN_NAMES: dict[str, str] = dict(zip(get_args(Mode), ("Train", "Generate", "Runs"), strict=True))
-"""What the three screens are called, in the order of their keys."""
+SCREEN_NAMES: dict[str, str] = dict(zip(get_args(Mode), ("Train", "Generate", "Runs", "Inspect"), strict=True))
+"""What the screens are called, in the order of their keys."""
 _NAME_WIDTH = 24
 _SECONDS_PER_PAINT = 1.0  # each paint of the run costs a slow link some tens of bytes
 _MARKS = {"training": "●", "paused": "⏸", "loading": "◌"}

@@ -1,0 +1,213 @@
+"""The text that the model reads, each character tinted by what the marked position attends to."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.style import Style
+from textual import events
+from textual.color import Color
+from textual.message import Message
+
+from shakegpt.system.text import escape_control_characters
+from shakegpt.tui.line_filters import supports_utf8
+from shakegpt.tui.themes import contrast
+from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
+
+if TYPE_CHECKING:
+    from shakegpt.inspection.trace import Trace
+
+Weights = NDArray[np.float32]
+LEVELS = 5
+"""How many strengths of tint there are, besides none."""
+_FAINTEST = 0.02
+"""The share of the strongest weight below which a character has no tint."""
+_BLENDS = (0.14, 0.28, 0.45, 0.65, 0.9)
+_CONTEXT = 100
+"""Characters before the window that are shown at most, so that the line does not move while text is added."""
+NEWLINE = "⏎"
+
+
+def tint_levels(weights: Weights) -> list[int]:
+    """Return for each weight how strong its tint is, from 0 (none) to ``LEVELS`` (the strongest of all)."""
+    shares = weights / max(float(weights.max()), 1e-9)
+    levels = np.ceil(np.sqrt(shares) * LEVELS).astype(int)
+    levels[shares < _FAINTEST] = 0
+    return [int(level) for level in levels]
+
+
+def tenths(weight: float) -> str:
+    """Return a weight as one character: its tenths, a dot below one, nothing below a fiftieth."""
+    return str(min(9, int(weight * 10 + 1e-6))) if weight >= 0.1 else "." if weight >= _FAINTEST else " "
+
+
+def wrap(text: str, width: int) -> list[tuple[int, int]]:
+    """Return where each line of a text begins and ends; a newline is the last character of its line.
+
+    Lines break after a space where there is one. Each character takes one cell.
+    """
+    lines: list[tuple[int, int]] = []
+    start = 0
+    while start < len(text):
+        newline = text.find("\n", start, start + width)
+        end = newline + 1 if newline >= 0 else min(start + width, len(text))
+        if newline < 0 and end < len(text):
+            space = text.rfind(" ", start, end)
+            end = space + 1 if space > start else end
+        lines.append((start, end))
+        start = end
+    return lines
+
+
+def cell(character: str) -> str:
+    """Return a character as it is shown, in one cell."""
+    if character == "\n":
+        return NEWLINE
+    shown = escape_control_characters(character)
+    return shown if len(shown) == 1 and shown != "\t" else "·"
+
+
+class AttentionText(DiffWidget):
+    """Shows a text; a click on a character marks it.
+
+    In sixteen colours, without colours and without UTF-8, a line of figures below each line of text takes the place of
+    the tint: tenths of the attention, and ``^`` below the marked character.
+    """
+
+    ALLOW_SELECT = False
+    _PARTS: ClassVar[tuple[str, ...]] = ("plain", "outside", "marked", "weight")
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"attention-text--{part}" for part in _PARTS}
+    DEFAULT_CSS: ClassVar[str] = """
+    AttentionText {
+        width: 1fr;
+        & > .attention-text--plain { color: $foreground; background: $background; }
+        & > .attention-text--outside { color: $text-muted; background: $background; text-style: italic; }
+        & > .attention-text--marked { color: $accent; background: $background; text-style: bold reverse; }
+        & > .attention-text--weight { color: $primary; background: $background; }
+    }
+    """
+
+    @dataclass
+    class Marked(Message):
+        """A character was clicked."""
+
+        position: int
+        """Its index in the text."""
+
+    def __init__(self) -> None:
+        super().__init__(classes="pane")
+        self.note = "Loading the model…"
+        """What is shown while there is no text."""
+        self._text = ""
+        self._skipped = 0
+        self._position = 0
+        self._weights: Weights = np.zeros(0, np.float32)
+        self._levels: list[int] = []
+        self._first = 0  # where in the whole text the part on show begins
+        self._tints: list[Style] = []
+        self._lines: list[tuple[int, int]] = []
+
+    @property
+    def plain(self) -> bool:
+        """Whether figures take the place of tints."""
+        return self.app.no_color or self.app.current_theme.ansi or not supports_utf8()
+
+    def show(self, text: str, trace: "Trace", position: int, weights: Weights) -> None:
+        """Show what a position attends to.
+
+        Args:
+            text: all of the text; of its last characters, the trace's.
+            trace: what was read.
+            position: the index in the trace's text of the marked character.
+            weights: (T,), how much that one attends to each character of the trace's text.
+        """
+        # The text begins with a whole line: what is added at its end then moves nothing.
+        first = trace.skipped
+        if first:
+            first = max(text.rfind("\n", max(0, first - _CONTEXT), first) + 1, first - _CONTEXT, 0)
+        self._text, self._skipped = text[first:] or trace.text, trace.skipped - first
+        self._position, self._first = position + self._skipped, first
+        self._weights, self._levels = weights, tint_levels(weights)
+        self.note = ""
+        self.redraw()
+
+    def say(self, note: str) -> None:
+        """Show a sentence in place of the text."""
+        self.note = note
+        self.redraw()
+
+    def notify_style_update(self) -> None:
+        """Work the tints out anew."""
+        super().notify_style_update()
+        self._tints = []
+
+    def draw(self, width: int, height: int) -> list[Row]:
+        """Return the lines around the marked character."""
+        styles = {part: self.get_component_rich_style(f"attention-text--{part}") for part in self._PARTS}
+        if self.note:
+            return [[(self.note[start:end], styles["plain"])] for start, end in wrap(self.note, max(1, width))]
+        self._lines = wrap(self._text, max(1, width))
+        rows_a_line = 2 if self.plain else 1
+        visible = max(1, height // rows_a_line)
+        marked = next((y for y, (start, end) in enumerate(self._lines) if start <= self._position < end), 0)
+        window = next((y for y, (_, end) in enumerate(self._lines) if end > self._skipped), 0)
+        top = max(0, min(window, len(self._lines) - visible))
+        top = min(max(top, marked - visible + 1), marked)
+        self._lines = self._lines[top : top + visible]
+        draw_line = self._draw_plain if self.plain else self._draw_tinted
+        return [row for line in self._lines for row in draw_line(*line, styles)]
+
+    def _draw_tinted(self, start: int, end: int, styles: dict[str, Style]) -> list[Row]:
+        tints, levels = self._tint_styles(styles["plain"]), self._levels
+        row: Row = []
+        for index in range(start, end):
+            if index == self._position:
+                style = styles["marked"]
+            elif index < self._skipped:
+                style = styles["outside"]
+            else:
+                style = tints[levels[index - self._skipped]] if index - self._skipped < len(levels) else tints[0]
+            row.append((self._glyph(index), style))
+        return [row]
+
+    def _draw_plain(self, start: int, end: int, styles: dict[str, Style]) -> list[Row]:
+        texts: Row = []
+        marks = ""
+        for index in range(start, end):
+            marked, inside = index == self._position, 0 <= index - self._skipped < len(self._weights)
+            texts.append((self._glyph(index), styles["marked" if marked else "plain"]))
+            marks += "^" if marked else tenths(float(self._weights[index - self._skipped])) if inside else " "
+        return [texts, [(marks, styles["weight"])]]
+
+    def _glyph(self, index: int) -> str:
+        """Return a character's cell; a newline shows only where it matters."""
+        character = self._text[index]
+        if character != "\n" or index == self._position:
+            return cell(character)
+        at = index - self._skipped
+        return NEWLINE if 0 <= at < len(self._levels) and self._levels[at] else " "
+
+    def _tint_styles(self, plain: Style) -> list[Style]:
+        if not self._tints:
+            colours = self.app.get_css_variables()
+            ground, full = Color.parse(colours["background"]), Color.parse(colours["primary"])
+            texts = [Color.parse(colours["foreground"]), ground]
+            self._tints = [plain]
+            for blend in _BLENDS:
+                tint = ground.blend(full, blend)
+                text = max(texts, key=lambda colour, tint=tint: contrast(colour, tint))  # type: ignore[misc]
+                self._tints.append(Style(color=text.rich_color, bgcolor=tint.rich_color))
+        return self._tints
+
+    def on_click(self, event: events.Click) -> None:
+        """Mark the character under the pointer."""
+        offset = event.get_content_offset(self)
+        if offset is None or self.note:
+            return
+        line = offset.y // (2 if self.plain else 1)
+        if line < len(self._lines):
+            start, end = self._lines[line]
+            index = min(start + offset.x, end - 1)
+            if index >= self._skipped:
+                self.post_message(self.Marked(index + self._first))

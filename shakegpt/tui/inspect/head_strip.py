@@ -1,0 +1,143 @@
+"""All heads of the model, a row for each block: where they look, which one is marked, and which ones are muted."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import events
+from textual.message import Message
+
+from shakegpt.inspection.head import Head, head_name
+from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
+
+if TYPE_CHECKING:
+    from shakegpt.inspection.heads import HeadScores
+    from shakegpt.tui.inspect.head_measurements import HeadFacts
+
+MOST_ROWS = 12
+_FEW_ROWS = 4
+_TALL = 30
+"""The height of the terminal from which on there is room for more than a few blocks."""
+
+
+_SHORT = {"the character itself": ("self", "i"), "the character before": ("prev", "p")}
+_SHORT |= {"the last newline": ("line", "n"), "the speaker's name": ("name", "s")}
+
+
+def short_target(scores: "HeadScores", head: Head) -> tuple[str, str, str]:
+    """Return what a head looks at most in a word, in a letter, and how much in percent.
+
+    A head that looks at nothing in particular has ``~`` and over how many characters it spreads.
+    """
+    found = scores.main_target(head)
+    if found is None:
+        spread = f"{2 ** scores.entropy[head]:.0f}"
+        return ("over", "~", spread)
+    name, share = found
+    back = name.removeprefix("the character ").removesuffix(" back")
+    word, symbol = _SHORT.get(name, (f"-{back}", f"-{back}:"))
+    return (word, symbol, f"{100 * share:.0f}")
+
+
+class HeadStrip(DiffWidget):
+    """A cell for each head: the marked one in brackets, the muted ones crossed out; a click marks one."""
+
+    ALLOW_SELECT = False
+    _PARTS: ClassVar[tuple[str, ...]] = ("head", "marked", "muted", "sentence")
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"head-strip--{part}" for part in _PARTS}
+    DEFAULT_CSS: ClassVar[str] = """
+    HeadStrip {
+        height: 4;
+        & > .head-strip--head { color: $foreground; background: $background; }
+        & > .head-strip--marked { color: $primary; background: $background; text-style: bold; }
+        & > .head-strip--muted { color: $error; background: $background; }
+        & > .head-strip--sentence { color: $text-muted; background: $background; }
+    }
+    """
+
+    @dataclass
+    class Marked(Message):
+        """A head was clicked."""
+
+        head: Head
+
+    def __init__(self) -> None:
+        super().__init__(classes="pane")
+        self.border_title = "Heads"
+        self._shape = (0, 0)
+        self._head: Head = (0, 0)
+        self._all = False
+        self._muted: frozenset[Head] = frozenset()
+        self._facts: HeadFacts | None = None
+        self._sentence = ""
+        self._top = 0
+
+    def show(
+        self,
+        shape: tuple[int, int],
+        head: Head,
+        muted: frozenset[Head],
+        facts: "HeadFacts | None",
+        sentence: str,
+        *,
+        mean: bool,
+    ) -> None:
+        """Show the heads.
+
+        Args:
+            shape: how many blocks there are, and heads in each.
+            head: the marked one.
+            muted: those that the model does without.
+            facts: what was measured; ``None`` while nothing is.
+            sentence: what there is to say of the marked one.
+            mean: all heads of the marked one's block are marked together.
+        """
+        rows = min(shape[0], MOST_ROWS if self.app.size.height >= _TALL else _FEW_ROWS)
+        if self.styles.height is None or self.styles.height.value != rows + 3:
+            self.styles.height = rows + 3
+        self._shape, self._head, self._all, self._muted = shape, head, mean, muted
+        self._facts, self._sentence = facts, sentence
+        self.redraw()
+
+    def draw(self, width: int, height: int) -> list[Row]:
+        """Return a row for each block, as many as fit, and the sentence."""
+        layers, heads = self._shape
+        if not heads:
+            return []
+        styles = {part: self.get_component_rich_style(f"head-strip--{part}") for part in self._PARTS}
+        visible, cells = max(1, height - 1), width // heads
+        self._top = max(0, min(self._head[0] - visible // 2, layers - visible))
+        rows: list[Row] = []
+        for layer in range(self._top, min(layers, self._top + visible)):
+            row: Row = []
+            for head in ((layer, number) for number in range(heads)):
+                marked = layer == self._head[0] and (self._all or head == self._head)
+                part = "marked" if marked else "muted" if head in self._muted else "head"
+                text = self._cell(head, cells - 2)
+                edges = "[]" if marked else "  "
+                row.append((f"{edges[0]}{text[: max(0, cells - 2)]}{edges[1]}".ljust(cells), styles[part]))
+            rows.append(row)
+        return [*rows, [(self._sentence, styles["sentence"])]]
+
+    def _cell(self, head: Head, width: int) -> str:
+        """Return what there is to say of a head in so many cells."""
+        name, facts = head_name(head), self._facts
+        if head in self._muted:
+            cost = facts.cost(frozenset({head})) if facts else None
+            long = f"{name} off" if cost is None else f"{name} off {cost:+.3f}"
+            return next((text for text in (long, f"{name} off") if len(text) <= width), f"x{name}")
+        if facts is None or facts.scores is None:
+            return name
+        word, letter, figure = short_target(facts.scores, head)
+        unit = "" if letter == "~" else " %"
+        forms = (f"{name} {word} {figure}{unit}", f"{name} {word} {figure}", f"{name} {letter}{figure}")
+        return next((text for text in forms if len(text) <= width), name)
+
+    def on_click(self, event: events.Click) -> None:
+        """Mark the head under the pointer."""
+        offset = event.get_content_offset(self)
+        layers, heads = self._shape
+        if offset is None or not heads:
+            return
+        head = (self._top + offset.y, offset.x // max(1, self.size.width // heads))
+        if offset.y < self.size.height - 1 and head[0] < layers and head[1] < heads:
+            self.post_message(self.Marked(head))

@@ -1,0 +1,96 @@
+"""The logit lens: what each layer would say, and from which one on the answer leads."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from shakegpt.tui.generation.next_character import bar, character_name
+from shakegpt.tui.inspect.attention_text import cell
+from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
+
+if TYPE_CHECKING:
+    from shakegpt.inspection.trace import Trace
+
+LIKELIEST = 5
+"""Characters shown of each layer."""
+_LABEL_WIDTH = 46
+"""The width from which on the layers are named in full."""
+_HEIGHTS = " ▁▂▃▄▅▆▇█"
+
+
+def letter(character: str) -> str:
+    """Return a character in one cell: a space as ``_``."""
+    return "_" if character == " " else cell(character)
+
+
+def layer_name(layer: int) -> str:
+    """Return what a layer is called: 0 is the embedding."""
+    return f"block {layer}" if layer else "embedding"
+
+
+class LensPane(DiffWidget):
+    """A row for each layer: its five likeliest characters, with bars; the model's answer stands out."""
+
+    ALLOW_SELECT = False
+    _PARTS: ClassVar[tuple[str, ...]] = ("label", "answer", "other", "bar", "figure")
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"lens-pane--{part}" for part in _PARTS}
+    DEFAULT_CSS: ClassVar[str] = """
+    LensPane {
+        height: auto;
+        & > .lens-pane--label { color: $text-muted; background: $background; }
+        & > .lens-pane--answer { color: $primary; background: $background; text-style: bold; }
+        & > .lens-pane--other { color: $foreground; background: $background; }
+        & > .lens-pane--bar { color: $secondary; background: $background; }
+        & > .lens-pane--figure { color: $text-muted; background: $background; }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(classes="pane")
+        self.border_title = "What each layer would say next"
+        self._trace: Trace | None = None
+        self._position = 0
+
+    def show(self, trace: "Trace | None", position: int = 0) -> None:
+        """Show what comes after a position."""
+        if (trace is None) != (self._trace is None) or (
+            trace is not None and self._trace is not None and len(trace.lens) != len(self._trace.lens)
+        ):
+            self.styles.height = (len(trace.lens) if trace else 0) + 4
+        self._trace, self._position = trace, position
+        self.redraw()
+
+    @property
+    def sentence(self) -> str:
+        """From where on the model's answer leads."""
+        if self._trace is None:
+            return ""
+        ((answer, probability),) = self._trace.likeliest(self._position, 1)
+        decided, last = self._trace.decided_at(self._position), len(self._trace.lens) - 1
+        where = (
+            f"from {layer_name(decided)} on" if decided < last else f"in {layer_name(decided)}" + " only" * (last > 0)
+        )
+        return f"{character_name(answer)}, {probability:.0%}: leads {where}".replace("%", " %")
+
+    def draw(self, width: int, height: int) -> list[Row]:
+        """Return as many layers as fit, the last ones, and the sentence."""
+        trace = self._trace
+        if trace is None:
+            return []
+        styles = {part: self.get_component_rich_style(f"lens-pane--{part}") for part in self._PARTS}
+        ((answer, _),) = trace.likeliest(self._position, 1)
+        count = min(len(trace.lens), max(1, height - 1))
+        rows: list[Row] = []
+        for layer in range(len(trace.lens) - count, len(trace.lens)):
+            name = layer_name(layer) if width >= _LABEL_WIDTH else f"b{layer}" if layer else "emb"
+            row: Row = [(f"{name:<10}" if width >= _LABEL_WIDTH else f"{name:<4}", styles["label"])]
+            room = (width - len(row[0][0])) // LIKELIEST
+            for character, probability in trace.likeliest(self._position, LIKELIEST, layer=layer):
+                part = "answer" if character == answer else "other"
+                row.append((f"{letter(character)} ", styles[part]))
+                bars = max(1, room - 6)
+                height_mark = _HEIGHTS[round(probability * (len(_HEIGHTS) - 1))]
+                shown = bar(probability, bars) if bars > 2 else height_mark * bars
+                row.append((shown, styles["answer" if part == "answer" else "bar"]))
+                figure = f"{100 * probability:.0f}" if probability < 0.995 else "99"
+                row.append((f"{figure:>{room - 3 - bars}} ", styles["figure"]))
+            rows.append(row)
+        return [*rows, [(self.sentence, styles["answer"])]]
