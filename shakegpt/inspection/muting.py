@@ -8,7 +8,7 @@ from torch import nn
 
 from shakegpt.config import ModelConfig
 from shakegpt.errors import UsageError
-from shakegpt.inspection.head import Head, head_name
+from shakegpt.inspection.head import WITHOUT_HEAD, Head, head_name
 from shakegpt.inspection.parts import share_weights
 from shakegpt.model.gpt import Block
 from shakegpt.model.language_model import LanguageModel
@@ -47,7 +47,7 @@ def mute(language_model: LanguageModel, heads: Iterable[Head]) -> LanguageModel:
                 columns[:, head * width : (head + 1) * width] = 0
         block.attention.projection.weight = nn.Parameter(columns, requires_grad=weight.requires_grad)
     names = ", ".join(head_name(head) for head in muted)
-    name = f"{language_model.name} without head{'s' if len(muted) > 1 else ''} {names}"
+    name = f"{language_model.name}{WITHOUT_HEAD}{'s' if len(muted) > 1 else ''} {names}"
     return replace(language_model, model=model, name=name)
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from textual.screen import Screen
 
 from shakegpt.config import SamplingConfig
+from shakegpt.inspection.head import WITHOUT_HEAD
 from shakegpt.tui.context import AppContext, LoadedModel
 from shakegpt.tui.generation.generation_pane import DuelPane, GenerationPane, PromptPane
 from shakegpt.tui.generation.generation_thread import FRAME_SECONDS, TINTED_FRAME_SECONDS, GenerationOptions
@@ -178,7 +179,7 @@ class ControlsScreen(Screen[None]):
         current = self.pane.current
         self.query_one(ModelStatus).show(current)
         model = current.model
-        self.context.loaded_checkpoint = model.name if model else None
+        self.context.loaded_checkpoint = model.name.partition(WITHOUT_HEAD)[0] if model else None
         if model is not None:
             self.context.loaded_model = LoadedModel(model.name, model.parameters, model.val_loss)
         self.query_one(TopBar).show()

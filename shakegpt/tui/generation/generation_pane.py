@@ -9,7 +9,7 @@ from shakegpt.runs.store import PRETRAINED
 from shakegpt.tui.generation.generation_thread import GenerationState
 from shakegpt.tui.generation.knobs import SAMPLING_PRESETS, changed_settings, contrasting_preset
 from shakegpt.tui.generation.takes import parting
-from shakegpt.tui.generation.text_pane import WITHOUT, TextPane
+from shakegpt.tui.generation.text_pane import TextPane
 from shakegpt.tui.widgets.top_bar import model_name
 
 
@@ -161,8 +161,7 @@ class DuelPane(PromptPane):
     def show_settings(self) -> None:
         """Head each text with its model and what distinguishes its settings."""
         for text in self.texts:
-            whole, *heads = (text.model.name if text.model else text.reference or PRETRAINED).partition(WITHOUT)
-            name = model_name(whole) + "".join(heads)
+            name = model_name(text.model.name if text.model else text.reference or PRETRAINED)
             changed = changed_settings(text.settings)
             text.head((f"{name} · {changed}", changed, name) if changed else (name,))
 

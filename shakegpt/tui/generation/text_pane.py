@@ -14,6 +14,7 @@ from textual.content import Content
 from textual.message import Message
 
 from shakegpt.config import SamplingConfig
+from shakegpt.inspection.head import WITHOUT_HEAD
 from shakegpt.runs.store import PRETRAINED
 from shakegpt.system.text import escape_line
 from shakegpt.tui.generation.generation_thread import (
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 RECENT = 60
 """Characters whose probabilities are kept."""
-WITHOUT = " without head"
-"""What stands in a model's name before its muted heads."""
 _RATE_SECONDS = 2.0
 """The time over which the speed is measured."""
 
@@ -355,7 +354,7 @@ def model_titles(name: str, behind: int | None = None) -> list[str]:
         name: the model's name or reference, such as ``pretrained``, ``macbeth@500`` or ``macbeth (live)``.
         behind: how many steps its run has trained since.
     """
-    whole, without, heads = name.partition(WITHOUT)
+    whole, without, heads = name.partition(WITHOUT_HEAD)
     if without:
         return [f"{title} ·{without}{heads}" for title in model_titles(whole, behind)]
     if name in (DEFAULT_MODEL, PRETRAINED):

@@ -21,17 +21,19 @@ if TYPE_CHECKING:
 Weights = NDArray[np.float32]
 LEVELS = 5
 """How many strengths of tint there are, besides none."""
+_FAINT_MAXIMUM = 0.25
+"""The weight that has the strongest tint at least: a head that spreads over all tints nothing strongly."""
 _FAINTEST = 0.02
 """The share of the strongest weight below which a character has no tint."""
 _BLENDS = (0.14, 0.28, 0.45, 0.65, 0.9)
-_CONTEXT = 100
-"""Characters before the window that are shown at most, so that the line does not move while text is added."""
+_CONTEXT = 2_000
+"""Characters before the window that are shown at most, where there is room."""
 NEWLINE = "⏎"
 
 
 def tint_levels(weights: Weights) -> list[int]:
-    """Return for each weight how strong its tint is, from 0 (none) to ``LEVELS`` (the strongest of all)."""
-    shares = weights / max(float(weights.max()), 1e-9)
+    """Return for each weight how strong its tint is, from 0 to ``LEVELS``: that of the strongest, or of a quarter."""
+    shares = weights / max(float(weights.max()), _FAINT_MAXIMUM)
     levels = np.ceil(np.sqrt(shares) * LEVELS).astype(int)
     levels[shares < _FAINTEST] = 0
     return [int(level) for level in levels]
@@ -80,7 +82,7 @@ class AttentionText(DiffWidget):
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"attention-text--{part}" for part in _PARTS}
     DEFAULT_CSS: ClassVar[str] = """
     AttentionText {
-        width: 1fr;
+        height: 1fr;
         & > .attention-text--plain { color: $foreground; background: $background; }
         & > .attention-text--outside { color: $text-muted; background: $background; text-style: italic; }
         & > .attention-text--marked { color: $accent; background: $background; text-style: bold reverse; }
@@ -122,7 +124,7 @@ class AttentionText(DiffWidget):
             position: the index in the trace's text of the marked character.
             weights: (T,), how much that one attends to each character of the trace's text.
         """
-        # The text begins with a whole line: what is added at its end then moves nothing.
+        # What came before the window is shown too, from the beginning of a line on: then what is added moves nothing.
         first = trace.skipped
         if first:
             first = max(text.rfind("\n", max(0, first - _CONTEXT), first) + 1, first - _CONTEXT, 0)
@@ -151,8 +153,7 @@ class AttentionText(DiffWidget):
         rows_a_line = 2 if self.plain else 1
         visible = max(1, height // rows_a_line)
         marked = next((y for y, (start, end) in enumerate(self._lines) if start <= self._position < end), 0)
-        window = next((y for y, (_, end) in enumerate(self._lines) if end > self._skipped), 0)
-        top = max(0, min(window, len(self._lines) - visible))
+        top = max(0, len(self._lines) - visible)
         top = min(max(top, marked - visible + 1), marked)
         self._lines = self._lines[top : top + visible]
         draw_line = self._draw_plain if self.plain else self._draw_tinted

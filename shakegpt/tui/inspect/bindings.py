@@ -28,7 +28,7 @@ BINDINGS: tuple[Binding, ...] = (
     ),
     _key("unmute", "U", "unmute", "Unmute all", "Use all heads again", _CHANGE, "-"),
     _key("edit", "i", "edit", "Text", "Write a text of your own; an empty one goes back to what is generated", _CHANGE),
-    _key("source", "tab", "source", "Next text", "The text that is generated, the newest sample, or your own", _CHANGE),
+    _key("source", "N", "source", "Next text", "The text that is generated, the newest sample, or your own", _CHANGE),
     _key(
         "choose_model",
         "c",

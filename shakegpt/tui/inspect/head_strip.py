@@ -19,6 +19,7 @@ _TALL = 30
 """The height of the terminal from which on there is room for more than a few blocks."""
 
 
+_SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷"
 _SHORT = {"the character itself": ("self", "i"), "the character before": ("prev", "p")}
 _SHORT |= {"the last newline": ("line", "n"), "the speaker's name": ("name", "s")}
 
@@ -34,12 +35,15 @@ def short_target(scores: "HeadScores", head: Head) -> tuple[str, str, str]:
         return ("over", "~", spread)
     name, share = found
     back = name.removeprefix("the character ").removesuffix(" back")
-    word, symbol = _SHORT.get(name, (f"-{back}", f"-{back}:"))
+    word, symbol = _SHORT[name] if name in _SHORT else (f"-{back}", _SUPERSCRIPTS[int(back)])
     return (word, symbol, f"{100 * share:.0f}")
 
 
 class HeadStrip(DiffWidget):
-    """A cell for each head: the marked one in brackets, the muted ones crossed out; a click marks one."""
+    """A cell for each head: the marked one in brackets, the muted ones in parentheses with what that costs.
+
+    A click marks a head.
+    """
 
     ALLOW_SELECT = False
     _PARTS: ClassVar[tuple[str, ...]] = ("head", "marked", "muted", "sentence")
@@ -49,7 +53,7 @@ class HeadStrip(DiffWidget):
         height: 4;
         & > .head-strip--head { color: $foreground; background: $background; }
         & > .head-strip--marked { color: $primary; background: $background; text-style: bold; }
-        & > .head-strip--muted { color: $error; background: $background; }
+        & > .head-strip--muted { color: $error; background: $background; text-style: bold; }
         & > .head-strip--sentence { color: $text-muted; background: $background; }
     }
     """
@@ -111,9 +115,10 @@ class HeadStrip(DiffWidget):
             row: Row = []
             for head in ((layer, number) for number in range(heads)):
                 marked = layer == self._head[0] and (self._all or head == self._head)
-                part = "marked" if marked else "muted" if head in self._muted else "head"
+                muted = head in self._muted
+                part = "muted" if muted else "marked" if marked else "head"
                 text = self._cell(head, cells - 2)
-                edges = "[]" if marked else "  "
+                edges = "[]" if marked else "()" if muted else "  "
                 row.append((f"{edges[0]}{text[: max(0, cells - 2)]}{edges[1]}".ljust(cells), styles[part]))
             rows.append(row)
         return [*rows, [(self._sentence, styles["sentence"])]]
@@ -123,8 +128,8 @@ class HeadStrip(DiffWidget):
         name, facts = head_name(head), self._facts
         if head in self._muted:
             cost = facts.cost(frozenset({head})) if facts else None
-            long = f"{name} off" if cost is None else f"{name} off {cost:+.3f}"
-            return next((text for text in (long, f"{name} off") if len(text) <= width), f"x{name}")
+            costs = [] if cost is None else [f"{name} off {cost:+.3f}", f"{name} {cost:+.3f}"]
+            return next((text for text in (*costs, f"{name} off") if len(text) <= width), name)
         if facts is None or facts.scores is None:
             return name
         word, letter, figure = short_target(facts.scores, head)

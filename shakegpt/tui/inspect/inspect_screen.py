@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Static
 
-from shakegpt.inspection.head import Head, head_name
+from shakegpt.inspection.head import WITHOUT_HEAD, Head, head_name
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.system.text import escape_line
 from shakegpt.tui.context import AppContext
@@ -21,6 +21,7 @@ from shakegpt.tui.generation.model_loader import ModelLoader
 from shakegpt.tui.generation.prompt_field import PromptField
 from shakegpt.tui.inspect.attention_text import AttentionText, Weights, cell
 from shakegpt.tui.inspect.bindings import BINDINGS
+from shakegpt.tui.inspect.head_map import HeadMap
 from shakegpt.tui.inspect.head_measurements import HeadFacts, HeadMeasurements
 from shakegpt.tui.inspect.head_strip import HeadStrip
 from shakegpt.tui.inspect.inspection_thread import InspectionThread, Look, View
@@ -54,6 +55,8 @@ class InspectScreen(Screen[None]):
         &.-very-wide #side { width: 92; }
         &.-narrow #side { width: 34; }
         &.small #side { display: none; }
+        & #reading { width: 1fr; }
+        &.-tall HeadMap { display: block; }
         & > #typed {
             height: 1; padding: 0 1; display: none;
             & > Static { width: auto; color: $primary; text-style: bold; }
@@ -98,6 +101,7 @@ class InspectScreen(Screen[None]):
         self._thread = InspectionThread(loader, self._post_view)
         self._measurements = HeadMeasurements(context.store, self._post_facts)
         self.text = AttentionText()
+        self.map = HeadMap()
         self.lens = LensPane()
         self.votes = VotesPane()
         self.strip = HeadStrip()
@@ -107,7 +111,9 @@ class InspectScreen(Screen[None]):
         """The text, beside it the lens and the votes, and the heads below."""
         yield TopBar(self.context)
         with Horizontal(id="upper"):
-            yield self.text
+            with Vertical(id="reading"):
+                yield self.text
+                yield self.map
             with Vertical(id="side"):
                 yield self.lens
                 yield self.votes
@@ -246,6 +252,8 @@ class InspectScreen(Screen[None]):
             return
         position = self._shown_position(view)
         self.text.show(view.look.text, view.trace, position, self.weights(view.trace, position))
+        if self.map.display:
+            self.map.show(view.trace, position, self.head)
         self.lens.show(view.trace, position)
         if view.votes is not None and view.votes.position == position:
             self.votes.show(view.votes, view.trace.text[position], None if self.mean else self.head)
@@ -276,19 +284,21 @@ class InspectScreen(Screen[None]):
             widget.border_subtitle = Content(subtitle)
 
     def _text_titles(self, view: View, muted: frozenset[Head]) -> tuple[str, str]:
-        name = view.model.name if view.model else view.look.reference
-        reads = f"{model_name(name)} reads {self.source.value}"
-        without = f" without {'heads' if len(muted) > 1 else 'head'} {', '.join(map(head_name, sorted(muted)))}"
-        step = f" at step {count(view.model.step)}" if view.model and view.look.reference == LIVE else ""
-        looks = f"mean of block {self.head[0] + 1}" if self.mean else f"head {head_name(self.head)}"
-        return escape_line(reads + step + (without if muted else "")), f"tint: what {looks} attends to"
+        """Return what is read by what, in as many words as fit, and what the tint means."""
+        name = model_name(view.model.name if view.model else view.look.reference)
+        step = f", step {count(view.model.step)}" if view.model and view.look.reference == LIVE else ""
+        without = _without(muted) if muted else ""
+        titles = (f"{name}{step}{without} reads {self.source.value}", f"{name}{step}{without}", name)
+        title = next((title for title in titles if len(title) <= self.text.size.width - 2), name)
+        looks = f"the mean of block {self.head[0] + 1}" if self.mean else f"head {head_name(self.head)}"
+        return escape_line(title), f"tint: what {looks} attends to"
 
     def sentence(self, trace: "Trace", position: int, facts: HeadFacts | None) -> str:
         """Return what there is to say of the marked head."""
         weights = self.weights(trace, position)
         strongest = int(weights.argmax())
         back = position - strongest
-        where = "itself" if not back else f"{cell(trace.text[strongest])}, {back} back"
+        where = "itself" if not back else f'"{cell(trace.text[strongest])}" {back} back'
         here = f"here most at {where}: {100 * weights[strongest]:.0f} %"
         if self.mean:
             return f"The heads of block {self.head[0] + 1} together: {here}"
@@ -300,7 +310,7 @@ class InspectScreen(Screen[None]):
     def _cost_in_words(self, muted: frozenset[Head], facts: HeadFacts | None) -> str:
         if not muted:
             return "M mutes the marked one" if facts is None or not facts.note else facts.note
-        names = f"without head{'s' if len(muted) > 1 else ''} {', '.join(map(head_name, sorted(muted)))}"
+        names = _without(muted).strip()
         cost = facts.cost(muted) if facts else None
         if facts is None or facts.loss is None or cost is None:
             return f"{names}: {facts.note}" if facts and facts.note else f"{names}: measuring…"
@@ -426,3 +436,7 @@ class InspectScreen(Screen[None]):
         """Stop what is generated, or go on."""
         if self.context.speech is not None:
             self.context.speech.toggle()
+
+
+def _without(muted: frozenset[Head]) -> str:
+    return f"{WITHOUT_HEAD}{'s' if len(muted) > 1 else ''} {', '.join(map(head_name, sorted(muted)))}"

@@ -54,7 +54,7 @@ class LensPane(DiffWidget):
         if (trace is None) != (self._trace is None) or (
             trace is not None and self._trace is not None and len(trace.lens) != len(self._trace.lens)
         ):
-            self.styles.height = (len(trace.lens) if trace else 0) + 4
+            self.styles.height = (len(trace.lens) if trace else 0) + 3
         self._trace, self._position = trace, position
         self.redraw()
 
@@ -64,11 +64,9 @@ class LensPane(DiffWidget):
         if self._trace is None:
             return ""
         ((answer, probability),) = self._trace.likeliest(self._position, 1)
-        decided, last = self._trace.decided_at(self._position), len(self._trace.lens) - 1
-        where = (
-            f"from {layer_name(decided)} on" if decided < last else f"in {layer_name(decided)}" + " only" * (last > 0)
-        )
-        return f"{character_name(answer)}, {probability:.0%}: leads {where}".replace("%", " %")
+        decided = self._trace.decided_at(self._position)
+        where = layer_name(decided) if decided else "the embedding"
+        return f"{character_name(answer)}, {probability:.0%}: leads from {where} on".replace("%", " %")
 
     def draw(self, width: int, height: int) -> list[Row]:
         """Return as many layers as fit, the last ones, and the sentence."""
@@ -85,12 +83,11 @@ class LensPane(DiffWidget):
             room = (width - len(row[0][0])) // LIKELIEST
             for character, probability in trace.likeliest(self._position, LIKELIEST, layer=layer):
                 part = "answer" if character == answer else "other"
-                row.append((f"{letter(character)} ", styles[part]))
-                bars = max(1, room - 6)
+                row.append((letter(character), styles[part]))
+                bars = max(1, room - 5)
                 height_mark = _HEIGHTS[round(probability * (len(_HEIGHTS) - 1))]
                 shown = bar(probability, bars) if bars > 2 else height_mark * bars
                 row.append((shown, styles["answer" if part == "answer" else "bar"]))
-                figure = f"{100 * probability:.0f}" if probability < 0.995 else "99"
-                row.append((f"{figure:>{room - 3 - bars}} ", styles["figure"]))
+                row.append((f"{100 * probability:{room - 2 - bars}.0f} ", styles["figure"]))
             rows.append(row)
         return [*rows, [(self.sentence, styles["answer"])]]

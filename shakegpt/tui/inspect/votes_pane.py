@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from shakegpt.inspection.head import Head
 from shakegpt.tui.generation.next_character import character_name
+from shakegpt.tui.inspect.lens_pane import letter
 from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ def ranked_votes(votes: "Attribution", read: str) -> list[tuple[str, float, Head
     ]
     named += [(f"MLP {layer + 1}", float(value), None) for layer, value in enumerate(votes.mlps)]
     named += [
-        (f"the {character_name(read)}"[: _NAME - 1], votes.token, None),
-        ("its place", votes.place, None),
+        (f"letter {letter(read)}", votes.token, None),
+        ("position", votes.place, None),
         ("biases", float(votes.biases.sum()) + votes.constant, None),
     ]
     return sorted(named, key=lambda vote: -abs(vote[1]))

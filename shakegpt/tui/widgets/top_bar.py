@@ -8,6 +8,7 @@ from rich.cells import cell_len
 from textual import events
 from textual.timer import Timer
 
+from shakegpt.inspection.head import WITHOUT_HEAD
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.runs.store import PRETRAINED
 from shakegpt.system.text import escape_line
@@ -114,7 +115,8 @@ class TopBar(DiffWidget):
 
 def model_name(reference: str) -> str:
     """Return what a model is called on the screen."""
-    return "built-in model" if reference == PRETRAINED else escape_line(reference)
+    whole, without, heads = reference.partition(WITHOUT_HEAD)
+    return ("built-in model" if whole == PRETRAINED else escape_line(whole)) + without + heads
 
 
 def _model_parts(model: LoadedModel) -> list[str]:
