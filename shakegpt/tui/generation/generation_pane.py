@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from shakegpt.config import SamplingConfig
+from shakegpt.inspection.head import WITHOUT_HEAD
 from shakegpt.runs.store import PRETRAINED
 from shakegpt.tui.generation.generation_thread import GenerationState
 from shakegpt.tui.generation.knobs import SAMPLING_PRESETS, changed_settings, contrasting_preset
@@ -163,7 +164,10 @@ class DuelPane(PromptPane):
         for text in self.texts:
             name = model_name(text.model.name if text.model else text.reference or PRETRAINED)
             changed = changed_settings(text.settings)
-            text.head((f"{name} · {changed}", changed, name) if changed else (name,))
+            whole, without, heads = name.partition(WITHOUT_HEAD)
+            muted = f"{without}{heads}".strip()
+            titles = [(name, changed), (muted, changed), (changed,)] if changed else [(name,), (muted or whole,)]
+            text.head([" · ".join(filter(None, title)) for title in titles])
 
     def mark_parting(self) -> None:
         """Mark the first letter that differs, once there is one."""

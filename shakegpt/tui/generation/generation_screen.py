@@ -312,6 +312,7 @@ class GenerationScreen(ControlsScreen):
                 self._remember_prompt(text.prompt)
         if self.pane is self.duel:
             self.duel.mark_parting()
+            self.duel.show_settings()  # the model has its name once it is loaded
         due = not text.busy or time.monotonic() >= self.status_shown_at + STATUS_SECONDS
         if due and text is self.pane.current:
             self.show_status()

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.cells import cell_len
 from rich.style import Style
 from textual import events
 from textual.color import Color
@@ -67,7 +68,7 @@ def cell(character: str) -> str:
     if character == "\n":
         return NEWLINE
     shown = escape_control_characters(character)
-    return shown if len(shown) == 1 and shown != "\t" else "·"
+    return shown if cell_len(shown) == 1 else "·"
 
 
 class AttentionText(DiffWidget):
@@ -103,8 +104,10 @@ class AttentionText(DiffWidget):
         """What is shown while there is no text."""
         self._text = ""
         self._skipped = 0
-        self._position = 0
-        self._weights: Weights = np.zeros(0, np.float32)
+        self.position = 0
+        """The index of the marked character in what is shown of the text."""
+        self.weights: Weights = np.zeros(0, np.float32)
+        """How much it attends to each character of the window."""
         self._levels: list[int] = []
         self._first = 0  # where in the whole text the part on show begins
         self._tints: list[Style] = []
@@ -129,8 +132,8 @@ class AttentionText(DiffWidget):
         if first:
             first = max(text.rfind("\n", max(0, first - _CONTEXT), first) + 1, first - _CONTEXT, 0)
         self._text, self._skipped = text[first:] or trace.text, trace.skipped - first
-        self._position, self._first = position + self._skipped, first
-        self._weights, self._levels = weights, tint_levels(weights)
+        self.position, self._first = position + self._skipped, first
+        self.weights, self._levels = weights, tint_levels(weights)
         self.note = ""
         self.redraw()
 
@@ -152,7 +155,7 @@ class AttentionText(DiffWidget):
         self._lines = wrap(self._text, max(1, width))
         rows_a_line = 2 if self.plain else 1
         visible = max(1, height // rows_a_line)
-        marked = next((y for y, (start, end) in enumerate(self._lines) if start <= self._position < end), 0)
+        marked = next((y for y, (start, end) in enumerate(self._lines) if start <= self.position < end), 0)
         top = max(0, len(self._lines) - visible)
         top = min(max(top, marked - visible + 1), marked)
         self._lines = self._lines[top : top + visible]
@@ -163,7 +166,7 @@ class AttentionText(DiffWidget):
         tints, levels = self._tint_styles(styles["plain"]), self._levels
         row: Row = []
         for index in range(start, end):
-            if index == self._position:
+            if index == self.position:
                 style = styles["marked"]
             elif index < self._skipped:
                 style = styles["outside"]
@@ -176,15 +179,15 @@ class AttentionText(DiffWidget):
         texts: Row = []
         marks = ""
         for index in range(start, end):
-            marked, inside = index == self._position, 0 <= index - self._skipped < len(self._weights)
+            marked, inside = index == self.position, 0 <= index - self._skipped < len(self.weights)
             texts.append((self._glyph(index), styles["marked" if marked else "plain"]))
-            marks += "^" if marked else tenths(float(self._weights[index - self._skipped])) if inside else " "
+            marks += "^" if marked else tenths(float(self.weights[index - self._skipped])) if inside else " "
         return [texts, [(marks, styles["weight"])]]
 
     def _glyph(self, index: int) -> str:
         """Return a character's cell; a newline shows only where it matters."""
         character = self._text[index]
-        if character != "\n" or index == self._position:
+        if character != "\n" or index == self.position:
             return cell(character)
         at = index - self._skipped
         return NEWLINE if 0 <= at < len(self._levels) and self._levels[at] else " "

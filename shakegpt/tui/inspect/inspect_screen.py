@@ -90,7 +90,8 @@ class InspectScreen(Screen[None]):
         """Whether the mean over the heads of its block is shown."""
         self.position: int | None = None
         """The index in the text of the marked character; ``None`` follows the newest."""
-        self.source = TextSource.SPEECH
+        self.source = first_source(context)
+        self._source_chosen = False
         self._chosen: str | None = None  # a model chosen by hand
         self._typed = ""
         self._text = ""
@@ -136,7 +137,6 @@ class InspectScreen(Screen[None]):
     def _begin(self) -> None:
         self._thread.start()
         self._measurements.start()
-        self.source = first_source(self.context)
         self._look()
         self.set_interval(1 / FRAMES_PER_SECOND, self._follow)
 
@@ -152,6 +152,8 @@ class InspectScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Let the text go on that is looked at, and look at what has changed meanwhile."""
+        if not self._source_chosen and self._chosen is None:
+            self.source = first_source(self.context)
         if self.source is TextSource.SPEECH and self.context.speech is not None:
             self.context.speech.let_go()
         if self._asked is not None:
@@ -394,8 +396,8 @@ class InspectScreen(Screen[None]):
         there += [TextSource.SAMPLE] * (sample_text(self.context) is not None) + [TextSource.TYPED] * bool(self._typed)
         self._use_source(there[(there.index(self.source) + 1) % len(there)] if self.source in there else there[0])
 
-    def _use_source(self, source: TextSource) -> None:
-        self.source, self.position, self._chosen = source, None, None
+    def _use_source(self, source: TextSource, *, chosen: bool = True) -> None:
+        self.source, self.position, self._chosen, self._source_chosen = source, None, None, chosen
         self._look()
 
     def action_edit(self) -> None:
@@ -413,7 +415,7 @@ class InspectScreen(Screen[None]):
             self._chosen = chosen
             self._look()
         else:
-            self._use_source(first_source(self.context))
+            self._use_source(first_source(self.context), chosen=False)
         self.leave_field()
 
     @on(PromptField.Left)

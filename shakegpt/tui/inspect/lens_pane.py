@@ -13,7 +13,6 @@ LIKELIEST = 5
 """Characters shown of each layer."""
 _LABEL_WIDTH = 46
 """The width from which on the layers are named in full."""
-_HEIGHTS = " ▁▂▃▄▅▆▇█"
 
 
 def letter(character: str) -> str:
@@ -85,8 +84,7 @@ class LensPane(DiffWidget):
                 part = "answer" if character == answer else "other"
                 row.append((letter(character), styles[part]))
                 bars = max(1, room - 5)
-                height_mark = _HEIGHTS[round(probability * (len(_HEIGHTS) - 1))]
-                shown = bar(probability, bars) if bars > 2 else height_mark * bars
+                shown = bar(probability, bars)
                 row.append((shown, styles["answer" if part == "answer" else "bar"]))
                 row.append((f"{100 * probability:{room - 2 - bars}.0f} ", styles["figure"]))
             rows.append(row)

@@ -141,3 +141,13 @@ def test_a_training_that_ends_first_is_a_sentence() -> None:
 
 def test_the_names_in_the_corpora_on_disk_are_offered() -> None:
     assert "HALDEN" in loader_of(FakeStore()).speaker_names()
+
+
+def test_a_stream_speaks_without_the_muted_heads_that_its_model_has() -> None:
+    loader = loader_of(FakeStore())
+    loader._context.muted_heads = frozenset({(0, 1), (5, 5)})
+    whole, stream = loader.load("macbeth@500"), loader.open_stream("macbeth@500", "ROME", SamplingConfig)
+    weight = stream.language_model.model.blocks[0].attention.projection.weight  # type: ignore[union-attr]
+    assert stream.language_model.name == "macbeth@500 without head 1.2"
+    assert not weight[:, 8:].any()  # type: ignore[index]
+    assert whole.model.blocks[0].attention.projection.weight[:, 8:].any()  # type: ignore[union-attr, index]
