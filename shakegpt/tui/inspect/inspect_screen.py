@@ -293,7 +293,8 @@ class InspectScreen(Screen[None]):
         titles = (f"{name}{step}{without} reads {self.source.value}", f"{name}{step}{without}", name)
         title = next((title for title in titles if len(title) <= self.text.size.width - 2), name)
         looks = f"the mean of block {self.head[0] + 1}" if self.mean else f"head {head_name(self.head)}"
-        return escape_line(title), f"tint: what {looks} attends to"
+        tints = (f"tint: what {looks} attends to", f"tint: {looks}")
+        return escape_line(title), next((tint for tint in tints if len(tint) <= self.text.size.width - 2), "")
 
     def sentence(self, trace: "Trace", position: int, facts: HeadFacts | None) -> str:
         """Return what there is to say of the marked head."""

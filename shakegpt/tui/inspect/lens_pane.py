@@ -44,7 +44,7 @@ class LensPane(DiffWidget):
 
     def __init__(self) -> None:
         super().__init__(classes="pane")
-        self.border_title = "What each layer would say next"
+        self.border_title = "What each layer would say"
         self._trace: Trace | None = None
         self._position = 0
 
@@ -65,7 +65,9 @@ class LensPane(DiffWidget):
         ((answer, probability),) = self._trace.likeliest(self._position, 1)
         decided = self._trace.decided_at(self._position)
         where = layer_name(decided) if decided else "the embedding"
-        return f"{character_name(answer)}, {probability:.0%}: leads from {where} on".replace("%", " %")
+        short = f"{character_name(answer)}: from {where} on"
+        sentence = f"{character_name(answer)}, {probability:.0%}: leads from {where} on".replace("%", " %")
+        return sentence if len(sentence) <= self.size.width else short
 
     def draw(self, width: int, height: int) -> list[Row]:
         """Return as many layers as fit, the last ones, and the sentence."""

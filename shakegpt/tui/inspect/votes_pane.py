@@ -63,7 +63,7 @@ class VotesPane(DiffWidget):
 
     def __init__(self) -> None:
         super().__init__(classes="pane")
-        self.border_title = "Who votes for it"
+        self.border_title = "Votes"
         self._votes: Attribution | None = None
         self._read = ""
         self._head: Head | None = None
@@ -72,7 +72,7 @@ class VotesPane(DiffWidget):
         """Show what adds to the logit of the answer; a head stands out."""
         self._votes, self._read, self._head = votes, read, head
         if votes is not None:
-            title = f"Who votes for {character_name(votes.character)}: logit {votes.logit:+.2f}"
+            title = f"Votes for {character_name(votes.character)}: logit {votes.logit:+.2f}"
             if title != str(self.border_title):
                 self.border_title = title.replace("[", r"\[")
         self.redraw()

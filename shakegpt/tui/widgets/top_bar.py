@@ -24,6 +24,8 @@ MINIMUM_SIZE = (40, 12)
 SCREEN_NAMES: dict[str, str] = dict(zip(get_args(Mode), ("Train", "Generate", "Runs", "Inspect"), strict=True))
 """What the screens are called, in the order of their keys."""
 _NAME_WIDTH = 24
+_WITH_NAME = 72
+"""The width from which on the app is named."""
 _SECONDS_PER_PAINT = 1.0  # each paint of the run costs a slow link some tens of bytes
 _MARKS = {"training": "●", "paused": "⏸", "loading": "◌"}
 _PARTS = ("name", "here", "screen", "status", "training", "paused", "loading", "warning")
@@ -83,7 +85,7 @@ class TopBar(DiffWidget):
         styles = {part: self.get_component_rich_style(f"top-bar--{part}") for part in _PARTS}
         row: Row = [(" ", styles["status"])]
         self._spans = []
-        if width >= 60:
+        if width >= _WITH_NAME:
             row.append(("shakegpt  ", styles["name"]))
         for key, (mode, name) in enumerate(SCREEN_NAMES.items(), 1):
             label, left = f" {key} {name} ", _row_width(row)

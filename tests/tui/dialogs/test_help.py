@@ -31,7 +31,7 @@ async def test_actions_stand_in_their_groups_with_all_their_keys() -> None:
             (("a",), "Do one thing"),
             (("c", "d"), "Do two things"),
         ]
-        assert [entry.keys[0] for entry in groups["Everywhere"]] == ["1", "2", "3", "?", "^p", "^q"]
+        assert [entry.keys[0] for entry in groups["Everywhere"]] == ["1", "2", "3", "4", "?", "^p", "^q"]
 
 
 @pytest.mark.parametrize(("width", "columns"), [(80, 1), (120, 2), (200, 2)])
