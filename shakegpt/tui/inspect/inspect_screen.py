@@ -1,5 +1,6 @@
 """The inspect screen: what the model looks at, what each of its layers would say, and who votes for its answer."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -11,15 +12,14 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Static
 
-from shakegpt.inspection.head import WITHOUT_HEAD, Head, head_name
+from shakegpt.inspection.head import Head
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.system.text import escape_line
 from shakegpt.tui.context import AppContext
 from shakegpt.tui.dialogs.choose_model import ChooseModelScreen, model_choices
-from shakegpt.tui.formatting import count
 from shakegpt.tui.generation.model_loader import ModelLoader
 from shakegpt.tui.generation.prompt_field import PromptField
-from shakegpt.tui.inspect.attention_text import AttentionText, Weights, cell
+from shakegpt.tui.inspect.attention_text import AttentionText, Weights
 from shakegpt.tui.inspect.bindings import BINDINGS
 from shakegpt.tui.inspect.head_map import HeadMap
 from shakegpt.tui.inspect.head_measurements import HeadFacts, HeadMeasurements
@@ -28,14 +28,15 @@ from shakegpt.tui.inspect.inspection_thread import InspectionThread, Look, View
 from shakegpt.tui.inspect.lens_pane import LensPane
 from shakegpt.tui.inspect.text_source import TextSource, first_source, reference_of, run_of, sample_text, text_of
 from shakegpt.tui.inspect.votes_pane import VotesPane
+from shakegpt.tui.inspect.wording import cost_in_words, head_sentence, heads_title, reading_titles, tint_titles
 from shakegpt.tui.messages import LIVE
 from shakegpt.tui.widgets.footer import Footer
-from shakegpt.tui.widgets.top_bar import TopBar, model_name
+from shakegpt.tui.widgets.top_bar import TopBar
 
 if TYPE_CHECKING:
     from shakegpt.inspection.trace import Trace
 
-FRAMES_PER_SECOND = 4
+FRAMES_PER_SECOND = 3
 """How often a text that is generated is looked at: more would be too fast to read, and costs bytes."""
 
 
@@ -265,59 +266,27 @@ class InspectScreen(Screen[None]):
         view = self.view
         if view is None or view.trace is None:
             return
-        facts = self.facts if self.facts is not None and self.facts.model is view.model else None
-        muted = frozenset(view.trace.muted)
-        self.strip.show(
-            (view.trace.attention.shape[0], view.trace.attention.shape[1]),
-            self.head, muted, facts, self.sentence(view.trace, self._shown_position(view), facts), mean=self.mean,
-        )  # fmt: skip
-        self._set_title(self.text, *self._text_titles(view, muted))
-        where = (
-            f"Heads, as block.head: where they look in {facts.corpus}"
-            if facts and facts.corpus
-            else "Heads, as block.head"
-        )
-        self._set_title(self.strip, where, self._cost_in_words(muted, facts))
+        # While newer weights of the same run are measured, what is known of those before them stays.
+        known = self.facts is not None and view.model is not None and self.facts.model.name == view.model.name
+        facts = self.facts if known else None
+        muted, position = frozenset(view.trace.muted), self._shown_position(view)
+        weights, shape = self.weights(view.trace, position), view.trace.attention.shape
+        sentence = head_sentence(view.trace, position, weights, self.head, facts, mean=self.mean)
+        self.strip.show((shape[0], shape[1]), self.head, muted, facts, sentence, mean=self.mean)
+        self._set_title(self.strip, [heads_title(facts)], [cost_in_words(muted, facts)])
+        titles = [escape_line(title) for title in reading_titles(view, self.source, muted)]
+        self._set_title(self.text, titles, tint_titles(self.head, mean=self.mean))
 
-    def _set_title(self, widget: AttentionText | HeadStrip, title: str, subtitle: str) -> None:
+    def _set_title(self, widget: AttentionText | HeadStrip, titles: Sequence[str], subtitles: Sequence[str]) -> None:
+        """Put the first title and the first subtitle that fit into a border, or else the last ones."""
+        room = widget.size.width - 2
+        title, subtitle = (
+            next((text for text in texts if len(text) <= room), texts[-1]) for texts in (titles, subtitles)
+        )
         if str(widget.border_title) != title:
             widget.border_title = Content(title)
         if str(widget.border_subtitle) != subtitle:
             widget.border_subtitle = Content(subtitle)
-
-    def _text_titles(self, view: View, muted: frozenset[Head]) -> tuple[str, str]:
-        """Return what is read by what, in as many words as fit, and what the tint means."""
-        name = model_name(view.model.name if view.model else view.look.reference)
-        step = f", step {count(view.model.step)}" if view.model and view.look.reference == LIVE else ""
-        without = _without(muted) if muted else ""
-        titles = (f"{name}{step}{without} reads {self.source.value}", f"{name}{step}{without}", name)
-        title = next((title for title in titles if len(title) <= self.text.size.width - 2), name)
-        looks = f"the mean of block {self.head[0] + 1}" if self.mean else f"head {head_name(self.head)}"
-        tints = (f"tint: what {looks} attends to", f"tint: {looks}")
-        return escape_line(title), next((tint for tint in tints if len(tint) <= self.text.size.width - 2), "")
-
-    def sentence(self, trace: "Trace", position: int, facts: HeadFacts | None) -> str:
-        """Return what there is to say of the marked head."""
-        weights = self.weights(trace, position)
-        strongest = int(weights.argmax())
-        back = position - strongest
-        where = "itself" if not back else f'"{cell(trace.text[strongest])}" {back} back'
-        here = f"here most at {where}: {100 * weights[strongest]:.0f} %"
-        if self.mean:
-            return f"The heads of block {self.head[0] + 1} together: {here}"
-        if self.head in trace.muted:
-            return f"{head_name(self.head)} is muted: M lets it speak again"
-        described = f"{facts.scores.describe(self.head)} · " if facts and facts.scores else ""
-        return f"{head_name(self.head)} {described}{here}"
-
-    def _cost_in_words(self, muted: frozenset[Head], facts: HeadFacts | None) -> str:
-        if not muted:
-            return "M mutes the marked one" if facts is None or not facts.note else facts.note
-        names = _without(muted).strip()
-        cost = facts.cost(muted) if facts else None
-        if facts is None or facts.loss is None or cost is None:
-            return f"{names}: {facts.note}" if facts and facts.note else f"{names}: measuring…"
-        return f"{names}: {cost:+.3f} nats, {facts.loss:.3f} → {facts.losses[muted]:.3f}"
 
     # Keys
 
@@ -439,7 +408,3 @@ class InspectScreen(Screen[None]):
         """Stop what is generated, or go on."""
         if self.context.speech is not None:
             self.context.speech.toggle()
-
-
-def _without(muted: frozenset[Head]) -> str:
-    return f"{WITHOUT_HEAD}{'s' if len(muted) > 1 else ''} {', '.join(map(head_name, sorted(muted)))}"
