@@ -16,11 +16,11 @@ def _key(
 
 
 BINDINGS: tuple[Binding, ...] = (
-    _key("earlier", "left,h", "move(-1)", "Letter", "Mark the letter before", _LOOK, "←→"),
+    _key("earlier", "left,h", "move(-1)", "Letter", "Mark the letter before, or after", _LOOK, "←→"),
     _key(
         "later", "right,l", "move(1)", "Later", "Mark the letter after; at the end, follow the text again", _LOOK, "-"
     ),
-    _key("head_before", "up,k", "turn(-1)", "Head", "Mark the head before", _LOOK, "↑↓"),
+    _key("head_before", "up,k", "turn(-1)", "Head", "Mark the head before, or after", _LOOK, "↑↓"),
     _key("head_after", "down,j", "turn(1)", "Head after", "Mark the next head", _LOOK, "-"),
     _key("mean", "A", "mean", "All heads", "The mean over the heads of the block, or one head again", _LOOK),
     _key(

@@ -1,5 +1,6 @@
 """All heads of the model, a row for each block: where they look, which one is marked, and which ones are muted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -72,7 +73,7 @@ class HeadStrip(DiffWidget):
         self._all = False
         self._muted: frozenset[Head] = frozenset()
         self._facts: HeadFacts | None = None
-        self._sentence = ""
+        self._sentences: Sequence[str] = ("",)
         self._top = 0
 
     def show(
@@ -81,7 +82,7 @@ class HeadStrip(DiffWidget):
         head: Head,
         muted: frozenset[Head],
         facts: "HeadFacts | None",
-        sentence: str,
+        sentences: Sequence[str],
         *,
         mean: bool,
     ) -> None:
@@ -92,14 +93,14 @@ class HeadStrip(DiffWidget):
             head: the marked one.
             muted: those that the model does without.
             facts: what was measured; ``None`` while nothing is.
-            sentence: what there is to say of the marked one.
+            sentences: what there is to say of the marked one, the longest first; the first that fits is shown.
             mean: all heads of the marked one's block are marked together.
         """
         rows = min(shape[0], MOST_ROWS if self.app.size.height >= _TALL else _FEW_ROWS)
         if self.styles.height is None or self.styles.height.value != rows + 3:
             self.styles.height = rows + 3
         self._shape, self._head, self._all, self._muted = shape, head, mean, muted
-        self._facts, self._sentence = facts, sentence
+        self._facts, self._sentences = facts, sentences
         self.redraw()
 
     def draw(self, width: int, height: int) -> list[Row]:
@@ -121,7 +122,8 @@ class HeadStrip(DiffWidget):
                 edges = "[]" if marked else "()" if muted else "  "
                 row.append((f"{edges[0]}{text[: max(0, cells - 2)]}{edges[1]}".ljust(cells), styles[part]))
             rows.append(row)
-        return [*rows, [(self._sentence, styles["sentence"])]]
+        sentence = next((text for text in self._sentences if len(text) <= width), self._sentences[-1])
+        return [*rows, [(sentence, styles["sentence"])]]
 
     def _cell(self, head: Head, width: int) -> str:
         """Return what there is to say of a head in so many cells."""

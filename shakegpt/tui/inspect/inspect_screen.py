@@ -28,7 +28,7 @@ from shakegpt.tui.inspect.inspection_thread import InspectionThread, Look, View
 from shakegpt.tui.inspect.lens_pane import LensPane
 from shakegpt.tui.inspect.text_source import TextSource, first_source, reference_of, run_of, sample_text, text_of
 from shakegpt.tui.inspect.votes_pane import VotesPane
-from shakegpt.tui.inspect.wording import cost_in_words, head_sentence, heads_title, reading_titles, tint_titles
+from shakegpt.tui.inspect.wording import cost_in_words, head_sentences, heads_title, reading_titles, tint_titles
 from shakegpt.tui.messages import LIVE
 from shakegpt.tui.widgets.footer import Footer
 from shakegpt.tui.widgets.top_bar import TopBar
@@ -271,8 +271,8 @@ class InspectScreen(Screen[None]):
         facts = self.facts if known else None
         muted, position = frozenset(view.trace.muted), self._shown_position(view)
         weights, shape = self.weights(view.trace, position), view.trace.attention.shape
-        sentence = head_sentence(view.trace, position, weights, self.head, facts, mean=self.mean)
-        self.strip.show((shape[0], shape[1]), self.head, muted, facts, sentence, mean=self.mean)
+        sentences = head_sentences(view.trace, position, weights, self.head, facts, mean=self.mean)
+        self.strip.show((shape[0], shape[1]), self.head, muted, facts, sentences, mean=self.mean)
         self._set_title(self.strip, [heads_title(facts)], [cost_in_words(muted, facts)])
         titles = [escape_line(title) for title in reading_titles(view, self.source, muted)]
         self._set_title(self.text, titles, tint_titles(self.head, mean=self.mean))

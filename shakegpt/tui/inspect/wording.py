@@ -30,20 +30,23 @@ def tint_titles(head: Head, *, mean: bool) -> Sequence[str]:
     return (f"tint: what {looks} attends to", f"tint: {looks}", "")
 
 
-def head_sentence(
+def head_sentences(
     trace: "Trace", position: int, weights: Weights, head: Head, facts: HeadFacts | None, *, mean: bool
-) -> str:
-    """Return what the marked head does in general, and where it looks from the position."""
+) -> Sequence[str]:
+    """Return what the marked head does in general, and where it looks from the position, the longest first."""
     strongest = int(weights.argmax())
     back = position - strongest
     where = f'"{cell(trace.text[strongest])}" {back} back' if back else "itself"
     here = f"here most at {where}: {100 * weights[strongest]:.0f} %"
     if mean:
-        return f"The heads of block {head[0] + 1} together: {here}"
+        return (f"The heads of block {head[0] + 1} together: {here}", here)
     if head in trace.muted:
-        return f"{head_name(head)} is muted: M lets it speak again"
-    described = f"{facts.scores.describe(head)} · " if facts and facts.scores else ""
-    return f"{head_name(head)} {described}{here}"
+        return (f"{head_name(head)} is muted: M lets it speak again",)
+    name = head_name(head)
+    if facts is None or facts.scores is None:
+        return (f"{name} {here}",)
+    described = facts.scores.describe(head)
+    return (f"{name} {described} · {here}", f"{name} {described}", f"{name} {here}")
 
 
 def cost_in_words(muted: frozenset[Head], facts: HeadFacts | None) -> str:
