@@ -12,12 +12,12 @@ from shakegpt.tui.app import ShakegptApp
 
 FOLDER = asset_path("screenshots")
 SIZE = (120, 34)
-GENERATION_SECONDS = 3.5
+GENERATION_SECONDS = 10
 LOADING_SECONDS = 8.0
 
 
 async def draw(run: str) -> None:
-    """Visit the three screens and save each as an SVG."""
+    """Visit the four screens and save each as an SVG."""
     store = Store.default()
     app = ShakegptApp(store, watch=store.run(run))
     async with app.run_test(size=SIZE) as pilot:
@@ -27,10 +27,14 @@ async def draw(run: str) -> None:
         app.save_screenshot("training.svg", str(FOLDER))
         await pilot.press("2")
         await asyncio.sleep(LOADING_SECONDS)
-        await pilot.press("x", "u", "enter")
         await asyncio.sleep(GENERATION_SECONDS)
         app.save_screenshot("generation.svg", str(FOLDER))
-        await pilot.press("space", "3")
+        await pilot.press("4")
+        await asyncio.sleep(LOADING_SECONDS)
+        await pilot.press("space", "left", "left")
+        await asyncio.sleep(2)
+        app.save_screenshot("inspect.svg", str(FOLDER))
+        await pilot.press("3")
         await asyncio.sleep(2)
         await pilot.pause()
         app.save_screenshot("checkpoints.svg", str(FOLDER))

@@ -17,7 +17,7 @@ import pyte
 
 from tests.processes import PATIENCE
 
-_COLUMNS, _ROWS = 100, 30
+_SIZE = (100, 30)
 # The command, with a preset nano that trains until it is stopped: how fast the machine is does not matter then.
 _LONG_NANO = """
 import sys
@@ -44,18 +44,26 @@ class TerminalApp:
         home: its ``$SHAKEGPT_HOME``.
         nohup: start it with SIGHUP ignored.
         long_nano: let the preset ``nano`` train for ever.
+        size: the terminal's columns and rows.
         environment: more variables.
     """
 
     def __init__(
-        self, *arguments: str, home: Path, nohup: bool = False, long_nano: bool = False, **environment: str
+        self,
+        *arguments: str,
+        home: Path,
+        nohup: bool = False,
+        long_nano: bool = False,
+        size: tuple[int, int] = _SIZE,
+        **environment: str,
     ) -> None:
+        columns, rows = size
         self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self._slave = slave  # kept open to read the settings that the program leaves behind
         self.settings_before = self.settings()
         self.written = b""
-        self._screen = pyte.Screen(_COLUMNS, _ROWS)
+        self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
         self.process = subprocess.Popen(
             [sys.executable, *(["-c", _LONG_NANO] if long_nano else ["-m", "shakegpt"]), *arguments],
@@ -83,6 +91,11 @@ class TerminalApp:
         """The text on the screen."""
         return "\n".join(self._screen.display)
 
+    @property
+    def cells(self) -> Any:
+        """The characters on the screen with their colours, by row and column."""
+        return self._screen.buffer
+
     def type(self, keys: str) -> None:
         """Press keys."""
         os.write(self._master, keys.encode())
@@ -93,6 +106,11 @@ class TerminalApp:
         while text not in self.screen:
             assert time.monotonic() < deadline, f"{text!r} never appeared on:\n{self.screen}"
             assert self._read(1.0) or self.process.poll() is None, f"it ended before {text!r}:\n{self.screen}"
+
+    def read_until(self, deadline: float) -> None:
+        """Show what the program writes, until the monotonic clock reaches a time."""
+        while (left := deadline - time.monotonic()) > 0:
+            self._read(left)
 
     def _read(self, seconds: float) -> bool:
         ready, _, _ = select.select([self._master], [], [], seconds)
