@@ -44,7 +44,7 @@ class HeadMeasurements(threading.Thread):
         on_update: called from this thread when there are new facts.
     """
 
-    def __init__(self, store: Store, on_update: Callable[[HeadFacts], None]) -> None:
+    def __init__(self, store: Store, on_update: Callable[[HeadFacts], object]) -> None:
         super().__init__(name="head measurements", daemon=True)
         self._store = store
         self._on_update = on_update

@@ -1,6 +1,7 @@
 """The inspect screen: what the model looks at, what each of its layers would say, and who votes for its answer."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -52,17 +53,13 @@ class InspectScreen(Screen[None]):
     InspectScreen {
         & > #upper { height: 1fr; }
         & #side { width: 38; }
-        &.-wide #side { width: 58; }
-        &.-very-wide #side { width: 92; }
-        &.-narrow #side { width: 34; }
+        &.-narrow #side { width: 34; } &.-wide #side { width: 58; } &.-very-wide #side { width: 92; }
         &.small #side { display: none; }
         & #reading { width: 1fr; }
         &.-tall HeadMap { display: block; }
-        & > #typed {
-            height: 1; padding: 0 1; display: none;
-            & > Static { width: auto; color: $primary; text-style: bold; }
-            & > PromptField { width: 1fr; }
-        }
+        & > #typed { height: 1; padding: 0 1; display: none; }
+        & > #typed > Static { width: auto; color: $primary; text-style: bold; }
+        & > #typed > PromptField { width: 1fr; }
         &.typing > #typed { display: block; }
     }
     """
@@ -72,12 +69,11 @@ class InspectScreen(Screen[None]):
     class Updated(Message):
         """The inspection thread has a view. Posted from that thread."""
 
+    @dataclass
     class Measured(Message):
         """The heads were measured. Posted from the thread that did it."""
 
-        def __init__(self, facts: HeadFacts) -> None:
-            super().__init__()
-            self.facts = facts
+        facts: HeadFacts
 
     def __init__(self, context: AppContext, loader: ModelLoader) -> None:
         super().__init__()
@@ -100,8 +96,8 @@ class InspectScreen(Screen[None]):
         self._edition = 0
         self._asked: Look | None = None
         self._measured: object = None
-        self._thread = InspectionThread(loader, self._post_view)
-        self._measurements = HeadMeasurements(context.store, self._post_facts)
+        self._thread = InspectionThread(loader, lambda: self.post_message(self.Updated()))
+        self._measurements = HeadMeasurements(context.store, lambda facts: self.post_message(self.Measured(facts)))
         self.text = AttentionText()
         self.map = HeadMap()
         self.lens = LensPane()
@@ -124,12 +120,6 @@ class InspectScreen(Screen[None]):
             yield Static("Text › ", markup=False)
             yield self.field
         yield Footer()
-
-    def _post_view(self) -> None:
-        self.post_message(self.Updated())
-
-    def _post_facts(self, facts: HeadFacts) -> None:
-        self.post_message(self.Measured(facts))
 
     def on_mount(self) -> None:
         """Start the threads after the first paint: importing torch takes a second."""

@@ -73,7 +73,7 @@ class InspectionThread(threading.Thread):
         on_update: called from this thread when there is a view, and then not again before it is collected.
     """
 
-    def __init__(self, loader: ModelLoader, on_update: Callable[[], None]) -> None:
+    def __init__(self, loader: ModelLoader, on_update: Callable[[], object]) -> None:
         super().__init__(name="inspection", daemon=True)
         self._loader = loader
         self._on_update = on_update
