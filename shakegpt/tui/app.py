@@ -26,6 +26,7 @@ from shakegpt.system.settings import load_settings
 from shakegpt.system.text import escape_line
 from shakegpt.training.setup import TrainingRequest, build_trainer
 from shakegpt.training.thread import TrainingThread
+from shakegpt.tui.bindings import BINDINGS
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
 from shakegpt.tui.context import AppContext, Mode
 from shakegpt.tui.dialogs.help import help_for
@@ -39,19 +40,13 @@ from shakegpt.tui.preferences import load_preferences
 from shakegpt.tui.shown_cells import ShownCells
 from shakegpt.tui.themes import SIXTEEN, THEMES, with_contrast
 from shakegpt.tui.training_notes import notify_changes
-from shakegpt.tui.widgets.top_bar import SCREEN_NAMES, TopBar
+from shakegpt.tui.widgets.top_bar import TopBar
 
 if TYPE_CHECKING:
     from shakegpt.tui.generation.model_loader import ModelLoader
 
 HEADLESS = "headless"
 """The app's result where its user wants the training to go on without it."""
-_SCREENS = {
-    "training": "Train a model and watch it learn",
-    "generation": "Generate text",
-    "checkpoints": "See the runs and their checkpoints",
-    "inspect": "Look inside the model",
-}
 _UPDATES_PER_SECOND = 10
 _SECONDS_PER_SAVE = 1.0
 
@@ -83,28 +78,7 @@ class ShakegptApp(App[str]):
     CSS_PATH = "app.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-normal"), (120, "-wide"), (160, "-very-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-medium"), (36, "-tall")]  # noqa: RUF012
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *(
-            Binding(
-                str(key),
-                f"switch_mode('{mode}')",
-                name,
-                id=f"app.{mode}",
-                tooltip=_SCREENS[mode],
-                show=False,
-            )
-            for key, (mode, name) in enumerate(SCREEN_NAMES.items(), 1)
-        ),
-        Binding(
-            "question_mark,f1",
-            "help",
-            "Help",
-            id="app.help",
-            tooltip="Show the keys of this screen (F1 while you type in a field)",
-        ),
-        Binding("ctrl+p", "command_palette", "All actions", id="app.palette", tooltip="Find any action by its name"),
-        Binding("ctrl+q", "quit", "Quit", id="app.quit", tooltip="Quit; asks first while a run trains", priority=True),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS]
 
     def __init__(
         self,
