@@ -305,6 +305,8 @@ class ChartScreen(Screen[None]):
 
     def _update_cursor(self) -> None:
         """Draw the cursor, and the values of the curves there."""
+        if not self.query(CurvePlot):
+            return  # the screen has been closed meanwhile
         plot = self.query_one(CurvePlot)
         low, high = self._visible_xs()
         x = self._cursor_x()

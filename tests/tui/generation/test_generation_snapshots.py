@@ -114,7 +114,7 @@ STATES: list[tuple[Prepare, tuple[int, int]]] = [
     (surprise, (80, 24)),
     (surprise, (120, 40)),
     (takes, (200, 60)),
-    (done, (40, 12)),
+    (fresh, (40, 12)),
     (frozen, (80, 24)),
     (frozen, (120, 40)),
     (scene, (80, 24)),
