@@ -119,9 +119,10 @@ def _to_yaml(values: dict[str, object]) -> Iterator[str]:
 
 def _figures(checkpoint: Checkpoint, metadata: RunMetadata | None) -> Iterator[tuple[str, str]]:
     config, manifest = checkpoint.config, checkpoint.manifest
+    blocks = "1 block" if config.n_layer == 1 else f"{config.n_layer} blocks"
     yield (
         "architecture",
-        f"GPT-2, pre-norm: {config.n_layer} blocks, {config.n_head} heads, d_model {config.d_model}, "
+        f"GPT-2, pre-norm: {blocks}, {config.n_head} heads, d_model {config.d_model}, "
         f"d_ff {config.d_ff}, context {config.block_size}, dropout {config.dropout:g}, tied head, learned positions",
     )
     yield "parameters", f"{config.parameters:,}"

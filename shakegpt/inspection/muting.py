@@ -32,7 +32,7 @@ def mute(language_model: LanguageModel, heads: Iterable[Head]) -> LanguageModel:
         if not (0 <= layer < config.n_layer and 0 <= head < config.n_head):
             raise UsageError(
                 f"There is no head {head_name((layer, head))}, which is {(layer, head)} counted from 0: the model has "
-                f"{config.n_layer} blocks of {config.n_head} heads."
+                f"{config.n_layer} {'block' if config.n_layer == 1 else 'blocks'} of {config.n_head} heads."
             )
     if not muted:
         return language_model
