@@ -103,6 +103,7 @@ def app_on_terminal(terminal: str, home: str, corpus: str, on_hangup: Any) -> No
     _open_streams()
     os.environ |= {"SHAKEGPT_HOME": home, "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": f"{home}/cache"}
     config.PRESETS["tiny"] = TINY
+    from shakegpt.system.signals import end_process
     from shakegpt.training.setup import TrainingRequest, build_trainer
     from shakegpt.training.thread import TrainingThread
     from shakegpt.tui.app import ShakegptApp
@@ -113,7 +114,7 @@ def app_on_terminal(terminal: str, home: str, corpus: str, on_hangup: Any) -> No
     request = TrainingRequest(preset="tiny", corpus=corpus, run_name="macbeth", changes=changes)
     thread = TrainingThread(lambda: build_trainer(store, request))
     thread.start()
-    sys.exit(run_app(ShakegptApp(store, training=thread, on_hangup=on_hangup)))
+    end_process(run_app(ShakegptApp(store, training=thread, on_hangup=on_hangup)))
 
 
 def _open_streams() -> None:

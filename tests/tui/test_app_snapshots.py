@@ -14,7 +14,6 @@ from shakegpt.runs.store import Store
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
 from shakegpt.tui.checkpoints.run_detail import RunDetail
 from shakegpt.tui.checkpoints.run_list import ListedCheckpoint, ListedRun
-from shakegpt.tui.dialogs.questions import QuitScreen
 from tests.tui.fake_model_app import FakeModelApp, until
 
 SMALL = (80, 24)
@@ -154,14 +153,3 @@ def test_help_in_two_columns(snap_compare: Compare, home: Path) -> None:
 def test_no_run_yet(snap_compare: Compare, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_run_list", lambda store: [])
     assert snap_compare(runs_app(home), terminal_size=SMALL, run_before=after())
-
-
-def test_the_question_on_quitting(snap_compare: Compare, home: Path, fake_training: Callable[[str], Any]) -> None:
-    async def quit_app(pilot: Pilot[Any]) -> None:
-        await after("ctrl+q")(pilot)
-        await until(pilot, lambda: isinstance(pilot.app.screen, QuitScreen))
-        await pilot.app.workers.wait_for_complete()
-        await pilot.pause()
-
-    app = runs_app(home, training=fake_training("training"))
-    assert snap_compare(app, terminal_size=SMALL, run_before=quit_app)
