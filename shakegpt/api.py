@@ -55,6 +55,7 @@ class TrainingOptions(TypedDict, total=False):
     grad_clip: float
     eval_every: int
     eval_windows: int
+    early_stop: int
     save_every: int
     save_seconds: float
     keep: int

@@ -142,6 +142,8 @@ class TrainingConfig:
     """Steps between passes over the validation split."""
     eval_windows: int = 0
     """Of a longer validation split, evaluate a fixed subset of so many windows; 0 evaluates all."""
+    early_stop: int = 0
+    """End the run after so many evaluations in a row without a new best; 0 never does."""
     save_every: int = 250
     """Steps between periodic checkpoints."""
     save_seconds: float = 60.0
@@ -172,6 +174,7 @@ class TrainingConfig:
         _check_number("Gradient clipping", self.grad_clip, minimum=0)
         _check_integer("The evaluation interval", self.eval_every, 1)
         _check_integer("The number of windows to evaluate", self.eval_windows, 0)
+        _check_integer("The number of evaluations without a new best", self.early_stop, 0)
         _check_integer("The save interval", self.save_every, 1)
         _check_number("The seconds between saves", self.save_seconds, minimum=0)
         _check_integer("The number of checkpoints to keep", self.keep, 1)

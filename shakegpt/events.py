@@ -149,6 +149,8 @@ class Finished(Event):
     best_val_loss: float | None
     best_step: int | None
     seconds: float
+    reason: str | None = None
+    """Why the run ended before its last step by itself; ``None`` where it did not."""
 
 
 @dataclass(frozen=True, kw_only=True)

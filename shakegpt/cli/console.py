@@ -76,12 +76,15 @@ def describe_result(event: Finished, snapshot: Snapshot) -> str:
     run = snapshot.started.run if snapshot.started else ""
     loss = event.best_val_loss
     best = "" if loss is None else f", best validation loss {loss:.4f} at {event.best_step:,}"
-    return f"{run}: {event.outcome} at step {event.step:,} after {format_duration(event.seconds)}{best}"
+    early = f" ({event.reason})" if event.reason else ""
+    return f"{run}: {event.outcome} at step {event.step:,}{early} after {format_duration(event.seconds)}{best}"
 
 
 def describe_next_step(event: Finished, snapshot: Snapshot) -> str:
     """Return what can be done with a run that has ended, in one line."""
     run = snapshot.started.run if snapshot.started else ""
+    if event.reason:
+        return f"Go on all the same with `shakegpt train --resume {run} --early-stop 0`."
     if event.outcome == "stopped":
         return f"Go on with `shakegpt train --resume {run}`."
     return f"Hear it with `shakegpt generate --checkpoint {run}`, or look at it in the app: `shakegpt`."

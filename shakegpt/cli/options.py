@@ -18,6 +18,7 @@ _GROUP_OF_FIELD = {
     "dropout": MODEL,
     "eval_every": EVALUATION_AND_SAVING,
     "eval_windows": EVALUATION_AND_SAVING,
+    "early_stop": EVALUATION_AND_SAVING,
     "save_every": EVALUATION_AND_SAVING,
     "keep": EVALUATION_AND_SAVING,
     "device": MACHINE,

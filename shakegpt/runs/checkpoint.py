@@ -37,6 +37,8 @@ from shakegpt.system.json_records import StrictRecord, parse_record
 
 _MAX_FILE_BYTES = 4 * 1024**3
 _MAX_CACHE_BYTES = 1024**3
+_LATER_FIELDS = ("eval_windows", "early_stop")
+"""Fields of a training's configuration that version 0.1.0 lacked: off, they are left out, and its bytes stay."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,8 +200,9 @@ def encode_checkpoint(data: CheckpointData) -> EncodedCheckpoint:
 
 def _encode(tensors: Mapping[str, Tensor], metadata: ModelMetadata | TrainingMetadata) -> bytes:
     values = asdict(metadata)
-    if isinstance(metadata, TrainingMetadata) and not metadata.training.eval_windows:
-        del values["training"]["eval_windows"]  # version 0.1.0 had no such field: its checkpoints keep their bytes
+    for name in _LATER_FIELDS if isinstance(metadata, TrainingMetadata) else ():
+        if not values["training"][name]:
+            del values["training"][name]
     text = json.dumps(values, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return encode_tensors(tensors, text)
 

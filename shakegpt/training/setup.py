@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from shakegpt.system.device import DevicePlan
     from shakegpt.training.trainer import Trainer
 
-SESSION_FIELDS = frozenset({"device", "precision", "eval_every", "save_every", "save_seconds", "keep"})
+SESSION_FIELDS = frozenset({"device", "precision", "eval_every", "save_every", "save_seconds", "keep", "early_stop"})
 """Options that may change when a run is resumed; any other change makes a new run."""
 
 

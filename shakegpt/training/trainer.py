@@ -136,7 +136,7 @@ class Trainer:
             yield from (Warning(step=state.step, kind="resume", message=text) for text in self._resume.warnings)
             if not state.is_saved:  # a fork has a copy of the checkpoint it began from
                 yield from self._save()
-        while not self._stop.is_set():
+        while not self._stop.is_set() and not self._early_end():
             if not self._evaluation_due():  # a resumed run may have been cut before its evaluation
                 if state.step >= self.config.steps:
                     break
@@ -260,6 +260,15 @@ class Trainer:
         if self.config.sample_length:
             yield self._sample()
 
+    def _early_end(self) -> str | None:
+        """Return why the run ends before its last step: the newest evaluations brought no new best."""
+        state, config = self.state, self.config
+        undecided = state.val_loss is None or state.is_best or state.best_step is None
+        if not config.early_stop or undecided or state.step >= config.steps:
+            return None
+        evaluations = (state.step - (state.best_step or 0)) // config.eval_every
+        return f"{evaluations} evaluations without a new best" if evaluations >= config.early_stop else None
+
     def _sample(self) -> Sample:
         """Generate from the run's fixed prompt and seed."""
         config, vocabulary = self.config, self.corpus.vocabulary
@@ -301,7 +310,8 @@ class Trainer:
     def _finish(self) -> Iterator[Event]:
         """Save what is not saved yet, until patience ends or somebody asks to stop, and say how the run ended."""
         state, give_up_at = self.state, time.monotonic() + self._save_patience
-        complete = state.step >= self.config.steps and state.val_loss is not None
+        reason = self._early_end()
+        complete = reason is not None or (state.step >= self.config.steps and state.val_loss is not None)
         while not state.is_saved:
             self._saver.wait_until_ready(self._stop, give_up_at)
             yield from self._save()
@@ -316,4 +326,5 @@ class Trainer:
             best_val_loss=state.best_val_loss,
             best_step=state.best_step,
             seconds=state.clock.seconds,
+            reason=reason,
         )

@@ -7,6 +7,7 @@ import pytest
 
 from shakegpt.config import PRESETS
 from shakegpt.errors import CheckpointError, CorpusError, RunBusyError, ShakegptError, UsageError
+from shakegpt.evaluation.loss import Loss
 from shakegpt.events import Event, Finished, Started, Step, Warning
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
@@ -149,6 +150,26 @@ def test_the_evaluation_interval_may_change_within_a_run(macbeth: Run, train_nan
     assert run.name == "macbeth"
     assert steps(events)[0] == 21
     assert {21, 28} & {event.step for event in events if event.event == "saved"}
+
+
+def test_a_run_that_ended_early_goes_on_once_early_stopping_is_off(
+    train_nano: TrainNano, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses_to_come = iter([2.0, 3.0, 3.0, 3.0, 3.0])
+    monkeypatch.setattr(
+        "shakegpt.training.trainer.evaluate",
+        lambda *_, **__: Loss(nats=next(losses_to_come), characters=1, windows=1, all_windows=1),
+    )
+    run, events = train_nano(run_name="lear", steps=10, eval_every=2, early_stop=2)
+    ended = Finished(step=6, outcome="finished", best_val_loss=2.0, best_step=2, seconds=events[-1].seconds,
+                     reason="2 evaluations without a new best")  # fmt: skip
+    assert events[-1] == ended
+    assert (run.status(), steps(events)) == ("finished", [1, 2, 3, 4, 5, 6])
+    assert [info.step for info in run.checkpoints()][-1] == 6
+    assert train_nano(resume="lear")[1][-1].reason == ended.reason  # with nothing changed, it ends at once
+    run, events = train_nano(resume="lear", early_stop=0)
+    assert (run.name, run.status(), steps(events)) == ("lear", "finished", [7, 8, 9, 10])
+    assert events[-1].reason is None
 
 
 @pytest.mark.parametrize(
