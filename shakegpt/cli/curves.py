@@ -1,19 +1,10 @@
-"""A run's curves in plain text: a small chart for pipes, logs and any terminal, and comma-separated values."""
+"""A run's losses as a small chart in plain text, for pipes, logs and any terminal."""
 
-import csv
-import math
-from collections.abc import Iterable
-from typing import Any, TextIO
-
-from shakegpt.events import Evaluation, Event, Started, Step
 from shakegpt.runs.downsampling import mean_losses
 from shakegpt.runs.snapshot import Snapshot
 
 _WIDTH, _HEIGHT = 60, 10
 _TRAIN, _VALIDATION = ".", "o"
-
-_STEP_COLUMNS = ["step", "seconds", "tokens", "loss", "perplexity", "learning_rate", "grad_norm", "tokens_per_second"]
-CSV_COLUMNS = [*_STEP_COLUMNS, "val_loss", "val_perplexity"]
 
 
 def draw_chart(snapshot: Snapshot, *, width: int = _WIDTH, height: int = _HEIGHT) -> list[str]:
@@ -40,33 +31,3 @@ def draw_chart(snapshot: Snapshot, *, width: int = _WIDTH, height: int = _HEIGHT
         f"{'':>{margin}} +{'-' * width}",
         f"{'':>{margin}}  0{end:>{width - 1}}",
     ]
-
-
-def write_csv(events: Iterable[Event], file: TextIO) -> None:
-    """Write one row per step of a run; a cell without a finite number is empty.
-
-    Of steps that were repeated, after a roll-back or by a resumed run, only the last attempt is written.
-    """
-    rows: dict[int, dict[str, Any]] = {}
-    for event in events:
-        match event:
-            case Started():
-                while rows and next(reversed(rows)) > event.step:
-                    rows.popitem()
-            case Step():
-                while rows and next(reversed(rows)) >= event.step:
-                    rows.popitem()
-                values = {name: getattr(event, name) for name in _STEP_COLUMNS}
-                rows[event.step] = _finite_values(values)
-            case Evaluation():
-                row = rows.setdefault(
-                    event.step, {"step": event.step, "seconds": event.seconds, "tokens": event.tokens}
-                )
-                row.update(_finite_values({"val_loss": event.val_loss, "val_perplexity": event.perplexity}))
-    writer = csv.DictWriter(file, CSV_COLUMNS, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows.values())
-
-
-def _finite_values(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if math.isfinite(value)}

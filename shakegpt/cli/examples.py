@@ -53,7 +53,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("shakegpt runs show poems", ""),
         ("shakegpt runs show poems verse --plot curves.svg", "two curves in one picture"),
     ),
-    "shakegpt runs export": (("shakegpt runs export poems > poems.csv", ""),),
+    "shakegpt runs export": (
+        ("shakegpt runs export poems > poems.csv", ""),
+        ("shakegpt runs export poems verse --parquet both.parquet", "two runs in one table"),
+    ),
     "shakegpt runs remove": (("shakegpt runs remove poems", ""),),
     "shakegpt runs rename": (("shakegpt runs rename poems verse", ""),),
     "shakegpt runs path": (

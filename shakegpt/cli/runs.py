@@ -11,6 +11,7 @@ from shakegpt.cli.console import format_duration
 from shakegpt.cli.help import Command, Group
 from shakegpt.cli.options import CHECKPOINT_HELP, Json, RunArgument, complete_checkpoints, complete_runs
 from shakegpt.cli.output import print_json, print_note
+from shakegpt.cli.runs_export import ExportCommand, export
 from shakegpt.errors import UsageError
 from shakegpt.system.text import count, escape_line, is_name
 
@@ -115,25 +116,7 @@ def _print_summary(store: "Store", run: "Run") -> None:
         print("\n" + "\n".join(f"  {line}" for line in chart))
 
 
-@app.command("export", cls=Command)
-def export_(
-    run: RunArgument,
-    csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values, one row per step (the default).")] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object per event, as in metrics.jsonl.")] = False,
-) -> None:
-    """Print a run's metrics for a spreadsheet or a notebook."""
-    from shakegpt.cli.curves import write_csv
-    from shakegpt.runs.store import Store
-
-    if csv and json:
-        raise UsageError("Metrics are printed as --csv or as --json; choose one.")
-    events = Store.default().run(run).log.events()
-    if json:
-        for event in events:
-            print_json(event.to_json())
-    else:
-        write_csv(events, sys.stdout)
-        sys.stdout.flush()
+app.command("export", cls=ExportCommand)(export)
 
 
 @app.command("rm", cls=Command, hidden=True)

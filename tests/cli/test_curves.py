@@ -1,18 +1,13 @@
-"""The chart of a run and its comma-separated values, as ``shakegpt runs`` prints them."""
+"""The chart of a run, as ``shakegpt runs`` prints it."""
 
-import csv
-import io
 import json
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from shakegpt.cli.curves import CSV_COLUMNS, draw_chart, write_csv
-from shakegpt.events import Evaluation, Event, Started, Step
-from shakegpt.runs.run import Run
+from shakegpt.cli.curves import draw_chart
 from shakegpt.runs.snapshot import Curve, Point, Snapshot
 from shakegpt.runs.store import Store
 
@@ -78,54 +73,3 @@ def test_two_runs_are_summarized_one_after_the_other(invoke: Callable[..., Any],
     described = json.loads(invoke("runs", "show", "macbeth", "hamlet", "--json").stdout)
     assert [run["name"] for run in described["runs"]] == ["macbeth", "hamlet"]
     assert json.loads(invoke("runs", "show", "macbeth", "--json").stdout)["name"] == "macbeth"
-
-
-# Comma-separated values
-
-
-def rows_of(events: list[Event]) -> list[dict[str, str]]:
-    file = io.StringIO()
-    write_csv(events, file)
-    return list(csv.DictReader(io.StringIO(file.getvalue())))
-
-
-def test_a_row_has_the_numbers_of_a_step(macbeth: Run) -> None:
-    events = list(macbeth.log.events())
-    rows = rows_of(events)
-    steps = [event for event in events if isinstance(event, Step)]
-    evaluations = {event.step: event for event in events if isinstance(event, Evaluation)}
-    assert [int(row["step"]) for row in rows] == [event.step for event in steps] == list(range(1, 31))
-    for row, event in zip(rows, steps, strict=True):
-        assert float(row["loss"]) == event.loss
-        assert float(row["learning_rate"]) == event.learning_rate
-        assert float(row["grad_norm"]) == event.grad_norm
-        if event.step in evaluations:
-            assert float(row["val_loss"]) == evaluations[event.step].val_loss
-        else:
-            assert row["val_loss"] == ""
-
-
-def test_repeated_steps_are_written_once(macbeth: Run) -> None:
-    events = list(macbeth.log.events())
-    started = next(event for event in events if isinstance(event, Started))
-    again = [replace(event, loss=9.0) for event in events if isinstance(event, Step) and event.step > 20]
-    for resumed in ([replace(started, step=20)], []):
-        rows = rows_of([*events, *resumed, *again])
-        assert [int(row["step"]) for row in rows] == list(range(1, 31))
-        assert [float(row["loss"]) for row in rows[20:]] == [9.0] * 10
-        assert rows[-1]["val_loss"] == ""  # the evaluation of the step as it was before
-
-
-def test_numbers_that_are_not_finite_are_left_out(macbeth: Run) -> None:
-    events = [replace(event, loss=math.nan) for event in macbeth.log.events() if isinstance(event, Step)]
-    assert {row["loss"] for row in rows_of(events)} == {""}
-
-
-def test_the_command_prints_csv_or_events(invoke: Callable[..., Any], store: Store) -> None:
-    assert invoke("runs", "export", "macbeth").stdout == invoke("runs", "export", "macbeth", "--csv").stdout
-    done = invoke("runs", "export", "macbeth", "--csv")
-    assert done.stdout.splitlines()[0] == ",".join(CSV_COLUMNS)
-    assert len(done.stdout.splitlines()) == 31
-    lines = invoke("runs", "export", "macbeth", "--json").stdout.splitlines()
-    assert json.loads(lines[0])["event"] == "started"
-    assert invoke("runs", "export", "macbeth", "--csv", "--json").exit_code == 2
