@@ -21,7 +21,7 @@ from os import PathLike, fspath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, cast, overload
 
-from shakegpt.config import DEFAULT_PRESET, DeviceName, ModelConfig, PrecisionName, SamplingConfig
+from shakegpt.config import DeviceName, ModelConfig, PrecisionName, SamplingConfig
 from shakegpt.data.catalog import TINY_SHAKESPEARE
 from shakegpt.errors import UsageError
 from shakegpt.events import Event
@@ -66,6 +66,12 @@ class TrainingOptions(TypedDict, total=False):
     sample_length: int
     dropout: float
     """Of the model: the probability that an activation is zeroed in training."""
+    n_layer: int
+    """Of this and what follows: the model's shape, on top of the preset's."""
+    n_head: int
+    d_model: int
+    d_ff: int
+    block_size: int
 
 
 class SamplingOptions(TypedDict, total=False):
@@ -101,6 +107,7 @@ def train(
     encoding: str | None = None,
     run: str | None = None,
     resume: str | None = None,
+    begin_from: str | PathLike[str] | None = None,
     **options: Unpack[TrainingOptions],
 ) -> "Training":
     """Prepare a training, which takes place while it is iterated over::
@@ -121,8 +128,11 @@ def train(
         encoding: the text encoding of a file, by default UTF-8; a byte order mark names UTF-16 and UTF-32 by itself.
         run: the run's name; by default a new one is chosen.
         resume: a checkpoint to continue from, as in ``load``; a run's name means its last.
-        options: fields of ``shakegpt.config.TrainingConfig``, such as ``steps`` and ``learning_rate``, and ``dropout``;
-            what is left out is the preset's, or that of the checkpoint to resume from.
+        begin_from: a checkpoint whose weights a new run begins with, on another text, as in ``load``. The model has its
+            shape; characters that it does not know are added to its vocabulary; the training is gentler.
+        options: fields of ``shakegpt.config.TrainingConfig``, such as ``steps`` and ``learning_rate``, and of
+            ``shakegpt.config.ModelConfig``: ``dropout`` and the shape, ``n_layer`` to ``block_size``; what is left out
+            is the preset's, or that of the checkpoint.
 
     Raises:
         ShakegptError: a value is invalid, or a checkpoint or corpus cannot be found or read.
@@ -132,12 +142,15 @@ def train(
         raise UsageError("A resumed run keeps its preset: leave preset out, or begin a new run without resume.")
     if resume is not None and encoding is not None and corpus is None:
         raise UsageError("A resumed run reads its own text as before: leave encoding out, or give corpus too.")
+    if resume is not None and begin_from is not None:
+        raise UsageError("A resumed run has weights of its own: give resume or begin_from, not both.")
     request = TrainingRequest(
-        preset=preset or DEFAULT_PRESET,
+        preset=preset,
         corpus=None if corpus is None else fspath(corpus),
         encoding=encoding or "utf-8",
         run_name=run,
         resume=resume,
+        begin_from=None if begin_from is None else fspath(begin_from),
         changes=dict(options),
     )
     return Training(Store.default(), request)

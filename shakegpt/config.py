@@ -61,7 +61,7 @@ class ModelConfig:
     d_model: int = 256
     """Width of the residual stream."""
     d_ff: int = 1024
-    """Width of the hidden layer of each block's MLP."""
+    """Width of the hidden layer of each block's MLP; where only d_model is given, four times that."""
     block_size: int = 128
     """Context: the most characters the model sees at once."""
     dropout: float = 0.1
@@ -77,6 +77,11 @@ class ModelConfig:
         _check_number("Dropout", self.dropout, minimum=0, below=1)
         if self.d_model % self.n_head:
             raise ValueError(f"d_model ({self.d_model}) must be a multiple of the number of heads ({self.n_head}).")
+
+    @property
+    def shape(self) -> dict[str, int]:
+        """What has to be the same for the weights of one model to fit another, but for the vocabulary."""
+        return {name: getattr(self, name) for name in SHAPE_FIELDS}
 
     @property
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -110,6 +115,10 @@ class ModelConfig:
     def parameters(self) -> int:
         """The number of weights of this model; the tied head counts once."""
         return sum(math.prod(shape) for shape in self.weight_shapes.values())
+
+
+SHAPE_FIELDS = ("n_layer", "n_head", "d_model", "d_ff", "block_size")
+"""Fields of ``ModelConfig`` that a user may set on top of a preset, and that a checkpoint's weights fix."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,10 +248,18 @@ class Preset:
     """Fields of ``ModelConfig`` that differ from its defaults."""
     training: dict[str, Any] = field(default_factory=dict)
     """Fields of ``TrainingConfig`` that differ from its defaults."""
+    max_passes: int = MAX_PASSES
+    """Passes over the training text that a run makes by default, at most."""
 
     def model_config(self, vocab_size: int, **changes: Any) -> ModelConfig:
-        """Return this preset's model for a vocabulary, with ``changes`` that are not ``None`` applied."""
-        return ModelConfig(vocab_size=vocab_size, **{**self.model, **_without_none(changes)})
+        """Return this preset's model for a vocabulary, with ``changes`` that are not ``None`` applied.
+
+        A ``d_model`` of the user's brings a ``d_ff`` of four times that, as in GPT-2, unless that is given too.
+        """
+        chosen = _without_none(changes)
+        if isinstance(width := chosen.get("d_model"), int):
+            chosen.setdefault("d_ff", 4 * width)
+        return ModelConfig(vocab_size=vocab_size, **{**self.model, **chosen})
 
     def training_config(self, **changes: Any) -> TrainingConfig:
         """Return this preset's training, with ``changes`` that are not ``None`` applied.
@@ -257,8 +274,8 @@ class Preset:
         return TrainingConfig(**chosen)
 
     def default_steps(self, characters: int, model: ModelConfig, training: TrainingConfig) -> int:
-        """Return the steps for a training text of so many characters: the preset's, but no more than forty passes."""
-        passes = MAX_PASSES * characters // (training.batch_size * model.block_size)
+        """Return the steps for a training text of so many characters: the preset's, but no more than ``max_passes``."""
+        passes = self.max_passes * characters // (training.batch_size * model.block_size)
         return max(1, min(self.training_config().steps, passes))
 
 

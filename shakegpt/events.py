@@ -68,6 +68,18 @@ class Started(Event):
     """Why the run trains on this text, where that is not the one expected."""
     eval_every: int | None = None
     """Steps between evaluations; ``None`` in the logs of earlier versions."""
+    begun_from: str | None = None
+    """The checkpoint whose weights training began from, on another text than its own."""
+    new_characters: int | None = None
+    """How many characters of the vocabulary that checkpoint did not know."""
+
+    @property
+    def begun_note(self) -> str:
+        """What became of the checkpoint that training began from, in a sentence; empty where there was none."""
+        if self.begun_from is None:
+            return ""
+        new = self.new_characters or 0
+        return f"Begun from {self.begun_from}: {self.vocab_size - new} characters keep their weights, {new} are new."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ import torch
 
 import shakegpt
 from shakegpt import api
-from shakegpt.config import SamplingConfig, TrainingConfig
+from shakegpt.config import SHAPE_FIELDS, SamplingConfig, TrainingConfig
 from shakegpt.data.corpus import Corpus
 from shakegpt.errors import CheckpointError, CorpusError, ShakegptError, UsageError
 from shakegpt.events import Finished, Started, Step
@@ -223,7 +223,7 @@ def test_the_example_of_the_module_runs(store: Store, capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("options", "config", "others"),
     [
-        (shakegpt.TrainingOptions, TrainingConfig, {"dropout": float}),
+        (shakegpt.TrainingOptions, TrainingConfig, {"dropout": float, **dict.fromkeys(SHAPE_FIELDS, int)}),
         (shakegpt.SamplingOptions, SamplingConfig, {"stop": str | Sequence[str]}),
     ],
 )

@@ -34,9 +34,9 @@ def describe(event: Event, snapshot: Snapshot) -> str:
     match event:
         case Started():
             resumed = f", resumed from {event.resumed_from}" if event.resumed_from else ""
-            note = f"{event.corpus_note}\n" if event.corpus_note else ""
+            notes = [f"{note}\n" for note in (event.corpus_note, event.begun_note) if note]
             return (
-                f"{note}{event.run}: {event.preset}, {event.parameters:,} weights on {event.corpus}, "
+                f"{''.join(notes)}{event.run}: {event.preset}, {event.parameters:,} weights on {event.corpus}, "
                 f"{event.steps:,} steps of {event.batch_size} x {event.block_size} characters, {event.device}, "
                 f"{event.precision} ({event.reason}){resumed}"
             )
@@ -93,9 +93,20 @@ def describe_next_step(event: Finished, snapshot: Snapshot) -> str:
 class Console:
     """Shows the events of a training without a screen."""
 
+    expected: tuple[float, bool] | None = None
+    """The seconds that the training will take, and whether they follow from the speed of the same shape here."""
+
     def show(self, event: Event, snapshot: Snapshot) -> None:
         """Show an event. Raises ``OSError`` when nothing reads the output any more."""
         raise NotImplementedError
+
+    def _start(self, event: Started, snapshot: Snapshot) -> str:
+        """Return what there is to say before the first step."""
+        if self.expected is None:
+            return describe(event, snapshot)
+        seconds, measured = self.expected
+        basis = "the speed last measured here" if measured else "the speed of a smaller model here"
+        return f"{describe(event, snapshot)}\nExpected to take {format_duration(max(1.0, seconds))}, from {basis}."
 
     def detach(self) -> None:
         """Stop drawing what only a terminal shows: it has gone."""
@@ -123,6 +134,8 @@ class PlainConsole(Console):
         if isinstance(event, Finished):
             print(describe_result(event, snapshot), flush=True)
             print_note(describe_next_step(event, snapshot))
+        elif isinstance(event, Started):
+            print_note(self._start(event, snapshot))
         elif not isinstance(event, Step) or event.step % self._step_interval == 0:
             print_note(describe(event, snapshot))
 
@@ -162,7 +175,7 @@ class LiveConsole(Console):
             return
         match event:
             case Started():
-                self._print(describe(event, snapshot))
+                self._print(self._start(event, snapshot))
                 self._progress.start()
                 self._progress.update(self._task, total=event.steps, completed=event.step)
             case Step():

@@ -8,14 +8,16 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import typer
 
 from shakegpt.cli.help import EVALUATION_AND_SAVING, MACHINE, MODEL, OPTIMIZATION, OUTPUT, format_number
-from shakegpt.config import DEFAULT_PRESET, PRESETS, ModelConfig, TrainingConfig, field_docs
+from shakegpt.config import DEFAULT_PRESET, PRESETS, SHAPE_FIELDS, ModelConfig, TrainingConfig, field_docs
 from shakegpt.errors import ShakegptError
 
 _NOT_OFFERED = {"beta1", "beta2", "save_seconds", "sample_prompt", "sample_length"}
 """Fields of ``TrainingConfig`` that only a preset or a program sets."""
 
+_MODEL_FIELDS = (*SHAPE_FIELDS, "dropout")
+
 _GROUP_OF_FIELD = {
-    "dropout": MODEL,
+    **dict.fromkeys(_MODEL_FIELDS, MODEL),
     "eval_every": EVALUATION_AND_SAVING,
     "eval_windows": EVALUATION_AND_SAVING,
     "early_stop": EVALUATION_AND_SAVING,
@@ -82,12 +84,12 @@ def choices(kind: Any) -> str:
 
 
 def with_training_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn a command's ``**changes`` into an option for each field of ``TrainingConfig``, and ``dropout``.
+    """Turn a command's ``**changes`` into an option for each field of ``TrainingConfig`` and of a model's shape.
 
     The field's docstring is the option's help. An option that is not given is ``None``. In the help texts, these
     options come before the command's keyword-only ones.
     """
-    kinds = get_type_hints(TrainingConfig) | {"dropout": get_type_hints(ModelConfig)["dropout"]}
+    kinds = get_type_hints(ModelConfig) | get_type_hints(TrainingConfig)
     help_texts = field_docs(ModelConfig) | field_docs(TrainingConfig)
     names = [field.name for field in fields(TrainingConfig) if field.name not in _NOT_OFFERED]
     options = [
@@ -107,7 +109,7 @@ def with_training_options(command: Callable[..., None]) -> Callable[..., None]:
                 ),
             ],
         )
-        for name in [*names, "dropout"]
+        for name in [*names, *_MODEL_FIELDS]
     ]
     *own, _changes = inspect.signature(command).parameters.values()
     positional = [parameter for parameter in own if parameter.kind != inspect.Parameter.KEYWORD_ONLY]
@@ -123,6 +125,6 @@ def _metavar(kind: Any) -> str:
 def _default_of_field(name: str) -> str:
     """Return a field's default for the help texts: the default preset's, where presets differ."""
     preset = PRESETS[DEFAULT_PRESET]
-    value = getattr(preset.model_config(1) if name == "dropout" else preset.training_config(), name)
+    value = getattr(preset.model_config(1) if name in _MODEL_FIELDS else preset.training_config(), name)
     varies = any(name in {**other.model, **other.training} for other in PRESETS.values())
     return f"{DEFAULT_PRESET if varies else 'default'}: {format_number(value)}"

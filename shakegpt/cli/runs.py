@@ -98,6 +98,12 @@ def _print_summary(store: "Store", run: "Run") -> None:
     corpus = f"{metadata.corpus} (SHA-256 {metadata.corpus_sha256[:12]}...)"
     forked = f", forked from {metadata.resumed_from}" if metadata.resumed_from else ""
     print(f"  corpus    {escape_line(corpus)}")
+    if metadata.begun_from is not None:
+        print(
+            escape_line(
+                f"  begun     from {metadata.begun_from}, {count(metadata.new_characters or 0, 'new character')}"
+            )
+        )
     print(f"  created   {escape_line(metadata.created + forked)}")
     if snapshot.step is not None:
         print(f"  trained   {format_duration(snapshot.step.seconds)}, {snapshot.step.tokens:,} characters")

@@ -23,7 +23,7 @@ from shakegpt.cli.options import (
     with_training_options,
 )
 from shakegpt.cli.output import print_note
-from shakegpt.config import DEFAULT_PRESET, DeviceName, OnHangup, TrainingConfig
+from shakegpt.config import DEFAULT_PRESET, SHAPE_FIELDS, DeviceName, OnHangup, TrainingConfig
 from shakegpt.errors import UsageError
 from shakegpt.events import Event, Finished, Step
 from shakegpt.runs.snapshot import Snapshot
@@ -79,6 +79,18 @@ def train(
             rich_help_panel=MODEL,
         ),
     ] = None,
+    begin_from: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="REF",
+            envvar="SHAKEGPT_TRAIN_FROM",
+            help="Begin with the weights of a checkpoint, on another text, and train more gently: pretrained, RUN (its "
+            "best), or as for --resume. The model has its shape.",
+            autocompletion=complete_checkpoints,
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
     *,
     encoding: Encoding = "utf-8",
     save_patience: Annotated[
@@ -114,6 +126,7 @@ def train(
     Exit codes: 0 finished, 1 failed or its output was lost, 2 wrong usage, 130 interrupted, 143 stopped before its
     last step (by a signal, or by `shakegpt stop`) and saved.
     """
+    from shakegpt.runs.speed import expected_seconds
     from shakegpt.runs.store import Store
     from shakegpt.system.threads import configure_process
     from shakegpt.training.setup import SESSION_FIELDS, TrainingRequest, build_trainer
@@ -122,17 +135,24 @@ def train(
     changes = {name: value for name, value in changes.items() if value is not None}
     if resume is not None:
         _check_resume(context)
+        begin_from = None
         # The defaults of config.toml and the environment are for new runs.
         changes = {name: value for name, value in changes.items() if name in SESSION_FIELDS or is_typed(context, name)}
         corpus = corpus if is_typed(context, "corpus") else None
         run = run if is_typed(context, "run") else None
+    elif begin_from is not None:
+        # The defaults of config.toml and the environment are for models that begin with nothing.
+        changes = {
+            name: value for name, value in changes.items() if name not in SHAPE_FIELDS or is_typed(context, name)
+        }
     request = TrainingRequest(
-        preset=preset,
+        preset=preset if begin_from is None or is_typed(context, "preset") else None,
         corpus=corpus,
         encoding=encoding,
         run_name=run,
         changes=changes,
         resume=resume,
+        begin_from=begin_from,
         save_patience=save_patience,
     )
     configure_process()
@@ -143,7 +163,10 @@ def train(
 
     def prepare() -> "Trainer":
         with download_bar() as on_progress:
-            return build_trainer(store, request, on_progress=on_progress)
+            trainer = build_trainer(store, request, on_progress=on_progress)
+        if not json:
+            console.expected = expected_seconds(store, trainer.run, trainer.state.step)
+        return trainer
 
     thread = TrainingThread(prepare)
     log = None if tensorboard is None else _log_to_tensorboard(thread, tensorboard)
@@ -162,6 +185,8 @@ def train(
 
 def _check_resume(context: typer.Context) -> None:
     """Raise ``UsageError`` where an option is on the command line that a resumed run has no use for."""
+    if is_typed(context, "begin_from"):
+        raise UsageError("A resumed run has weights of its own: give --resume or --from, not both.")
     if is_typed(context, "preset"):
         raise UsageError("A resumed run keeps its preset: leave out --preset, or begin a new run without --resume.")
     if is_typed(context, "encoding") and not is_typed(context, "corpus"):

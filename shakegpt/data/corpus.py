@@ -4,7 +4,7 @@ import codecs
 import re
 from array import array
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -34,6 +34,9 @@ class Corpus:
     text: str
     sha256: str
     """Of the bytes that the text was read from."""
+    first_characters: str = ""
+    """What the vocabulary begins with, whether the text has it or not: the characters of the checkpoint that training
+    began from."""
 
     @classmethod
     def load(
@@ -66,8 +69,12 @@ class Corpus:
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
-        """The sorted distinct characters of the whole text."""
-        return Vocabulary.of(self.text)
+        """The first characters, and then those of the whole text that are not among them, sorted."""
+        return Vocabulary.of(self.text, first=self.first_characters)
+
+    def beginning_with(self, vocabulary: Vocabulary) -> "Corpus":
+        """Return the text with a vocabulary that begins with another one: what that has keeps its id."""
+        return replace(self, first_characters=vocabulary.characters)
 
     @cached_property
     def ids(self) -> Tensor:

@@ -26,9 +26,14 @@ class Vocabulary:
             raise ValueError("A vocabulary has each character once.")
 
     @classmethod
-    def of(cls, text: str) -> "Vocabulary":
-        """Return the vocabulary of a text: its distinct characters in code point order."""
-        return cls("".join(sorted(set(text))))
+    def of(cls, text: str, *, first: str = "") -> "Vocabulary":
+        """Return the vocabulary of a text: its distinct characters in code point order.
+
+        Args:
+            text: any text.
+            first: distinct characters that come before all others, whether the text has them or not.
+        """
+        return cls(first + "".join(sorted(set(text) - set(first))))
 
     def encode(self, text: str) -> list[int]:
         """Return the token ids of ``text``.

@@ -156,6 +156,19 @@ class Checkpoint:
         return SavedTrainingState(metadata, tensors)
 
 
+def check_size(config: ModelConfig) -> None:
+    """Check that a model of this shape could be read back from its checkpoint.
+
+    Raises:
+        ValueError: it is too large.
+    """
+    if 2 * 4 * config.parameters > _MAX_FILE_BYTES or cache_bytes(config) > _MAX_CACHE_BYTES:
+        raise ValueError(
+            f"A model of {config.parameters:,} weights and a context of {config.block_size:,} is too large for "
+            "shakegpt; choose a smaller shape."
+        )
+
+
 def build_model(config: ModelConfig, weights: Mapping[str, Tensor]) -> GPT:
     """Return a model that owns copies of these weights."""
     model = GPT(config, seed=0)  # any: without one, the new weights would come from torch's global generator

@@ -40,6 +40,8 @@ _LOCK_FILE = "lock"
 _REQUEST_FILE = "request"
 _CHECKPOINT_NAME = re.compile(r"step-(\d{8,12})")
 _MAX_METADATA_BYTES = 1024**2
+_LATER_FIELDS = frozenset({"begun_from", "begun_from_sha256", "new_characters"})
+"""Written only where they say something: versions before them refuse a ``run.json`` with fields they do not know."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +66,12 @@ class RunMetadata(StrictRecord):
     """Of the text's file."""
     corpus_note: str | None = None
     """Why the run trains on this text, where that is not the one expected."""
+    begun_from: str | None = None
+    """The checkpoint whose weights training began from, on another text than its own."""
+    begun_from_sha256: str | None = None
+    """Of that checkpoint's weights file."""
+    new_characters: int | None = None
+    """How many characters of the vocabulary that checkpoint did not know; they come last."""
 
 
 def read_metadata(folder: Path) -> RunMetadata:
@@ -324,7 +332,8 @@ def create_run(path: Path, metadata: RunMetadata) -> Run:
     """
     if path.exists():
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-    text = json.dumps(asdict(metadata), indent=2, sort_keys=True, ensure_ascii=False)
+    values = {name: value for name, value in asdict(metadata).items() if name not in _LATER_FIELDS or value is not None}
+    text = json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False)
     with new_folder(path) as partial:
         make_folder(Run(partial).checkpoints_folder)
         write_synced(partial / _METADATA_FILE, (text + "\n").encode())

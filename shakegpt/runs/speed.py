@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 
+from shakegpt.config import PRESETS, ModelConfig, current_preset
 from shakegpt.errors import ShakegptError
 from shakegpt.events import Step
 from shakegpt.runs.run import Run
@@ -23,8 +24,15 @@ class Speed:
     """With the time that evaluations and saves took."""
 
 
+def speed_key(preset: str, model: ModelConfig) -> str:
+    """Return what the speed of a model is found by: its preset, and its shape where that is not the preset's."""
+    preset = current_preset(preset)
+    usual = PRESETS[preset].model_config(model.vocab_size).shape if preset in PRESETS else {}
+    return preset if usual == model.shape else "/".join(map(str, model.shape.values()))
+
+
 def measured_speeds(store: Store) -> dict[str, Speed]:
-    """Return the last speed that this machine trained each preset at; a preset it has not trained is left out.
+    """Return the last speed that this machine trained each preset, and each shape of a user's, at, by ``speed_key``.
 
     Raises:
         ShakegptError: the store cannot be read.
@@ -32,9 +40,9 @@ def measured_speeds(store: Store) -> dict[str, Speed]:
     speeds: dict[str, Speed] = {}
     for run in islice(store.runs(), _RUNS):
         try:
-            preset = run.metadata.preset
-            if preset not in speeds and run.trained_here() and (speed := _measured_speed(run)) is not None:
-                speeds[preset] = speed
+            key = speed_key(run.metadata.preset, run.metadata.model)
+            if key not in speeds and run.trained_here() and (speed := _measured_speed(run)) is not None:
+                speeds[key] = speed
         except (ShakegptError, OSError):
             continue  # perhaps removed meanwhile
     return speeds
@@ -47,16 +55,28 @@ def _measured_speed(run: Run) -> Speed | None:
     return Speed(run.metadata.model.parameters, step.tokens / step.seconds)
 
 
-def expected_speed(speeds: Mapping[str, Speed], preset: str, parameters: int) -> tuple[float, bool] | None:
-    """Return the tokens per second that a preset will be trained at, and whether that was measured.
+def expected_speed(speeds: Mapping[str, Speed], key: str, parameters: int) -> tuple[float, bool] | None:
+    """Return the tokens per second that a preset or shape will be trained at, and whether that was measured.
 
     One that was not is worked out from the largest smaller model, since a token's cost grows as the weights do, if that
     has at least a tenth of the weights: smaller ones leave most of a processor idle. Else it is not known.
     """
-    if preset in speeds:
-        return speeds[preset].tokens_per_second, True
+    if key in speeds:
+        return speeds[key].tokens_per_second, True
     smaller = [speed for speed in speeds.values() if speed.parameters <= parameters <= _SIMILAR * speed.parameters]
     if not smaller:
         return None
     nearest = max(smaller, key=lambda speed: speed.parameters)
     return nearest.tokens_per_second * nearest.parameters / parameters, False
+
+
+def expected_seconds(store: Store, run: Run, step: int = 0) -> tuple[float, bool] | None:
+    """Return how long a run will take from a step on, and whether that was measured; ``None`` where it is not known."""
+    metadata = run.metadata
+    training, model = metadata.training, metadata.model
+    try:
+        speed = expected_speed(measured_speeds(store), speed_key(metadata.preset, model), model.parameters)
+    except ShakegptError:
+        return None
+    tokens = (training.steps - step) * training.batch_size * model.block_size
+    return None if speed is None else (tokens / speed[0], speed[1])

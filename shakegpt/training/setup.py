@@ -1,6 +1,7 @@
 """From what a user asks for to a trainer ready to run: a new run, the same run resumed, or a fork of a checkpoint."""
 
 import math
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from shakegpt.config import (
     DEFAULT_PRESET,
     PRESETS,
+    SHAPE_FIELDS,
     ModelConfig,
     Precision,
     TrainingConfig,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from shakegpt.data.vocabulary import Vocabulary
     from shakegpt.runs.checkpoint import TrainingMetadata
     from shakegpt.system.device import DevicePlan
+    from shakegpt.training.fine_tuning import StartingPoint
     from shakegpt.training.trainer import Trainer
 
 SESSION_FIELDS = frozenset({"device", "precision", "eval_every", "save_every", "save_seconds", "keep", "early_stop"})
@@ -37,14 +40,17 @@ SESSION_FIELDS = frozenset({"device", "precision", "eval_every", "save_every", "
 class TrainingRequest:
     """What a user asks for; ``None`` and absent values leave a preset, or a resumed run, as it is."""
 
-    preset: str = DEFAULT_PRESET
+    preset: str | None = None
+    """``None`` means the default, or the one that suits the checkpoint to begin from."""
     corpus: str | None = None
     encoding: str = "utf-8"
     run_name: str | None = None
     changes: dict[str, Any] = field(default_factory=dict)
-    """Fields of ``TrainingConfig``, and ``dropout``."""
+    """Fields of ``TrainingConfig``, and of ``ModelConfig`` but for ``vocab_size``."""
     resume: str | None = None
     """The checkpoint to resume from; a run's name alone means its last."""
+    begin_from: str | None = None
+    """The checkpoint whose weights a new run begins with; a run's name alone means its best."""
     corpus_note: str = ""
     """Why ``corpus`` is not the text one would expect, where it was chosen for the user."""
     save_patience: float = math.inf
@@ -70,30 +76,47 @@ def build_trainer(store: Store, request: TrainingRequest, *, on_progress: OnProg
 
 
 def _begin(store: Store, request: TrainingRequest, on_progress: OnProgress | None) -> "Trainer":
-    name = current_preset(request.preset)
+    name = current_preset(request.preset or DEFAULT_PRESET)
     preset = PRESETS.get(name)
     if preset is None:
         raise UsageError(f"There is no preset {request.preset!r}; the presets are {', '.join(PRESETS)}.")
-    changes = dict(request.changes)
-    dropout = changes.pop("dropout", None)
-    config = preset.training_config(**changes)  # an invalid value is an error before anything is fetched
+    model_changes, changes = _split_changes(request.changes)
+    preset.training_config(**changes)  # an invalid value is an error before anything is read or fetched
+    preset.model_config(1, **model_changes)
     if request.run_name is not None:
         store.check_new_name(request.run_name)
 
     from shakegpt.data.corpus import Corpus
+    from shakegpt.runs.checkpoint import check_size
     from shakegpt.system.device import choose_device_plan
+    from shakegpt.training.fine_tuning import EVALUATIONS, check_shape, gentle_preset, open_starting_point
     from shakegpt.training.trainer import Trainer
+
+    start = None
+    if request.begin_from is not None:
+        start = open_starting_point(store, request.begin_from)
+        shape = {field: value for field, value in model_changes.items() if field in SHAPE_FIELDS}
+        check_shape(start, name if request.preset else None, shape)
+        name, preset = start.preset, gentle_preset(start.preset)
+        model_changes = {"dropout": start.checkpoint.config.dropout} | model_changes | start.checkpoint.config.shape
+    config = preset.training_config(**changes)
+    check_size(preset.model_config(1, **model_changes))
 
     device_plan = choose_device_plan(config.device, config.precision)
     if request.corpus is None:
         default, note = choose_default_corpus(on_progress=on_progress)
         request = replace(request, corpus=default, corpus_note=note)
-    corpus = Corpus.load(request.corpus or "", encoding=request.encoding, on_progress=on_progress)
-    model_config = preset.model_config(len(corpus.vocabulary), dropout=dropout)
+    known = start.checkpoint.vocabulary if start else None
+    corpus = Corpus.load(request.corpus or "", encoding=request.encoding, vocabulary=known, on_progress=on_progress)
+    if known is not None:
+        corpus = corpus.beginning_with(known)
+    model_config = preset.model_config(len(corpus.vocabulary), **model_changes)
     corpus.check_length(model_config.block_size)
     if changes.get("steps") is None:
         config = replace(config, steps=preset.default_steps(len(corpus.training_text), model_config, config))
-    run = _create_run(store, request, name, model_config, config, corpus)
+    if start is not None and changes.get("eval_every") is None:
+        config = replace(config, eval_every=min(config.eval_every, max(1, config.steps // EVALUATIONS)))
+    run = _create_run(store, request, name, model_config, config, corpus, start=start)
     return Trainer(
         run,
         config,
@@ -101,8 +124,16 @@ def _begin(store: Store, request: TrainingRequest, on_progress: OnProgress | Non
         model_config=model_config,
         device_plan=device_plan,
         preset=name,
+        initial_weights=start.checkpoint.weights if start else None,
         save_patience=request.save_patience,
     )
+
+
+def _split_changes(changes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the changes that are not ``None``: those of the model, and those of the training."""
+    given = {name: value for name, value in changes.items() if value is not None}
+    model = {name: given.pop(name) for name in ("dropout", *SHAPE_FIELDS) if name in given}
+    return model, given
 
 
 def _resume(store: Store, request: TrainingRequest, reference: str, on_progress: OnProgress | None) -> "Trainer":
@@ -116,11 +147,12 @@ def _resume(store: Store, request: TrainingRequest, reference: str, on_progress:
         run = store.run(info.run)
         request = replace(request, corpus=run.corpus_source, encoding=run.metadata.encoding)
     before = saved.metadata.training
-    changes = {name: value for name, value in request.changes.items() if value is not None}
-    dropout = changes.pop("dropout", checkpoint.config.dropout)
+    model_changes, changes = _split_changes(request.changes)
+    if shape := sorted(model_changes.keys() & set(SHAPE_FIELDS)):
+        raise UsageError(f"A resumed run keeps its shape: leave {shape[0]} out, or begin a new run without resume.")
     if changes.get("learning_rate", before.learning_rate) < before.min_learning_rate:
         changes.setdefault("min_learning_rate", changes["learning_rate"] / 10)
-    config, model_config = replace(before, **changes), replace(checkpoint.config, dropout=dropout)
+    config, model_config = replace(before, **changes), replace(checkpoint.config, **model_changes)
     changed = {**changed_fields(before, config), **changed_fields(checkpoint.config, model_config)}
     ended = info.run is None or changed or store.run(info.run).status() == "finished"  # else cut just before its end
     if info.step > config.steps or (info.step == config.steps and ended):
@@ -130,7 +162,10 @@ def _resume(store: Store, request: TrainingRequest, reference: str, on_progress:
         )
     own_run = _run_to_resume(store, request, info, set(changed))
     device_plan = _choose_device_plan(saved.metadata, config)
+    parent = store.metadata(info)
     corpus = _load_corpus(saved.metadata, checkpoint.vocabulary, request, on_progress)
+    if parent is None or parent.begun_from is not None:  # then it may know characters that the text does not have
+        corpus = corpus.beginning_with(checkpoint.vocabulary)
     if checkpoint.vocabulary != corpus.vocabulary:
         raise CorpusError(
             f"{info.reference} knows {checkpoint.vocabulary.describe()}; the corpus {corpus.name} read as "
@@ -144,7 +179,15 @@ def _resume(store: Store, request: TrainingRequest, reference: str, on_progress:
     else:
         preset = current_preset(saved.metadata.preset)
         own_run = _create_run(
-            store, request, preset, model_config, config, corpus, resumed_from=info.reference, changes=described
+            store,
+            request,
+            preset,
+            model_config,
+            config,
+            corpus,
+            resumed_from=info.reference,
+            changes=described,
+            parent=parent,
         )
         warnings.append(
             f"This is a new run, {own_run.name}, forked from {info.reference}: {summary or 'nothing changed'}."
@@ -172,9 +215,18 @@ def _create_run(
     *,
     resumed_from: str | None = None,
     changes: dict[str, str] | None = None,
+    start: "StartingPoint | None" = None,
+    parent: RunMetadata | None = None,
 ) -> Run:
+    """Create the folder of a run: a new one, which may begin from ``start``, or a fork of ``parent``."""
     from shakegpt.version import versions
 
+    begun: dict[str, Any] = {}
+    if start is not None:
+        new = model_config.vocab_size - start.checkpoint.config.vocab_size
+        begun = {"begun_from": start.reference, "begun_from_sha256": start.sha256, "new_characters": new}
+    elif parent is not None:
+        begun = {name: getattr(parent, name) for name in ("begun_from", "begun_from_sha256", "new_characters")}
     from_file = request.corpus is not None and find_corpus(request.corpus).source == "file"
     metadata = RunMetadata(
         preset=preset,
@@ -189,6 +241,7 @@ def _create_run(
         corpus_file=str(Path(request.corpus or "").expanduser().absolute()) if from_file else None,
         encoding=request.encoding,
         corpus_note=request.corpus_note or None,
+        **begun,
     )
     return store.create(metadata, request.run_name)
 

@@ -3,6 +3,7 @@
 import math
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,7 @@ from shakegpt.runs.checkpoint import Checkpoint, SavedTrainingState, TrainingMet
 from shakegpt.runs.manifest import SCHEMA
 from shakegpt.system.device import DevicePlan
 from shakegpt.system.seeds import derive_seed
+from shakegpt.training.fine_tuning import load_weights
 from shakegpt.training.optimizer import Optimizer
 from shakegpt.version import versions
 
@@ -70,12 +72,19 @@ class TrainingClock:
 class TrainingState:
     """A run after ``step`` optimizer steps: its model, its optimizer and its counters. New, it has taken none.
 
-    Losses are nats per character. The training losses are added up on the model's device, and fetched only when asked
-    for.
+    Its weights are drawn; ``initial_weights``, those of a checkpoint of the same shape, take the place of those that
+    they have, as ``load_weights`` says. Losses are nats per character. The training losses are added up on the model's
+    device, and fetched only when asked for.
     """
 
-    def __init__(self, config: TrainingConfig, model_config: ModelConfig, device_plan: DevicePlan) -> None:
-        self._config, self._device_plan = config, device_plan
+    def __init__(
+        self,
+        config: TrainingConfig,
+        model_config: ModelConfig,
+        device_plan: DevicePlan,
+        initial_weights: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        self._config, self._device_plan, self._initial_weights = config, device_plan, initial_weights
         self.model = self._initial_model(model_config).to(device_plan.device)
         self.clock = TrainingClock(config.batch_size * model_config.block_size)
         self.accumulate = config.accumulate
@@ -83,7 +92,10 @@ class TrainingState:
         self._clear()
 
     def _initial_model(self, model_config: ModelConfig) -> GPT:
-        return GPT(model_config, seed=derive_seed(self._config.seed, "weights"))
+        model = GPT(model_config, seed=derive_seed(self._config.seed, "weights"))
+        if self._initial_weights is not None:
+            load_weights(model, self._initial_weights)
+        return model
 
     def _clear(self) -> None:
         self.optimizer = Optimizer(self.model, self._config, precision=self._device_plan.precision)

@@ -3,11 +3,12 @@
 import math
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from shakegpt.config import ModelConfig, SamplingConfig, TrainingConfig, current_preset
 from shakegpt.data.corpus import Corpus, draw_batch
@@ -43,6 +44,7 @@ class Trainer:
         device_plan: where to train, and in which precision.
         preset: the name of the preset, as recorded in checkpoints.
         resume: the checkpoint to resume from; ``None`` begins with new weights.
+        initial_weights: what to begin with in place of new weights, as ``TrainingState`` takes them.
         save_patience: seconds for which saving the end of the run is tried before the run fails unsaved.
 
     Raises:
@@ -59,12 +61,13 @@ class Trainer:
         device_plan: DevicePlan,
         preset: str,
         resume: ResumePoint | None = None,
+        initial_weights: Mapping[str, Tensor] | None = None,
         save_patience: float = math.inf,
     ) -> None:
         corpus.check_length(model_config.block_size)
         self.run, self.config, self.corpus, self.device_plan = run, config, corpus, device_plan
         self._model_config, self._preset, self._resume = model_config, preset, resume
-        self.state = TrainingState(config, model_config, device_plan)
+        self.state = TrainingState(config, model_config, device_plan, initial_weights)
         if resume is not None:
             own = resume.checkpoint.path == run.checkpoint_path(resume.saved.metadata.step)
             self.state.restore(resume.checkpoint, resume.saved, is_saved=own)
@@ -171,6 +174,8 @@ class Trainer:
             resumed_from=resume.reference if resume else None,
             corpus_note=self.run.metadata.corpus_note,
             eval_every=config.eval_every,
+            begun_from=self.run.metadata.begun_from,
+            new_characters=self.run.metadata.new_characters,
         )
 
     def _take_step(self) -> Iterator[Event]:

@@ -75,6 +75,6 @@ def notice_of(snapshot: Snapshot) -> NoticeText | None:
         return NoticeText("warning", snapshot.warning.message, _WARNING_KEYS.get(snapshot.warning.kind, ""))
     if snapshot.state == "loading":
         return NoticeText("note", "Reading the text and building the model…")
-    if snapshot.started is not None and snapshot.started.corpus_note:
-        return NoticeText("note", snapshot.started.corpus_note)
+    if snapshot.started is not None and (snapshot.started.corpus_note or snapshot.started.begun_note):
+        return NoticeText("note", snapshot.started.corpus_note or snapshot.started.begun_note)
     return None

@@ -1,10 +1,11 @@
 """The first line of the training screen: the run's state, its name, and what it trains on what."""
 
+from contextlib import suppress
 from typing import ClassVar, get_args
 
 from rich.cells import cell_len
 
-from shakegpt.config import PRESETS
+from shakegpt.config import DEFAULT_PRESET, PRESETS, SHAPE_FIELDS
 from shakegpt.data.catalog import TINY_SHAKESPEARE
 from shakegpt.events import Started
 from shakegpt.runs.snapshot import Snapshot, State
@@ -85,10 +86,17 @@ def _requested(request: TrainingRequest) -> list[str]:
     """Return what is known of a run before its text has been read."""
     if request.resume is not None:
         return [f"  {escape_line(request.resume)}"]
-    preset = PRESETS.get(request.preset)
-    weights = preset.model_config(_USUAL_CHARACTERS).parameters if preset else 0
-    about = [f"  about {formatting.compact(weights)} weights"] if preset else []
-    return [f"  {escape_line(request.corpus or TINY_SHAKESPEARE)}", f"  {escape_line(request.preset)}", *about]
+    text = f"  {escape_line(request.corpus or TINY_SHAKESPEARE)}"
+    if request.begin_from is not None:
+        return [text, f"  from {escape_line(request.begin_from)}"]
+    name = request.preset or DEFAULT_PRESET
+    about = []
+    if name in PRESETS:
+        with suppress(ValueError):  # the training will say what is wrong
+            shape = {field: value for field, value in request.changes.items() if field in SHAPE_FIELDS}
+            weights = PRESETS[name].model_config(_USUAL_CHARACTERS, **shape).parameters
+            about = [f"  about {formatting.compact(weights)} weights"]
+    return [text, f"  {escape_line(name)}", *about]
 
 
 def _join_fitting(parts: list[str], width: int) -> str:

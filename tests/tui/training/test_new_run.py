@@ -87,7 +87,7 @@ async def test_enter_in_a_field_starts_the_preset_as_it_is() -> None:
     async with app.run_test() as pilot:
         await pilot.press("tab", "enter")
         await settle(pilot)
-        assert app.answers == [TrainingRequest(corpus="tiny-shakespeare")]
+        assert app.answers == [TrainingRequest(preset="mini", corpus="tiny-shakespeare")]
 
 
 async def test_the_request_has_what_was_typed_and_chosen() -> None:
@@ -194,7 +194,7 @@ async def test_the_download_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) 
         await pilot.press("enter")
         await settle(pilot)
         assert messages == ["Fetching the text: 250 kB of 1 MB…"]
-        assert app.answers == [TrainingRequest(corpus="tiny-shakespeare")]
+        assert app.answers == [TrainingRequest(preset="mini", corpus="tiny-shakespeare")]
 
 
 async def test_the_text_that_nobody_chose_gives_way_to_the_play_that_ships(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +203,7 @@ async def test_the_text_that_nobody_chose_gives_way_to_the_play_that_ships(monke
     async with app.run_test() as pilot:
         await pilot.press("enter")
         await settle(pilot)
-        assert app.answers == [TrainingRequest(corpus=DEMO, corpus_note="No network.")]
+        assert app.answers == [TrainingRequest(preset="mini", corpus=DEMO, corpus_note="No network.")]
 
 
 async def test_a_text_that_cannot_be_fetched_is_an_error_in_the_form(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,7 +238,7 @@ async def test_the_training_screen_starts_the_requested_run_and_remembers_the_fo
         assert isinstance(app.screen, NewRunScreen)
         await pilot.press(*"lear", "enter")
         await settle(pilot)
-        assert app.requests == [TrainingRequest(corpus="tiny-shakespeare", run_name="lear")]
+        assert app.requests == [TrainingRequest(preset="mini", corpus="tiny-shakespeare", run_name="lear")]
         assert app.context.preferences.new_run["run"] == "lear"
 
 
