@@ -42,11 +42,15 @@ def report_errors() -> Iterator[None]:
     except ShakegptError as error:
         fail(error)
     except BrokenPipeError:  # the reader of standard output, such as `head`, has closed it: not an error
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter flushes standard output once more
+        _discard_output()
         raise typer.Exit(0) from None
     except KeyboardInterrupt:
         raise typer.Exit(128 + signal.SIGINT) from None
     except OSError as error:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _discard_output()
         name = f" with {error.filename}" if error.filename else ""
         fail(ShakegptError(f"Something went wrong{name}: {error.strerror or error}."))
     except (typer.TyperException, typer.Exit, typer.Abort):
@@ -58,6 +62,11 @@ def report_errors() -> Iterator[None]:
                 "SHAKEGPT_DEBUG=1 shows where it happened."
             )
         )
+
+
+def _discard_output() -> None:
+    """Lead what standard output could not write nowhere: the interpreter tries once more when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def configure_streams() -> None:

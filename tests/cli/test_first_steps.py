@@ -196,11 +196,14 @@ def test_a_run_in_training_is_neither_trained_again_nor_removed(macbeth: Run, ru
     assert macbeth.path.is_dir()
 
 
-def test_a_full_disk_for_the_results_is_an_error(store: Store) -> None:
+@pytest.mark.parametrize("buffering", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["buffered", "unbuffered"])
+def test_a_full_disk_for_the_results_is_an_error(store: Store, buffering: dict[str, str]) -> None:
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"} | buffering
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "shakegpt", "runs", "list"],
             stdout=full,
+            env=env,
             stderr=subprocess.PIPE,
             text=True,
             timeout=COMMAND_SECONDS,
