@@ -364,7 +364,7 @@ class Training:
 
 
 def _thread_pool() -> "ThreadPool":
-    from shakegpt.system.device import available_cores
+    from shakegpt.system.processors import available_cores
     from shakegpt.system.threads import ThreadPool
 
     return ThreadPool(available_cores())

@@ -46,6 +46,8 @@ import sys
 from shakegpt.cli import main
 if sys.argv[1] == "train":
     sys.argv += ["--steps", "{2 * STEPS}" if "--resume" in sys.argv else "{STEPS}"]
+if sys.argv[1] == "sweep":
+    sys.argv += ["--steps", "{STEPS}"]
 main()
 """
 

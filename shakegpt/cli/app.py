@@ -22,6 +22,7 @@ from shakegpt.cli.output import configure_streams
 from shakegpt.cli.presets import presets
 from shakegpt.cli.runs import app as runs_app
 from shakegpt.cli.score import score
+from shakegpt.cli.sweep import sweep
 from shakegpt.cli.train import train
 from shakegpt.cli.watch import open_full_screen, stop, watch
 from shakegpt.config import OnHangup
@@ -37,7 +38,7 @@ app = typer.Typer(
     context_settings={"show_default": True, "help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SHAKEGPT"},
 )
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Train": (train, watch, stop, presets),
+    "Train": (train, sweep, watch, stop, presets),
     "Use a model": (generate, evaluate, score, inspect, export, import_),
     "This machine": (bench, doctor),
 }

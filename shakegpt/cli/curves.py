@@ -1,4 +1,7 @@
-"""A run's losses as a small chart in plain text, for pipes, logs and any terminal."""
+"""Curves as small charts in plain text, for pipes, logs and any terminal."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from shakegpt.runs.downsampling import mean_losses
 from shakegpt.runs.snapshot import Snapshot
@@ -7,27 +10,67 @@ _WIDTH, _HEIGHT = 60, 10
 _TRAIN, _VALIDATION = ".", "o"
 
 
-def draw_chart(snapshot: Snapshot, *, width: int = _WIDTH, height: int = _HEIGHT) -> list[str]:
-    """Return a chart of a run's losses against the step in ASCII, line by line; no lines without a finite loss."""
-    train = list(zip(*mean_losses(snapshot.train, width), strict=True))
-    validation = list(zip(*mean_losses(snapshot.validation, width), strict=True))
-    losses = [loss for _, loss in train + validation]
-    if not losses:
+@dataclass(frozen=True)
+class Line:
+    """A curve of a chart: the character that draws it, and its points, all of them finite."""
+
+    mark: str
+    points: Sequence[tuple[float, float]]
+
+
+def draw_lines(
+    lines: Sequence[Line],
+    *,
+    width: int = _WIDTH,
+    height: int = _HEIGHT,
+    start: float = 0.0,
+    ends: tuple[str, str],
+    title: str = "",
+) -> list[str]:
+    """Return a chart in ASCII, line by line; no lines without a point. Where curves meet, the later one is on top.
+
+    Args:
+        lines: the curves.
+        width: columns of the plot, beside its scale.
+        height: rows of the plot.
+        start: where the left end is.
+        ends: what stands below the left and the right end.
+        title: what stands above the plot.
+    """
+    points = [point for line in lines for point in line.points]
+    if not points:
         return []
-    low, high = min(losses), max(losses)
-    last = max(step for step, _ in train + validation)
+    low, high = min(y for _, y in points), max(y for _, y in points)
+    length = max(x for x, _ in points) - start
     rows = [[" "] * width for _ in range(height)]
-    for points, mark in ((train, _TRAIN), (validation, _VALIDATION)):
-        for step, loss in points:
-            fraction_down = (high - loss) / (high - low) if high > low else 0.5
-            rows[round(fraction_down * (height - 1))][min(width - 1, step * width // max(1, last))] = mark
+    for line in lines:
+        for x, y in line.points:
+            fraction_down = (high - y) / (high - low) if high > low else 0.5
+            column = int((x - start) * width / length) if length > 0 else 0
+            rows[round(fraction_down * (height - 1))][min(width - 1, column)] = line.mark
     scale = {0: f"{high:.3f}", height - 1: f"{low:.3f}"}
     margin = max(len(text) for text in scale.values())
-    lines = [f"{scale.get(number, ''):>{margin}} |{''.join(row)}".rstrip() for number, row in enumerate(rows)]
-    end = f"step {last:,}"
     return [
-        f"{'loss':>{margin}}  {_TRAIN} train loss" + (f"   {_VALIDATION} validation loss" if validation else ""),
-        *lines,
+        f"{'loss':>{margin}}  {title}".rstrip(),
+        *(f"{scale.get(number, ''):>{margin}} |{''.join(row)}".rstrip() for number, row in enumerate(rows)),
         f"{'':>{margin}} +{'-' * width}",
-        f"{'':>{margin}}  0{end:>{width - 1}}",
+        f"{'':>{margin}}  {ends[0]}{ends[1]:>{width - len(ends[0])}}",
     ]
+
+
+def draw_chart(snapshot: Snapshot, *, width: int = _WIDTH, height: int = _HEIGHT) -> list[str]:
+    """Return a chart of a run's losses against the step in ASCII, line by line; no lines without a finite loss."""
+    train, validation = loss_points(snapshot, width), loss_points(snapshot, width, validation=True)
+    last = max((step for step, _ in train + validation), default=0)
+    return draw_lines(
+        [Line(_TRAIN, train), Line(_VALIDATION, validation)],
+        width=width,
+        height=height,
+        ends=("0", f"step {last:,.0f}"),
+        title=f"{_TRAIN} train loss" + (f"   {_VALIDATION} validation loss" if validation else ""),
+    )
+
+
+def loss_points(snapshot: Snapshot, width: int, *, validation: bool = False) -> list[tuple[float, float]]:
+    """Return at most ``width`` points of a run's training or validation losses: each a step and a mean loss."""
+    return list(zip(*mean_losses(snapshot.validation if validation else snapshot.train, width), strict=True))

@@ -62,7 +62,7 @@ def evaluate(
     from shakegpt.evaluation import loss as evaluation
     from shakegpt.model.language_model import LanguageModel
     from shakegpt.runs.store import Store
-    from shakegpt.system.device import available_cores
+    from shakegpt.system.processors import available_cores
     from shakegpt.system.threads import ThreadPool, configure_process
 
     configure_process()

@@ -11,6 +11,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("shakegpt train --corpus poems.txt --run poems", "your own text"),
         ("shakegpt train --resume poems --steps 12000", "train it further"),
     ),
+    "shakegpt sweep": (
+        ("shakegpt sweep --lr 1e-3,2e-3 --seeds 3 --name rates", "six runs"),
+        ("shakegpt sweep --resume rates", "go on after a cut"),
+        ("shakegpt sweep --weight-decay 0.1,1 --print | parallel", "on other machines"),
+    ),
     "shakegpt generate": (
         ('shakegpt generate "ROMEO:" --length 200', ""),
         ("shakegpt generate -c poems@last -t 0.6 > poem.txt", ""),

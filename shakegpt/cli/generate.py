@@ -141,7 +141,7 @@ def generate(
 
     from shakegpt.generation.stream import encode_prompt
     from shakegpt.runs.store import Store
-    from shakegpt.system.device import available_cores
+    from shakegpt.system.processors import available_cores
     from shakegpt.system.threads import ThreadPool, configure_process
 
     configure_process()

@@ -21,8 +21,9 @@ SAMPLING = "Sampling"
 EVALUATION_AND_SAVING = "Evaluation and saving"
 MACHINE = "Machine"
 OUTPUT = "Output"
+SWEEP = "Sweep"
 _OPTIONS = "Options"
-_GROUPS = (MODEL, OPTIMIZATION, SAMPLING, EVALUATION_AND_SAVING, MACHINE, _OPTIONS, OUTPUT)
+_GROUPS = (SWEEP, MODEL, OPTIMIZATION, SAMPLING, EVALUATION_AND_SAVING, MACHINE, _OPTIONS, OUTPUT)
 """The groups of options, in the order of the help texts."""
 
 _FEW = 10

@@ -64,7 +64,7 @@ def inspect(
     from shakegpt.inspection.corpora import find_corpus
     from shakegpt.model.language_model import LanguageModel
     from shakegpt.runs.store import Store
-    from shakegpt.system.device import available_cores
+    from shakegpt.system.processors import available_cores
     from shakegpt.system.threads import ThreadPool, configure_process
 
     configure_process()

@@ -51,7 +51,7 @@ def score(
 
     from shakegpt.evaluation import score as evaluation
     from shakegpt.runs.store import Store
-    from shakegpt.system.device import available_cores
+    from shakegpt.system.processors import available_cores
     from shakegpt.system.threads import ThreadPool, configure_process
 
     configure_process()

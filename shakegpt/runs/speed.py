@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from shakegpt.config import PRESETS, ModelConfig, current_preset
+from shakegpt.config import PRESETS, ModelConfig, TrainingConfig, current_preset
 from shakegpt.errors import ShakegptError
-from shakegpt.events import Step
+from shakegpt.events import Started, Step
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
 
@@ -22,6 +22,8 @@ class Speed:
     parameters: int
     tokens_per_second: float
     """With the time that evaluations and saves took."""
+    threads: int | None = None
+    """How many threads computed, 1 on a GPU; ``None`` where the log does not say."""
 
 
 def speed_key(preset: str, model: ModelConfig) -> str:
@@ -52,7 +54,9 @@ def _measured_speed(run: Run) -> Speed | None:
     step = next((event for event in run.log.newest() if isinstance(event, Step)), None)
     if step is None or not step.seconds > 0 or not step.tokens:
         return None
-    return Speed(run.metadata.model.parameters, step.tokens / step.seconds)
+    first = next(run.log.events(), None)
+    threads = first.threads if isinstance(first, Started) else None
+    return Speed(run.metadata.model.parameters, step.tokens / step.seconds, threads)
 
 
 def expected_speed(speeds: Mapping[str, Speed], key: str, parameters: int) -> tuple[float, bool] | None:
@@ -70,13 +74,38 @@ def expected_speed(speeds: Mapping[str, Speed], key: str, parameters: int) -> tu
     return nearest.tokens_per_second * nearest.parameters / parameters, False
 
 
+def training_seconds(
+    speeds: Mapping[str, Speed],
+    preset: str,
+    model: ModelConfig,
+    training: TrainingConfig,
+    *,
+    step: int = 0,
+    threads: int | None = None,
+) -> tuple[float, bool] | None:
+    """Return how long a training will take from a step on, and whether that was measured; ``None`` if it is not known.
+
+    Args:
+        speeds: what ``measured_speeds`` returned.
+        preset: the preset's name.
+        model: the shape of the model.
+        training: its steps and its batch.
+        step: the step that it goes on from.
+        threads: how many threads of a CPU will compute, where that may differ from what was measured.
+    """
+    key = speed_key(preset, model)
+    speed = expected_speed(speeds, key, model.parameters)
+    if speed is None:
+        return None
+    measured = speeds[key].threads if key in speeds else None
+    share = threads / measured if threads and measured else 1.0
+    return (training.steps - step) * training.batch_size * model.block_size / (speed[0] * share), speed[1]
+
+
 def expected_seconds(store: Store, run: Run, step: int = 0) -> tuple[float, bool] | None:
     """Return how long a run will take from a step on, and whether that was measured; ``None`` where it is not known."""
     metadata = run.metadata
-    training, model = metadata.training, metadata.model
     try:
-        speed = expected_speed(measured_speeds(store), speed_key(metadata.preset, model), model.parameters)
+        return training_seconds(measured_speeds(store), metadata.preset, metadata.model, metadata.training, step=step)
     except ShakegptError:
         return None
-    tokens = (training.steps - step) * training.batch_size * model.block_size
-    return None if speed is None else (tokens / speed[0], speed[1])

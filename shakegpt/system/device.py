@@ -1,6 +1,5 @@
 """Which device computes, in which precision, and why."""
 
-import os
 import platform
 import timeit
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import torch
 
 from shakegpt.config import DeviceName, Precision, PrecisionName
 from shakegpt.errors import ShakegptError
+from shakegpt.system.processors import available_cores
 
 _MIN_BF16_SPEEDUP = 1.2  # over fp32, before its rounding is accepted
 
@@ -52,13 +52,6 @@ def choose_device_plan(device: DeviceName = "auto", precision: PrecisionName = "
         reason=f"{device_reason}; {precision_reason}",
         threads=available_cores() if chosen.type == "cpu" else 1,
     )
-
-
-def available_cores() -> int:
-    """Return how many cores this process may use: what its affinity allows, capped by ``OMP_NUM_THREADS``."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    limit = os.environ.get("OMP_NUM_THREADS", "")
-    return min(cores, int(limit)) if limit.isdecimal() and int(limit) > 0 else cores
 
 
 def _device_name(device: torch.device) -> str:

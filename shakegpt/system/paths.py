@@ -20,6 +20,11 @@ def runs_folder(home: Path) -> Path:
     return home / "runs"
 
 
+def sweeps_folder(home: Path) -> Path:
+    """Return where a home has the plans of its sweeps, a folder each."""
+    return home / "sweeps"
+
+
 def texts_folder(home: Path) -> Path:
     """Return where a home has the generated texts that were saved."""
     return home / "texts"

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import torch
 
-from shakegpt.system.device import available_cores
+from shakegpt.system.processors import available_cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

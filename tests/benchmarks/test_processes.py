@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from shakegpt.runs.run import Run
-from shakegpt.system.device import available_cores, choose_device_plan
+from shakegpt.system.device import choose_device_plan
+from shakegpt.system.processors import available_cores
 from tests.tui.pseudo_terminal import TerminalApp
 
 STARTS = 10

@@ -1,14 +1,13 @@
 """The device and the precision, each with its reason; machines with a GPU are simulated."""
 
-import os
-
 import pytest
 import torch
 
 from shakegpt.config import DeviceName, PrecisionName
 from shakegpt.errors import ShakegptError
 from shakegpt.system import device
-from shakegpt.system.device import available_cores, choose_device_plan, tf32_matmul
+from shakegpt.system.device import choose_device_plan, tf32_matmul
+from shakegpt.system.processors import available_cores
 
 
 @pytest.fixture
@@ -102,13 +101,6 @@ def test_bf16_on_a_gpu_without_it_is_a_clear_error(machine: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_a_cpu_accepts_every_precision(machine: pytest.MonkeyPatch, precision: PrecisionName) -> None:
     assert choose_device_plan("cpu", precision).precision == precision
-
-
-@pytest.mark.parametrize(("limit", "cores"), [("1", 1), ("3", 3), ("64", 4), ("0", 4), ("", 4), ("many", 4), ("-2", 4)])
-def test_cores_follow_affinity_and_omp_num_threads(monkeypatch: pytest.MonkeyPatch, limit: str, cores: int) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
-    monkeypatch.setenv("OMP_NUM_THREADS", limit)
-    assert available_cores() == cores
 
 
 def test_the_probe_measures_a_ratio() -> None:
