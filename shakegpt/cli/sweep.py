@@ -77,6 +77,7 @@ def sweep(
         bool,
         typer.Option(
             "--print",
+            envvar="SHAKEGPT_SWEEP_PRINT",
             help="Train nothing; print the command of each run, one a line, for GNU parallel or a SLURM array.",
             rich_help_panel=OUTPUT,
         ),

@@ -86,6 +86,7 @@ def with_options_of_train(command: Callable[..., None]) -> Callable[..., None]:
             help=info.help,
             rich_help_panel=info.rich_help_panel,
             show_default=False,
+            envvar=info.envvar and str(info.envvar).replace("_TRAIN_", "_SWEEP_"),
             **settings,
         )
         parameters.append(
