@@ -58,6 +58,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("shakegpt runs show poems", ""),
         ("shakegpt runs show poems verse --plot curves.svg", "two curves in one picture"),
     ),
+    "shakegpt runs compare": (
+        ("shakegpt runs compare poems verse", ""),
+        ("shakegpt runs compare rates --reach 1.6", "all runs of a sweep"),
+    ),
     "shakegpt runs export": (
         ("shakegpt runs export poems > poems.csv", ""),
         ("shakegpt runs export poems verse --parquet both.parquet", "two runs in one table"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from shakegpt.cli.compare import compare
 from shakegpt.cli.console import format_duration
 from shakegpt.cli.help import Command, Group
 from shakegpt.cli.options import CHECKPOINT_HELP, Json, RunArgument, complete_checkpoints, complete_runs
@@ -122,6 +123,7 @@ def _print_summary(store: "Store", run: "Run") -> None:
         print("\n" + "\n".join(f"  {line}" for line in chart))
 
 
+app.command("compare", cls=Command)(compare)
 app.command("export", cls=ExportCommand)(export)
 
 
