@@ -194,13 +194,13 @@ def _check_resume(context: typer.Context) -> None:
 
 
 def _join_processes(device: DeviceName) -> None:
-    """Join the processes that ``torchrun`` started. Only the first returns; the others compute here to the end."""
+    """Join the processes that ``torchrun`` started. Only the first returns; the others train here to the end."""
     from shakegpt.system.device import choose_device_plan
-    from shakegpt.training.distributed import join_group, serve
+    from shakegpt.training.distributed import follow, join_group
 
     device_plan = choose_device_plan(device, "fp32")
     if join_group(device_plan.device) > 0:
-        raise typer.Exit(serve(device_plan.threads))
+        raise typer.Exit(follow(device_plan))
 
 
 def _log_to_tensorboard(thread: "TrainingThread", folder: Path) -> "TensorBoardLog":

@@ -19,6 +19,10 @@ ROLLBACK_RATE = 0.5
 """What each rollback multiplies the learning rate by."""
 
 
+_OUT_OF_MEMORY = ("allocate memory", "out of memory", "cublas_status_alloc_failed")
+"""What torch says on a CPU; on MPS and CUDA; and what cuBLAS says."""
+
+
 class Recovery:
     """Changes a training's state so that training can go on, and returns the events that tell the user."""
 
@@ -101,7 +105,7 @@ class Recovery:
         Raises:
             ShakegptError: the micro-batches are single sequences already.
         """
-        if not (isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)):
+        if not is_out_of_memory(error):
             raise error
         state = self._state
         if state.accumulate >= batch_size:
@@ -118,3 +122,10 @@ class Recovery:
             message=f"Memory ran out at step {state.step + 1}: the batch of {batch_size} now goes through in "
             f"{state.accumulate} parts.",
         )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that a device or the machine has too little memory; torch has no one type for it."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _OUT_OF_MEMORY)

@@ -21,7 +21,7 @@ from shakegpt.runs.checkpoint import CheckpointData, build_model
 from shakegpt.runs.run import Run
 from shakegpt.system.device import DevicePlan
 from shakegpt.system.threads import ThreadPool, torch_threads
-from shakegpt.training.distributed import LostRankError, SharedGradients, is_distributed
+from shakegpt.training.distributed import DifferentWeightsError, LostRankError, SharedGradients, is_distributed
 from shakegpt.training.gradients import Gradients
 from shakegpt.training.recovery import Recovery
 from shakegpt.training.saver import Saver
@@ -72,9 +72,14 @@ class Trainer:
             own = resume.checkpoint.path == run.checkpoint_path(resume.saved.metadata.step)
             self.state.restore(resume.checkpoint, resume.saved, is_saved=own)
         self._pool = ThreadPool(device_plan.threads)
-        self._gradients = (SharedGradients if is_distributed() else Gradients)(
-            self.state.model, precision=device_plan.precision, seed=config.seed, pool=self._pool
-        )
+        if is_distributed():
+            self._gradients: Gradients = SharedGradients(
+                self.state, config, device_plan, ids=corpus.train, pool=self._pool
+            )
+        else:
+            self._gradients = Gradients(
+                self.state.model, precision=device_plan.precision, seed=config.seed, pool=self._pool
+            )
         self._train_ids = corpus.train.to(device_plan.device)
         self._validation_ids = corpus.validation.to(device_plan.device)
         self._recovery = Recovery(run, self.state)
@@ -202,6 +207,9 @@ class Trainer:
                 f"step {state.step} is saved; go on with --resume {self.run.name}" if state.is_saved else "unsaved"
             )
             yield Failed(step=state.step, message=f"{error} The run ended: {outcome}.")
+            return
+        except DifferentWeightsError as error:
+            yield Warning(step=state.step, kind="ranks", message=str(error))
             return
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             yield self._recovery.split_batch(error, self.config.batch_size)
