@@ -30,72 +30,110 @@ from shakegpt.cli import main
 main()
 """
 
+# The same for each environment in the arguments, in a fork of one process: what all import is imported once.
+FORKS = """
+import json, os, sys
+import shakegpt.cli.app
+for asked in json.loads(sys.argv[1]):
+    if os.fork() == 0:
+        os.environ.update(asked)
+        break
+    os.wait()
+else:
+    os._exit(0)
+"""
+Offers = tuple[list[str], list[str]]
+"""What a shell would offer, and the heavy packages that were imported for it."""
 
-def complete(line: str, shell: str = "bash") -> tuple[list[str], list[str]]:
-    """Return what a shell would offer at the end of a line, and the heavy packages that were imported for it."""
-    words = line.split(" ")
-    asked = {
-        "bash": {"COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)},
+
+def asked_by(shell: str, line: str) -> dict[str, str]:
+    """Return the environment in which a shell asks what it can offer at the end of a line."""
+    return {
+        "bash": {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)},
         "zsh": {"_TYPER_COMPLETE_ARGS": line},
         "fish": {"_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
-    }[shell]
+    }[shell] | {"_SHAKEGPT_COMPLETE": f"complete_{shell}"}
+
+
+def complete(*asked: dict[str, str]) -> list[Offers]:
+    """Return what is offered in each of some environments."""
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        env={**os.environ, "_SHAKEGPT_COMPLETE": f"complete_{shell}", **asked},
+        [sys.executable, "-c", FORKS + SCRIPT, json.dumps(asked)],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert done.stderr == ""
-    *offered, heavy = done.stdout.splitlines()
-    return [line for line in offered if line], json.loads(heavy.removeprefix("HEAVY "))
+    found: list[Offers] = []
+    offered: list[str] = []
+    for line in done.stdout.splitlines():
+        if line.startswith("HEAVY "):
+            found.append((offered, json.loads(line.removeprefix("HEAVY "))))
+            offered = []
+        elif line:
+            offered.append(line)
+    assert len(found) == len(asked)
+    return found
 
 
-@pytest.mark.parametrize(
-    ("line", "offered"),
-    [
-        ("shakegpt tr", ["train"]),
-        ("shakegpt ex", ["export"]),
-        ("shakegpt runs sh", ["show"]),
-        ("shakegpt config ", ["path", "show", "edit", "keys"]),
-        ("shakegpt train --preset ", list(PRESETS)),
-        ("shakegpt train --preset n", ["nano"]),
-        ("shakegpt train --corpus d", ["demo"]),
-        ("shakegpt train --device c", ["cpu", "cuda"]),
-        ("shakegpt train --tensorb", ["--tensorboard"]),
-        ("shakegpt runs show mac", ["macbeth"]),
-        ("shakegpt runs show macbeth mac", ["macbeth"]),
-        ("shakegpt stop ", ["macbeth"]),
-        ("shakegpt generate --checkpoint macbeth@l", ["macbeth@last"]),
-        ("shakegpt generate --checkpoint macbeth@3", ["macbeth@30"]),
-        ("shakegpt export pre", ["pretrained"]),
-        ("shakegpt evaluate l", ["last"]),
-    ],
-)
-def test_bash_is_offered(line: str, offered: list[str], store: Store) -> None:
-    found, heavy = complete(line)
-    assert found == offered
+def offered_by_bash(line: str) -> list[str]:
+    [(offered, _)] = complete(asked_by("bash", line))
+    return offered
+
+
+BASH = {
+    "shakegpt tr": ["train"],
+    "shakegpt ex": ["export"],
+    "shakegpt runs sh": ["show"],
+    "shakegpt config ": ["path", "show", "edit", "keys"],
+    "shakegpt train --preset ": list(PRESETS),
+    "shakegpt train --preset n": ["nano"],
+    "shakegpt train --corpus d": ["demo"],
+    "shakegpt train --device c": ["cpu", "cuda"],
+    "shakegpt train --tensorb": ["--tensorboard"],
+    "shakegpt runs show mac": ["macbeth"],
+    "shakegpt runs show macbeth mac": ["macbeth"],
+    "shakegpt stop ": ["macbeth"],
+    "shakegpt generate --checkpoint macbeth@l": ["macbeth@last"],
+    "shakegpt generate --checkpoint macbeth@3": ["macbeth@30"],
+    "shakegpt export pre": ["pretrained"],
+    "shakegpt evaluate l": ["last"],
+}
+
+
+@pytest.fixture(scope="module")
+def bash_offers(trained_home: Path) -> dict[str, Offers]:
+    """What bash is offered at the end of each line of ``BASH``."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SHAKEGPT_HOME", str(trained_home))
+        return dict(zip(BASH, complete(*(asked_by("bash", line) for line in BASH)), strict=True))
+
+
+@pytest.mark.parametrize("line", BASH)
+def test_bash_is_offered(line: str, bash_offers: dict[str, Offers]) -> None:
+    offered, heavy = bash_offers[line]
+    assert offered == BASH[line]
     assert heavy == []
 
 
-@pytest.mark.parametrize(("shell", "form"), [("zsh", '"{}"'), ("fish", "{}")])
-def test_other_shells_are_offered_the_same(shell: str, form: str, store: Store) -> None:
-    found, _ = complete("shakegpt runs show mac", shell)
-    assert form.format("macbeth") in "\n".join(found)
+def test_other_shells_are_offered_the_same(store: Store) -> None:
+    (zsh, _), (fish, _) = complete(*(asked_by(shell, "shakegpt runs show mac") for shell in ("zsh", "fish")))
+    assert '"macbeth"' in "\n".join(zsh)
+    assert "macbeth" in "\n".join(fish)
 
 
 def test_a_store_that_cannot_be_read_offers_nothing(store: Store) -> None:
     (store.run("macbeth").path / "run.json").write_text("{")
-    assert complete("shakegpt runs show mac")[0] == []
+    assert offered_by_bash("shakegpt runs show mac") == []
     store.runs_folder.rename(store.home / "elsewhere")
     store.runs_folder.write_text("not a folder")
-    assert complete("shakegpt runs show mac")[0] == []
+    assert offered_by_bash("shakegpt runs show mac") == []
 
 
 def test_completion_works_with_an_unusable_config_file(store: Store, write_config: WriteConfig) -> None:
     write_config("[")
-    assert complete("shakegpt tr")[0] == ["train"]
+    assert offered_by_bash("shakegpt tr") == ["train"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -144,10 +182,10 @@ def bash(tmp_path: Path) -> Iterator[Callable[[str, str], str]]:
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
-@pytest.mark.parametrize("option", ["generate -c ", "generate --checkpoint=", "evaluate "])
-def test_bash_completes_what_follows_the_at_sign(option: str, store: Store, bash: Callable[[str, str], str]) -> None:
-    bash(f"shakegpt {option}macbeth@l\t", "macbeth@last ")
+def test_bash_completes_what_follows_the_at_sign(store: Store, bash: Callable[[str, str], str]) -> None:
+    for option in ("generate -c ", "evaluate "):
+        bash(f"shakegpt {option}macbeth@l\t", "macbeth@last ")
+        bash("\x15\r", "READY> ")
+    bash("shakegpt generate --checkpoint=macb\t@b\t", "macbeth@best ")
     bash("\x15\r", "READY> ")
-    bash(f"shakegpt {option}macb\t@b\t", "macbeth@best ")
-    bash("\x15\r", "READY> ")
-    assert "@30" in bash(f"shakegpt {option}macbeth@\t\t", "@last")
+    assert "@30" in bash("shakegpt generate --checkpoint=macbeth@\t\t", "@last")

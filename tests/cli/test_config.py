@@ -118,17 +118,17 @@ def test_every_option_has_a_variable_named_after_its_command(monkeypatch: pytest
 
 
 def test_the_file_sets_the_options_of_a_new_run_but_not_of_a_resumed_one(
-    macbeth: Run, write_config: WriteConfig, run_cli: Callable[..., Any]
+    macbeth: Run, write_config: WriteConfig, invoke: Callable[..., Any]
 ) -> None:
     write_config(
         '[train]\npreset = "nano"\ncorpus = "demo"\nlearning_rate = 0.004\nsteps = 3\nrun = "hamlet"\neval_every = 2'
     )
-    fresh = run_cli("train", "--json")
-    assert fresh.returncode == 0, fresh.stderr
+    fresh = invoke("train", "--json")
+    assert fresh.exit_code == 0, fresh.stderr
     record = Store(macbeth.path.parent.parent).run("hamlet").metadata
     assert (record.preset, record.training.learning_rate, record.training.steps) == ("nano", 0.004, 3)
-    resumed = run_cli("train", "--resume", "macbeth@20", "--steps", "22", "--json")
-    assert resumed.returncode == 0, resumed.stderr
+    resumed = invoke("train", "--resume", "macbeth@20", "--steps", "22", "--json")
+    assert resumed.exit_code == 0, resumed.stderr
     started, *events = map(json.loads, resumed.stdout.splitlines())
     assert started["steps"] == 22
     warnings = [event["message"] for event in events if event["event"] == "warning"]

@@ -185,11 +185,11 @@ def assert_one_sentence(text: str) -> None:
     assert "Traceback" not in text
 
 
-def test_a_run_in_training_is_neither_trained_again_nor_removed(macbeth: Run, run_cli: Callable[..., Any]) -> None:
+def test_a_run_in_training_is_neither_trained_again_nor_removed(macbeth: Run, invoke: Callable[..., Any]) -> None:
     with macbeth.lock():
         for arguments in (["train", "--resume", "macbeth@20"], ["runs", "remove", "macbeth", "--yes"]):
-            done = run_cli(*arguments)
-            assert done.returncode == 1
+            done = invoke(*arguments)
+            assert done.exit_code == 1
             assert f"process {os.getpid()}" in done.stderr
             assert "`shakegpt stop macbeth`" in done.stderr
             assert_one_sentence(done.stderr)

@@ -133,7 +133,7 @@ def test_a_cut_run_ends_as_an_uncut_one(
     start: Start, home: str, corpus: str, uncut: Callable[[str], Uncut], variant: str, manner: str
 ) -> None:
     reference = uncut(variant)
-    few = 8 if variant == "fp32" else 2
+    few = 5 if variant == "fp32" else 2
     offset = 1 + list(EXIT_CODES).index(manner)
     moments = range(offset, reference.moments + 1, reference.moments // few)
     cut_and_compare(start, home, corpus, reference, variant=variant, manner=manner, moments=moments)
