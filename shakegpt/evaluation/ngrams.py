@@ -13,7 +13,10 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from shakegpt.data.catalog import TINY_SHAKESPEARE, known_corpora
 from shakegpt.data.corpus import Corpus
+from shakegpt.errors import ShakegptError
+from shakegpt.runs.store import Store
 from shakegpt.system.files import make_folder, read_bounded, replace_file
 from shakegpt.system.json_records import StrictRecord, parse_record
 from shakegpt.system.paths import corpora_folder
@@ -60,6 +63,22 @@ def table_losses(corpus: Corpus) -> TableLosses:
         make_folder(file.parent)
         replace_file(file, json.dumps(asdict(found)).encode())
     return found
+
+
+def tables_of_run(store: Store, run: str) -> TableLosses | None:
+    """Return what tables reach on the text of a run; ``None`` where that is not on this machine, or has changed.
+
+    Nothing is downloaded for this.
+    """
+    tiny_is_here = next(entry.on_disk for entry in known_corpora() if entry.name == TINY_SHAKESPEARE)
+    try:
+        trained = store.run(run)
+        if trained.corpus_source == TINY_SHAKESPEARE and not tiny_is_here:
+            return None
+        corpus = Corpus.load(trained.corpus_source, encoding=trained.metadata.encoding)
+    except (ShakegptError, OSError):
+        return None
+    return table_losses(corpus) if corpus.sha256 == trained.metadata.corpus_sha256 else None
 
 
 def predict_by_tables(

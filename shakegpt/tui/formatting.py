@@ -65,6 +65,14 @@ def compact(value: float, digits: int = 3) -> str:
     return f"{value:.0f}"
 
 
+def shortened(name: str, width: int) -> str:
+    """Return a name in at most ``width`` cells, without its middle: names of one family differ at their ends."""
+    if len(name) <= width:
+        return name
+    end = (width - 1) // 2
+    return f"{name[: width - 1 - end]}…{name[-end:]}"
+
+
 def _not_finite(value: float) -> str:
     if math.isnan(value):
         return "not a number"

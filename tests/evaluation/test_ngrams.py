@@ -1,5 +1,6 @@
 """Tables of characters, beside a slow one made of dictionaries."""
 
+import json
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -10,9 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shakegpt.data import catalog
+from shakegpt.data.catalog import CORPUS_PATH_VARIABLE, TINY_SHAKESPEARE
 from shakegpt.data.corpus import Corpus
 from shakegpt.evaluation import ngrams
-from shakegpt.evaluation.ngrams import TableLosses, predict_by_tables, table_losses
+from shakegpt.evaluation.ngrams import TableLosses, predict_by_tables, table_losses, tables_of_run
+from shakegpt.runs.store import Store
 from shakegpt.system.paths import corpora_folder
 
 splits = st.lists(st.integers(0, 3), min_size=1, max_size=40)
@@ -92,3 +96,21 @@ def test_a_cache_that_cannot_be_written_is_no_error(
 def test_a_loss_beats_the_tables_up_to_the_first_that_is_better(loss: float, beaten: int) -> None:
     tables = TableLosses(losses=(3.3, 2.5, 2.0, 1.8, 1.67, 1.7), uniform=4.2)
     assert tables.beaten(loss) == beaten
+
+
+def test_the_tables_of_a_run_are_those_of_its_text(store: Store, demo: Corpus) -> None:
+    assert tables_of_run(store, "macbeth") == table_losses(demo)
+    assert tables_of_run(store, "lear") is None
+
+
+@pytest.mark.parametrize(
+    "changes", [{"corpus_sha256": "0" * 64}, {"corpus": "lost"}, {"corpus": TINY_SHAKESPEARE}], ids=lambda c: str(c)
+)
+def test_a_run_whose_text_is_not_here_has_no_tables(
+    store: Store, changes: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(CORPUS_PATH_VARIABLE, raising=False)
+    monkeypatch.setattr(catalog, "_download_tiny_shakespeare", lambda *_: pytest.fail("it was downloaded"))
+    file = store.run("macbeth").path / "run.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    assert tables_of_run(store, "macbeth") is None

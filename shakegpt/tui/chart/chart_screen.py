@@ -1,8 +1,9 @@
 """The full chart of one or several runs."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
@@ -26,14 +27,18 @@ from shakegpt.tui.chart.curves import (
     Line,
     Quantity,
     Smoothing,
+    levels_of,
     line_of,
     logarithm,
     smooth,
     thin,
 )
 from shakegpt.tui.themes import RUN_COLOURS
-from shakegpt.tui.widgets.area_chart import MARK
+from shakegpt.tui.widgets.area_chart import MARK, Level
 from shakegpt.tui.widgets.footer import Footer
+
+if TYPE_CHECKING:
+    from shakegpt.evaluation.ngrams import TableLosses
 
 SECONDS_PER_REFRESH = 10.0
 """Of a run in training: each redraws every cell of the plot, tens of kilobytes."""
@@ -52,6 +57,8 @@ class NamedRun:
 
     name: str
     snapshot: Snapshot
+    tables: "TableLosses | None" = None
+    """What tables reach on its text, to compare with; ``None`` where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -129,8 +136,13 @@ class ChartScreen(Screen[None]):
         """Update the run in training; the chart is redrawn only now and then."""
         if not self.live or snapshot is None:
             return
-        self.runs[0] = NamedRun(self.runs[0].name, snapshot)
+        self.runs[0] = replace(self.runs[0], snapshot=snapshot)
         self._stale = True
+
+    def show_tables(self, tables: "TableLosses | None") -> None:
+        """Compare the run with what tables reach."""
+        self.runs[0] = replace(self.runs[0], tables=tables)
+        self._redraw()
 
     def action_close(self) -> None:
         """Go back."""
@@ -272,6 +284,7 @@ class ChartScreen(Screen[None]):
         plot.set_axes(self.axis, logarithmic=self.logarithmic)
         plot.set_xlimits(*self._visible_xs())
         plot.set_ylimits(*self._visible_ys())
+        plot.levels = self._levels()
         # A line hides those before it: the faint one first, then those of few points, and the marks above all.
         for line in sorted(self._lines, key=lambda line: (line.colour != "raw", not line.marked)):
             plot.add_line(self._plotted(line), line.colour)
@@ -282,11 +295,18 @@ class ChartScreen(Screen[None]):
         self._update_title()
         self.call_after_refresh(self._update_cursor)
 
+    def _levels(self) -> list[Level]:
+        """Return what a run by itself is compared with, as plotted."""
+        if len(self.runs) > 1 or (tables := self.runs[0].tables) is None:
+            return []
+        levels = levels_of(tables, self.quantity)
+        return [level._replace(value=math.log10(level.value)) for level in levels] if self.logarithmic else levels
+
     def _make_lines(self) -> list[ChartLine]:
         single = len(self.runs) == 1
         lines = []
         for number, run in enumerate(self.runs):
-            name = shortened(escape_line(run.name), self._name_width())
+            name = formatting.shortened(escape_line(run.name), self._name_width())
             colour = str(number % len(RUN_COLOURS))
             raw = line_of(run.snapshot.train, self.axis, self.quantity.value)
             smoothed = smooth(raw, self.smoothing if self.quantity.has_validation else "off")
@@ -353,7 +373,7 @@ class ChartScreen(Screen[None]):
 
     def _update_title(self) -> None:
         names = ", ".join(escape_line(run.name) for run in self.runs)
-        some = shortened(names, self._name_width()) if len(self.runs) == 1 else f"{len(self.runs)} runs"
+        some = formatting.shortened(names, self._name_width()) if len(self.runs) == 1 else f"{len(self.runs)} runs"
         scale = "logarithmic" if self.logarithmic else "linear"
         smoothing = f", smoothing {self.smoothing}" if self.quantity.has_validation else ""
         by = f"   by {'characters' if self.axis == 'tokens' else self.axis}"
@@ -369,14 +389,6 @@ class ChartScreen(Screen[None]):
         )
         parts = ((self.quantity.title, "bold $primary"), f" of {whose}", (how, "$text-muted"))
         self.query_one("#title", Static).update(Content.assemble(*parts))
-
-
-def shortened(name: str, width: int) -> str:
-    """Return a name in at most ``width`` cells, without its middle: names of one family differ at their ends."""
-    if len(name) <= width:
-        return name
-    end = (width - 1) // 2
-    return f"{name[: width - 1 - end]}…{name[-end:]}"
 
 
 def _next(choices: Sequence[Choice], current: Choice) -> Choice:

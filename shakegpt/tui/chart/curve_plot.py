@@ -4,13 +4,14 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar
 
+from textual_hires_canvas import Canvas
 from textual_plot import HiResMode, NumericAxisFormatter, PlotWidget
 from textual_plot.axis_formatter import AxisFormatter, DurationFormatter
 
 from shakegpt.tui import formatting
 from shakegpt.tui.chart.curves import Axis, Line
 from shakegpt.tui.themes import RUN_COLOURS, run_colour_rules
-from shakegpt.tui.widgets.area_chart import MARK
+from shakegpt.tui.widgets.area_chart import MARK, Level
 
 
 class CountFormatter(NumericAxisFormatter):
@@ -59,6 +60,7 @@ class CurvePlot(PlotWidget, can_focus=False, inherit_bindings=False):
         *(f"curve--{number}" for number in range(len(RUN_COLOURS))),
         "curve--validation",
         "curve--raw",
+        "curve--level",
     }
     DEFAULT_CSS = """
     CurvePlot {
@@ -67,12 +69,15 @@ class CurvePlot(PlotWidget, can_focus=False, inherit_bindings=False):
         & > .plot--tick { color: $foreground 70%; }
         & > .plot--label { color: $foreground 70%; }
         & > .curve--validation { color: $secondary; }
+        & > .curve--level { color: $foreground 70%; }
         & > .curve--raw { color: $primary 40%; }
     }
     """ + run_colour_rules("CurvePlot > .curve--")
 
     def __init__(self) -> None:
         super().__init__(id="curve-plot")
+        self.levels: Sequence[Level] = ()
+        """Values to compare the curves with: thin lines across the plot."""
 
     def on_mount(self) -> None:
         """Leave no room for axis labels: the title and the cursor show the same."""
@@ -95,6 +100,24 @@ class CurvePlot(PlotWidget, can_focus=False, inherit_bindings=False):
     def add_marks(self, line: Line, colour: str) -> None:
         """Add a mark at each point of a line."""
         self.scatter(line.xs, line.ys, marker=MARK, marker_style=self.colour(colour))
+
+    def _render_plot(self) -> None:
+        """Draw the levels last, into the cells that the curves leave blank."""
+        super()._render_plot()
+        canvas, inside = self.query_one("#plot", Canvas), self._scale_rectangle
+        style = self.colour("level")
+        for level in self.levels:
+            _, row = self.get_pixel_from_coordinate(0.0, level.value)
+            columns = range(inside.x, inside.right)
+            if not self._y_min < level.value < self._y_max or row not in range(inside.y, inside.bottom):
+                continue
+            blank = [column for column in columns if canvas.get_pixel(column, row)[0] == " "]
+            for column in blank:
+                canvas.set_pixel(column, row, "─", style=style)
+            ends = (column for column in reversed(blank) if {*range(column - len(level.label), column)} <= {*blank})
+            if (end := next(ends, None)) is not None:
+                for column, character in enumerate(level.label, end - len(level.label)):
+                    canvas.set_pixel(column, row, character, style=style)
 
     def column_of(self, x: float) -> int:
         """Return the column of this widget where ``x`` is drawn."""

@@ -5,18 +5,24 @@ from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from shakegpt.events import perplexity
 from shakegpt.runs.downsampling import extremes
 from shakegpt.runs.snapshot import Curve, Point
 from shakegpt.tui import formatting
-from shakegpt.tui.widgets.area_chart import AxisRule
+from shakegpt.tui.widgets.area_chart import AxisRule, Level
+
+if TYPE_CHECKING:
+    from shakegpt.evaluation.ngrams import TableLosses
 
 Axis = Literal["step", "time", "tokens"]
 AXES: tuple[Axis, ...] = ("step", "time", "tokens")
 Smoothing = Literal["off", "light", "heavy"]
 SMOOTHINGS: tuple[Smoothing, ...] = ("off", "light", "heavy")
+
+LONGEST_TABLE = 5
+"""Characters: longer tables are no better on a text of a million."""
 
 _SMOOTHING_SPAN = {"off": 0.0, "light": 0.005, "heavy": 0.03}
 """The share of a curve's points that the moving average spans."""
@@ -83,6 +89,14 @@ class Line:
         start = max(0, bisect_left(self.xs, low) - 1)
         end = bisect_left(self.xs, high) + 1
         return Line(self.xs[start:end], self.ys[start:end])
+
+
+def levels_of(tables: "TableLosses", quantity: Quantity) -> list[Level]:
+    """Return a level for each table of 1 to ``LONGEST_TABLE`` characters; none of what evaluations don't measure."""
+    if not quantity.has_validation:
+        return []
+    values = [quantity.value(Point(0, 0.0, 0, loss)) for loss in tables.losses[:LONGEST_TABLE]]
+    return [Level(value, f" table of {n} ", f" {n} ") for n, value in enumerate(values, 1)]
 
 
 def line_of(curve: Curve, axis: Axis, value: Callable[[Point], float]) -> Line:

@@ -187,7 +187,13 @@ class RunActions(Screen[None]):
         except (ShakegptError, OSError) as error:
             self.post_message(self.StoreChanged(escape_control_characters(str(error)), failed=True))
             return
-        self.app.call_later(lambda: self.app.push_screen(ChartScreen(runs)))
+        chart = ChartScreen(runs)
+        self.app.call_later(lambda: self.app.push_screen(chart))
+        if len(names) == 1:
+            from shakegpt.evaluation.ngrams import tables_of_run
+
+            tables = tables_of_run(self.context.store, names[0])
+            self.app.call_later(lambda: chart.show_tables(tables))
 
     def action_copy_path(self) -> None:
         """Copy the path, and show it: over SSH the clipboard may not be reached."""

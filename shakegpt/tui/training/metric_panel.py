@@ -1,6 +1,7 @@
 """One quantity of a run: its value now above its curve."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,7 +13,7 @@ from textual.message import Message
 from shakegpt.runs.downsampling import Downsampler
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.tui.chart.curves import Quantity
-from shakegpt.tui.widgets.area_chart import MARK, AreaChart
+from shakegpt.tui.widgets.area_chart import MARK, AreaChart, Level
 from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
 _VALUES_IN_A_ROW = 31
@@ -105,7 +106,11 @@ class MetricPanel(Vertical, can_focus=True):
         self._downsampler.update(curve)
         steps = (curve[0].step, curve[-1].step) if len(curve) else (0, 0)
         marks = self._validation_marks(snapshot) if self.quantity.has_validation else []
-        self.query_one(AreaChart).show(self._downsampler.means, steps, marks)
+        self.query_one(AreaChart).show(self._downsampler.means, steps, marks, self.levels())
+
+    def levels(self) -> Sequence[Level]:
+        """Return what the curve is compared with: nothing."""
+        return ()
 
     def show_value(self, snapshot: Snapshot) -> None:
         """Show the value, and leave the curve as it is."""

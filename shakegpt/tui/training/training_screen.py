@@ -22,6 +22,7 @@ from shakegpt.tui.context import AppContext
 from shakegpt.tui.dialogs.questions import ConfirmScreen
 from shakegpt.tui.messages import LIVE, GenerateFrom, StartTraining
 from shakegpt.tui.training.bindings import BINDINGS
+from shakegpt.tui.training.loss_panel import LossPanel
 from shakegpt.tui.training.metric_panel import MetricPanel
 from shakegpt.tui.training.notice import Notice, NoticeText, notice_of
 from shakegpt.tui.training.progress_line import ProgressLine
@@ -106,7 +107,7 @@ class TrainingScreen(Screen[None]):
             yield Notice()
             with Horizontal(id="panels"):
                 for quantity in QUANTITIES:
-                    yield MetricPanel(quantity)
+                    yield LossPanel(self.context.store) if quantity is LOSS else MetricPanel(quantity)
             with Horizontal(id="lower"):
                 yield RunDetails()
                 yield SamplePanel()
@@ -230,7 +231,7 @@ class TrainingScreen(Screen[None]):
 
         if self.snapshot is not None:
             quantity = self.focused.quantity if isinstance(self.focused, MetricPanel) else LOSS
-            runs = [NamedRun(self._run or "this run", self.snapshot)]
+            runs = [NamedRun(self._run or "this run", self.snapshot, self.query_one(LossPanel).tables)]
             self.app.push_screen(ChartScreen(runs, quantity=quantity, live=True))
 
     def on_metric_panel_zoomed(self) -> None:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from rich.color import Color as RichColor
 from rich.style import Style
@@ -19,6 +19,9 @@ _ROWS_WITH_MIDDLE = 9
 _ROWS_WITH_AVOIDING_MARKS = 6
 """In fewer, a mark stands on the curve's edge, in the colour of the area: the next row would be far off."""
 _COLUMNS_WITH_Y_AXIS = 14
+_LEVEL = "─"
+_ROWS_A_LEVEL = 3
+"""More levels than one in so many rows would crowd the curve."""
 _FILL_SHARE = 0.55
 """How much of the curve's colour the area has, the rest being background: little enough for marks to stand out."""
 
@@ -35,10 +38,25 @@ class AxisRule:
     """Whether the largest tenth may stand out at the top, where a steep start would flatten the rest."""
 
 
+class Level(NamedTuple):
+    """A value to compare a curve with: a thin line across the chart."""
+
+    value: float
+    label: str
+    short: str
+    """The label where there is little room."""
+
+
 class AreaChart(DiffWidget):
     """The area under a curve over the whole width, with the ends of both axes named and single values marked."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"area-chart--curve", "area-chart--mark", "area-chart--axis"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "area-chart--curve",
+        "area-chart--mark",
+        "area-chart--axis",
+        "area-chart--level",
+        "area-chart--label",
+    }
     DEFAULT_CSS = """
     AreaChart {
         height: 1fr;
@@ -46,6 +64,8 @@ class AreaChart(DiffWidget):
         & > .area-chart--curve { color: $primary; }
         & > .area-chart--mark { color: $secondary; text-style: bold; }
         & > .area-chart--axis { color: $foreground 70%; }
+        & > .area-chart--level { color: $foreground 60%; }
+        & > .area-chart--label { color: $foreground; }
     }
     """
 
@@ -55,9 +75,14 @@ class AreaChart(DiffWidget):
         self._values: Sequence[float | None] = ()
         self._steps = (0, 0)
         self._marks: Sequence[tuple[int, float]] = ()
+        self._levels: Sequence[Level] = ()
 
     def show(
-        self, values: Sequence[float | None], steps: tuple[int, int], marks: Sequence[tuple[int, float]] = ()
+        self,
+        values: Sequence[float | None],
+        steps: tuple[int, int],
+        marks: Sequence[tuple[int, float]] = (),
+        levels: Sequence[Level] = (),
     ) -> None:
         """Show a curve.
 
@@ -65,8 +90,10 @@ class AreaChart(DiffWidget):
             values: any number of values of equal spans of steps, ``None`` for one that is not known; all finite.
             steps: the first step and the last.
             marks: steps and their values, finite.
+            levels: values to compare with, of which as many are shown as there is room for, those nearest to the
+                newest value first. The axis reaches to the next one below.
         """
-        self._values, self._steps, self._marks = values, steps, marks
+        self._values, self._steps, self._marks, self._levels = values, steps, marks, levels
         self.redraw()
 
     def draw(self, width: int, height: int) -> list[Row]:
@@ -76,7 +103,9 @@ class AreaChart(DiffWidget):
         has_x_axis = height >= _ROWS_WITH_X_AXIS
         rows = height - has_x_axis
         known = [value for value in stretch(self._values, max(1, width)) if value is not None]
-        low, high = axis_bounds([*known, *(value for _, value in self._marks)], self._rule)
+        drawn = [*known, *(value for _, value in self._marks)]
+        below = [level.value for level in self._levels if level.value < min(drawn)]
+        low, high = axis_bounds([*drawn, *sorted(below)[-1:]], self._rule)
         labels = self._y_labels(low, high, max(known), rows) if width >= _COLUMNS_WITH_Y_AXIS else {}
         margin = max(map(len, labels.values()), default=-1) + 1
         columns = width - margin
@@ -87,7 +116,12 @@ class AreaChart(DiffWidget):
 
         levels = [0 if value is None else eighths(value) for value in values]
         marks = {self._column_of(step, columns): eighths(value) for step, value in self._marks}
-        plot = self._plot(levels, marks, rows)
+        grid = self._plot(levels, marks, rows)
+        newest = self._marks[-1][1] if self._marks else known[-1]
+        for level in sorted(self._levels, key=lambda level: abs(level.value - newest))[: max(1, rows // _ROWS_A_LEVEL)]:
+            if low <= level.value <= high:
+                self._draw_level(grid[(8 * rows - eighths(level.value)) // 8], level)
+        plot = [_joined(cells) for cells in grid]
         axis = self.get_component_rich_style("area-chart--axis")
         if margin:
             plot = [
@@ -97,7 +131,7 @@ class AreaChart(DiffWidget):
         return [*plot, [(self._x_labels(margin, columns), axis)]] if has_x_axis else plot
 
     def _plot(self, levels: list[int], marks: dict[int, int], rows: int) -> list[Row]:
-        """Return the cells of the curve and its marks."""
+        """Return the cells of the curve and its marks, one by one."""
         fill_character, fill, edge = self._fill()
         mark = self.get_component_rich_style("area-chart--mark")
         mark_inside = mark + Style(color=self._mark_inside(), bgcolor=fill.color)
@@ -121,12 +155,36 @@ class AreaChart(DiffWidget):
                     cell = (_EDGES[level - base - 1], edge)
                 else:
                     cell = (" ", self.rich_style)
-                if cells and cells[-1][1] == cell[1]:
-                    cells[-1] = (cells[-1][0] + cell[0], cell[1])
-                else:
-                    cells.append(cell)
+                cells.append(cell)
             plot.append(cells)
         return plot
+
+    def _draw_level(self, cells: Row, level: Level) -> None:
+        """Draw a level into the cells of its row: above the curve and, where the area is solid, across that.
+
+        Edges and marks stay whole, and so does another level.
+        """
+        fill_character, fill, _ = self._fill()
+        line = self.get_component_rich_style("area-chart--level")
+        styles: list[Style | None] = []
+        for cell in cells:
+            if cell[0] == " ":
+                styles.append(line)
+            else:
+                inside = cell == (fill_character, fill) and fill_character == _FILL
+                styles.append(line + Style(bgcolor=fill.color) if inside else None)
+        if any(cell[0] == _LEVEL for cell in cells):
+            return
+        for column, style in enumerate(styles):
+            if style is not None:
+                cells[column] = (_LEVEL, style)
+        label = level.label if 2 * len(level.label) < len(cells) else level.short
+        for start in range(len(cells) - len(label) - 1, -1, -1):
+            room = styles[start : start + len(label)]
+            if (style := room[0]) is not None and all(other == style for other in room):
+                style += Style(color=self.get_component_rich_style("area-chart--label").color)
+                cells[start : start + len(label)] = [(character, style) for character in label]
+                return
 
     def _fill(self) -> tuple[str, Style, Style]:
         """Return the character of the area and its style, and the style of its upper edge.
@@ -163,6 +221,17 @@ class AreaChart(DiffWidget):
         left = words if len(words) + len(last) + 2 <= columns else first
         right = last if first != last else ""
         return " " * margin + left + right.rjust(columns - len(left))
+
+
+def _joined(cells: Row) -> Row:
+    """Return cells with neighbours of one style in one piece."""
+    joined: Row = []
+    for text, style in cells:
+        if joined and joined[-1][1] == style:
+            joined[-1] = (joined[-1][0] + text, style)
+        else:
+            joined.append((text, style))
+    return joined
 
 
 def _row_of_mark(level: int, curve_level: int, rows: int) -> int:

@@ -8,6 +8,7 @@ import pytest
 from textual.app import App
 from textual.widgets import Static
 
+from shakegpt.evaluation.ngrams import TableLosses
 from shakegpt.events import Step
 from shakegpt.runs.snapshot import Snapshot, replay
 from shakegpt.tui.chart.chart_screen import ChartScreen, NamedRun
@@ -266,3 +267,19 @@ async def test_the_first_drawing_has_all_that_the_columns_can_show(
     async with ChartApp(chart).run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         assert drawn[0] > 200
+
+
+@pytest.mark.parametrize("key", ["", "L", "tab", "b"])
+async def test_the_tables_are_lines_of_the_chart_of_one_run(run: Snapshot, key: str) -> None:
+    tables = TableLosses(losses=(3.3, 2.8, 2.3, 1.5, 1.4, 1.45), uniform=4.17)
+    chart = ChartScreen([NamedRun("macbeth", run, tables)])
+    async with ChartApp(chart).run_test(size=(120, 40)) as pilot:
+        await pilot.press(*[key] * bool(key))
+        await pilot.pause()
+        plot = chart.query_one(CurvePlot).query_one("#plot")
+        lines = [plot.render_line(y).text for y in range(plot.size.height)]
+        assert [n for n in range(1, 7) if any(f" table of {n} ─" in line for line in lines)] == [1, 2, 3]
+        chart.runs.append(NamedRun("lear", run))
+        await pilot.press("0")
+        await pilot.pause()
+        assert not any("table" in plot.render_line(y).text for y in range(plot.size.height))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual.app import App, ComposeResult
 
-from shakegpt.tui.widgets.area_chart import MARK, AreaChart, AxisRule, axis_bounds, stretch
+from shakegpt.tui.widgets.area_chart import MARK, AreaChart, AxisRule, Level, axis_bounds, stretch
 
 LOSS = AxisRule(least_span=0.25)
 
@@ -33,10 +33,11 @@ async def drawn(
     *,
     size: tuple[int, int] = (40, 11),
     rule: AxisRule = LOSS,
+    levels: Sequence[Level] = (),
 ) -> list[str]:
     app = ChartApp(rule)
     async with app.run_test(size=size) as pilot:
-        app.chart.show(values, steps, marks)
+        app.chart.show(values, steps, marks, levels)
         await pilot.pause()
         return lines_of(app.chart)
 
@@ -135,3 +136,28 @@ def test_bounds_are_round(values: list[float], rule: AxisRule, bounds: tuple[flo
 def test_bounds_are_never_equal(values: list[float], rule: AxisRule) -> None:
     low, high = axis_bounds(values, rule)
     assert low < high
+
+
+FALL = [4.0 - 2.5 * min(1.0, column / 20) for column in range(36)]
+TABLES = [Level(value, f" table of {n} ", f" {n} ") for n, value in enumerate([3.3, 2.5, 2.0, 1.7, 1.6], 1)]
+
+
+async def test_levels_cross_the_chart_and_leave_the_curve_whole() -> None:
+    size = (60, 41)
+    bare, lines = await drawn(FALL, (1, 36), size=size), await drawn(FALL, (1, 36), size=size, levels=TABLES)
+    assert [n for n in range(1, 6) if any(f"─ table of {n} ─" in line for line in lines)] == [1, 2, 3, 4, 5]
+    for before, after in zip(bare, lines, strict=True):
+        changed = [a for a, b in zip(before, after, strict=True) if a != b]
+        assert set(changed) <= {" ", "█"}
+        assert [c for c in after if c in "▁▂▃▄▅▆▇"] == [c for c in before if c in "▁▂▃▄▅▆▇"]
+
+
+async def test_in_a_low_chart_only_the_nearest_level_is_drawn() -> None:
+    lines = await drawn(FALL, (1, 36), [(2, 1.75)], size=(24, 6), levels=TABLES)
+    assert [n for n in range(1, 6) if any(f" {n} " in line for line in lines[:-1])] == [4]
+
+
+async def test_the_axis_reaches_to_the_next_level_below() -> None:
+    lines = await drawn(FALL, (1, 36), size=(60, 21), levels=[Level(0.5, "far", "f"), Level(1.2, "near", "n")])
+    assert any("near" in line for line in lines)
+    assert not any("far" in line for line in lines)
