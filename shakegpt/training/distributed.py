@@ -108,14 +108,12 @@ class _Ranks:
             raise LostRankError("Another process of this training has ended, or does not answer.") from error
 
     def leave(self) -> None:
-        """End the other ranks that still run, where this is rank 0, and leave them."""
+        """End the other ranks that still run, where this is rank 0."""
         self._ended.set()
         if self.rank == 0:
             self._keeper.join()
             with suppress(LostRankError):
                 self.tell(_END)
-        with suppress(RuntimeError):
-            dist.destroy_process_group()
 
 
 _ranks: _Ranks | None = None  # as torch.distributed has one default group
@@ -155,10 +153,12 @@ def _joined() -> _Ranks:
 
 
 def leave_group() -> None:
-    """End the other ranks that still run, from rank 0."""
+    """Leave the other ranks; rank 0 ends those that still run."""
     global _ranks
     if _ranks is not None:
         _ranks.leave()
+        with suppress(RuntimeError):
+            dist.destroy_process_group()
     _ranks = None
 
 
