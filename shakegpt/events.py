@@ -148,7 +148,9 @@ class Warning(Event):  # noqa: A001  (the contract's name; this module never nee
     """A problem that the user should know of; training continues."""
 
     event: ClassVar[str] = "warning"
-    kind: Literal["resume", "save", "non-finite", "rollback", "memory", "overflow", "damaged", "compile", "ranks"]
+    kind: Literal[
+        "resume", "save", "non-finite", "rollback", "memory", "overflow", "damaged", "compile", "writer", "ranks"
+    ]
     message: str
 
 

@@ -23,13 +23,14 @@ from shakegpt.cli.options import (
     with_training_options,
 )
 from shakegpt.cli.output import print_note
+from shakegpt.cli.writers import open_writers
 from shakegpt.config import DEFAULT_PRESET, SHAPE_FIELDS, DeviceName, OnHangup, TrainingConfig
 from shakegpt.errors import UsageError
-from shakegpt.events import Event, Finished, Step
+from shakegpt.events import Event, Failed, Finished, Step
 from shakegpt.runs.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from shakegpt.export.tensorboard import TensorBoardLog
+    from shakegpt.export.writers import WriterThread
     from shakegpt.training.thread import TrainingThread
     from shakegpt.training.trainer import Trainer
 
@@ -116,6 +117,13 @@ def train(
             metavar="DIR", help="Write curves and samples for `tensorboard --logdir DIR`.", rich_help_panel=OUTPUT
         ),
     ] = None,
+    wandb: Annotated[
+        bool,
+        typer.Option("--wandb", help="Write them for Weights & Biases, to ./wandb, offline.", rich_help_panel=OUTPUT),
+    ] = False,
+    trackio: Annotated[
+        bool, typer.Option("--trackio", help="Write them for trackio, on this machine.", rich_help_panel=OUTPUT)
+    ] = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per event.", rich_help_panel=OUTPUT)
     ] = False,
@@ -128,6 +136,7 @@ def train(
     """
     from shakegpt.runs.speed import expected_seconds
     from shakegpt.runs.store import Store
+    from shakegpt.system.signals import end_process
     from shakegpt.system.threads import configure_process
     from shakegpt.training.setup import SESSION_FIELDS, TrainingRequest, build_trainer
     from shakegpt.training.thread import TrainingThread
@@ -169,17 +178,15 @@ def train(
         return trainer
 
     thread = TrainingThread(prepare)
-    log = None if tensorboard is None else _log_to_tensorboard(thread, tensorboard)
+    writers = open_writers(store, tensorboard=tensorboard, wandb=wandb, trackio=trackio)
     console = choose_console(json=json, eval_every=changes.get("eval_every", TrainingConfig.eval_every))
-    code = _show_until_end(thread, console, on_hangup)
-    if log is not None:
-        log.close()
-        if log.error:
-            print_note(f"warning: {log.error}")
+    code = _show_until_end(thread, console, on_hangup, writers)
     if process_count > 1:
         from shakegpt.training.distributed import leave_group
 
         leave_group()
+    if not all(writer.ended for writer in writers):
+        end_process(code)  # at the end of the interpreter, what hangs would be waited for
     raise typer.Exit(code)
 
 
@@ -203,20 +210,9 @@ def _join_processes(device: DeviceName) -> None:
         raise typer.Exit(follow(device_plan))
 
 
-def _log_to_tensorboard(thread: "TrainingThread", folder: Path) -> "TensorBoardLog":
-    from shakegpt.export.tensorboard import TensorBoardLog
-
-    log = TensorBoardLog(folder.expanduser())
-
-    def write(event: Event | None, _: Snapshot) -> None:
-        if event is not None:
-            log.show(event)
-
-    thread.subscribe(write)
-    return log
-
-
-def _show_until_end(thread: "TrainingThread", console: Console, on_hangup: OnHangup) -> int:
+def _show_until_end(
+    thread: "TrainingThread", console: Console, on_hangup: OnHangup, writers: "list[WriterThread]"
+) -> int:
     """Start a training, show it until it ends, and return the exit code. Training never waits for the terminal."""
     from shakegpt.system.signals import ShutdownHandler
 
@@ -227,10 +223,20 @@ def _show_until_end(thread: "TrainingThread", console: Console, on_hangup: OnHan
         if event is not None and not stalled:
             waiting.put((event, snapshot))
 
+    def await_end() -> int | None:
+        failure = thread.await_end()
+        for writer in writers:
+            writer.finish()
+        return failure
+
     thread.subscribe(receive)
+    for writer in writers:
+        writer.on_warning = lambda warning: waiting.put((warning, thread.latest))
+        thread.subscribe(writer.receive)
+        writer.start()
     shutdown = ShutdownHandler(
         stop=thread.stop,
-        await_end=thread.await_end,
+        await_end=await_end,
         on_hangup=on_hangup,
         on_detach=console.detach,
         restore_terminal=console.restore_terminal,
@@ -238,7 +244,9 @@ def _show_until_end(thread: "TrainingThread", console: Console, on_hangup: OnHan
     shutdown.install()
     thread.start()
     output_error: OSError | None = None
-    while True:
+    end: Event | None = None
+    failure: int | None = None
+    while end is None or not waiting.empty():  # what the writers lack is said after the training's end
         event, snapshot = waiting.get()
         if output_error is None:
             try:
@@ -249,12 +257,11 @@ def _show_until_end(thread: "TrainingThread", console: Console, on_hangup: OnHan
                     shutdown.hang_up()
                 elif error.errno != EPIPE:
                     print_note(f"warning: standard output cannot be written ({error.strerror}); the training goes on.")
-        if event.event in ("finished", "failed"):
-            break
-    failure = thread.await_end()
+        if isinstance(event, Finished | Failed):
+            end, failure = event, await_end()
     lost = output_error is not None and output_error.errno not in (EIO, EPIPE)
     if output_error is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     shutdown.finish()
-    stopped = isinstance(event, Finished) and event.outcome == "stopped"
+    stopped = isinstance(end, Finished) and end.outcome == "stopped"
     return failure or shutdown.exit_code or (_STOPPED if stopped else int(lost))

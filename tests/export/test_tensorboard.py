@@ -12,9 +12,11 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from shakegpt.errors import ShakegptError
-from shakegpt.events import Evaluation, Event, Sample, Started, Step
-from shakegpt.export.tensorboard import TensorBoardLog
+from shakegpt.events import Evaluation, Event, Sample, Started, Step, Warning
+from shakegpt.export.tensorboard import TensorBoardWriter
+from shakegpt.export.writers import WriterThread
 from shakegpt.runs.run import Run
+from shakegpt.runs.snapshot import Snapshot
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of protobuf's and TensorBoard's own making
 
@@ -25,12 +27,14 @@ def read(folder: Path) -> Any:
     return found
 
 
-def log_of(folder: Path, events: Iterable[Event]) -> TensorBoardLog:
-    log = TensorBoardLog(folder)
+def log_of(folder: Path, run: Run, events: Iterable[Event]) -> None:
+    writer = TensorBoardWriter(folder)
     for event in events:
-        log.show(event)
-    log.close()
-    return log
+        if isinstance(event, Started):
+            writer.begin(run, event)
+        else:
+            writer.write(event)
+    writer.close()
 
 
 def points(found: Any, tag: str) -> list[tuple[int, float]]:
@@ -47,8 +51,8 @@ def events(macbeth: Run) -> list[Event]:
     return list(macbeth.log.events())
 
 
-def test_every_number_of_a_run_is_read_back(events: list[Event], tmp_path: Path) -> None:
-    log_of(tmp_path, events)
+def test_every_number_of_a_run_is_read_back(macbeth: Run, events: list[Event], tmp_path: Path) -> None:
+    log_of(tmp_path, macbeth, events)
     found = read(tmp_path / "macbeth")
     steps = [event for event in events if isinstance(event, Step)]
     evaluations = [event for event in events if isinstance(event, Evaluation)]
@@ -61,62 +65,70 @@ def test_every_number_of_a_run_is_read_back(events: list[Event], tmp_path: Path)
     assert points(found, "perplexity/validation") == near([(event.step, event.perplexity) for event in evaluations])
 
 
-def test_samples_are_read_back_verbatim(events: list[Event], tmp_path: Path) -> None:
+def test_samples_are_read_back_verbatim(macbeth: Run, events: list[Event], tmp_path: Path) -> None:
     sample = Sample(step=31, prompt="\n", text="# no heading\n*not bold*\n  é <b>")
-    log_of(tmp_path, [*events, sample])
+    log_of(tmp_path, macbeth, [*events, sample])
     texts = read(tmp_path / "macbeth").Tensors("sample/text_summary")
     shown = {text.step: text.tensor_proto.string_val[0].decode() for text in texts}
     assert shown[31] == "    # no heading\n    *not bold*\n      é <b>"
     assert len(shown) == 1 + len({event.step for event in events if isinstance(event, Sample)})
 
 
-def test_a_resumed_run_continues_its_curve(events: list[Event], tmp_path: Path) -> None:
-    log_of(tmp_path, events)
+def test_a_resumed_run_continues_its_curve(macbeth: Run, events: list[Event], tmp_path: Path) -> None:
+    log_of(tmp_path, macbeth, events)
     started = next(event for event in events if isinstance(event, Started))
     again = [event for event in events if isinstance(event, Step) and event.step > 20]
-    log_of(tmp_path, [replace(started, step=20), *(replace(event, loss=event.loss + 1) for event in again)])
+    log_of(tmp_path, macbeth, [replace(started, step=20), *(replace(event, loss=event.loss + 1) for event in again)])
     # One of the two files per process and second is enough for this test's process: they are read in order.
     found = points(read(tmp_path / "macbeth"), "loss/train")
     assert [step for step, _ in found][-10:] == list(range(21, 31))
     assert [value for _, value in found][-10:] == [pytest.approx(event.loss + 1, rel=1e-6) for event in again]
 
 
-def test_numbers_that_are_not_finite_are_left_out(events: list[Event], tmp_path: Path) -> None:
+def test_numbers_that_are_not_finite_are_left_out(macbeth: Run, events: list[Event], tmp_path: Path) -> None:
     wrong = [replace(event, loss=math.nan, perplexity=math.inf) for event in events if isinstance(event, Step)]
     started = next(event for event in events if isinstance(event, Started))
-    log_of(tmp_path, [started, *wrong])
+    log_of(tmp_path, macbeth, [started, *wrong])
     tags = read(tmp_path / "macbeth").Tags()["scalars"]
     assert "loss/train" not in tags
     assert "learning_rate" in tags
 
 
 def test_a_full_disk_ends_the_log_and_not_the_training(
-    events: list[Event], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    macbeth: Run, events: list[Event], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tensorboardX.event_file_writer import EventsWriter
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    log = TensorBoardLog(tmp_path)
-    log.show(events[0])
+    first, *rest = events
+    assert isinstance(first, Started)
+    writer = TensorBoardWriter(tmp_path)
+    writer.begin(macbeth, first)
     monkeypatch.setattr(EventsWriter, "write_event", full)
-    for event in events[1:]:
-        log.show(event)
-    log.close()
-    assert "No space left on device" in log.error
+    thread = WriterThread("TensorBoard", writer, lambda _: macbeth)
+    warnings = list[Warning]()
+    thread.on_warning = warnings.append
+    thread.start()
+    for event in rest:
+        thread.receive(event, Snapshot())
+    thread.finish()
+    assert [warning.message for warning in warnings] == [
+        "The log for TensorBoard ends at step 0: No space left on device."
+    ]
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_before_training(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ShakegptError, match="cannot be made"):
-        TensorBoardLog(tmp_path / "file" / "tb")
+        TensorBoardWriter(tmp_path / "file" / "tb")
 
 
 def test_without_tensorboardx_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(ShakegptError, match=r"pip install 'shakegpt\[tensorboard\]'"):
-        TensorBoardLog(tmp_path)
+        TensorBoardWriter(tmp_path)
 
 
 def test_the_command_writes_what_it_trains(run_cli: Callable[..., Any], tmp_path: Path) -> None:
