@@ -17,6 +17,7 @@ from shakegpt.cli.export import export, import_
 from shakegpt.cli.generate import generate
 from shakegpt.cli.help import Command
 from shakegpt.cli.inspect import inspect
+from shakegpt.cli.lr_find import lr_find
 from shakegpt.cli.options import choices
 from shakegpt.cli.output import configure_streams
 from shakegpt.cli.presets import presets
@@ -38,13 +39,15 @@ app = typer.Typer(
     context_settings={"show_default": True, "help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SHAKEGPT"},
 )
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Train": (train, sweep, watch, stop, presets),
+    "Train": (train, sweep, lr_find, watch, stop, presets),
     "Use a model": (generate, evaluate, score, inspect, export, import_),
     "This machine": (bench, doctor),
 }
 for _group, _commands in _COMMANDS.items():
     for _command in _commands:
-        app.command(_command.__name__.removesuffix("_"), cls=Command, rich_help_panel=_group)(_command)
+        app.command(_command.__name__.removesuffix("_").replace("_", "-"), cls=Command, rich_help_panel=_group)(
+            _command
+        )
 for _name, _app in (("runs", runs_app), ("corpus", corpus_app), ("config", config_app)):
     app.add_typer(_app, name=_name, rich_help_panel="Look after")
 

@@ -100,7 +100,7 @@ def check_defaults(group: TyperGroup, settings: Settings) -> dict[str, Any]:
 
 
 def _check_table(settings: Settings, command: Any, table: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    commands: Mapping[str, Any] = getattr(command, "commands", {})
+    commands = {name.replace("-", "_"): inner for name, inner in getattr(command, "commands", {}).items()}
     options = {
         name.lstrip("-").replace("-", "_"): parameter
         for parameter in command.params
@@ -110,7 +110,8 @@ def _check_table(settings: Settings, command: Any, table: Mapping[str, Any], pre
     checked: dict[str, Any] = {}
     for name, value in table.items():
         if isinstance(value, dict) and name in commands:
-            checked[name] = _check_table(settings, commands[name], value, f"{prefix}{name}.")
+            inner = commands[name]
+            checked[inner.name] = _check_table(settings, inner, value, f"{prefix}{inner.name}.")
         elif name in commands:
             raise settings_error(settings.path, f"{prefix}{name} is a command, written as a table: [{prefix}{name}]")
         elif isinstance(value, dict) or name not in options:

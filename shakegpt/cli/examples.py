@@ -16,6 +16,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("shakegpt sweep --resume rates", "go on after a cut"),
         ("shakegpt sweep --weight-decay 0.1,1 --print | parallel", "on other machines"),
     ),
+    "shakegpt lr-find": (
+        ("shakegpt lr-find --corpus poems.txt", ""),
+        ("shakegpt lr-find --preset baby --plot rates.svg", "the curve as a picture"),
+    ),
     "shakegpt generate": (
         ('shakegpt generate "ROMEO:" --length 200', ""),
         ("shakegpt generate -c poems@last -t 0.6 > poem.txt", ""),

@@ -1,7 +1,7 @@
 """Curves of runs, and where heads look, as an SVG or PNG picture, drawn by matplotlib."""
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,6 +79,40 @@ def plot_attention(trace: "Trace", path: Path) -> None:
 
     side = max(_MAP_INCHES, _LABEL_INCHES * length) if length <= _MOST_LABELS else _MAP_INCHES
     _write_picture(path, (side * heads + 0.5, side * layers + 0.5), draw)
+
+
+def plot_range_test(
+    rates: Sequence[float], losses: Sequence[float], smoothed: Sequence[float], marks: Mapping[str, float], path: Path
+) -> None:
+    """Draw the loss against the learning rate, on a logarithmic axis.
+
+    Args:
+        rates: the learning rate of each step.
+        losses: the loss of each step.
+        smoothed: the same, smoothed.
+        marks: rates to mark, by what they are.
+        path: the picture.
+
+    Raises:
+        UsageError: the suffix is neither ``.svg`` nor ``.png``.
+        ShakegptError: matplotlib is not installed, or the file cannot be written.
+    """
+
+    def draw(figure: "Figure") -> None:
+        axes = figure.add_subplot()
+        axes.plot(rates, losses, color="C0", linewidth=0.8, alpha=0.4, label="loss of each step")
+        axes.plot(rates, smoothed, color="C0", linewidth=1.8, label="smoothed")
+        for number, (name, rate) in enumerate(marks.items(), start=1):
+            axes.axvline(rate, color=f"C{number}", linestyle="--", linewidth=1, label=f"{name}: {rate:.1e}")
+        axes.set_xscale("log")
+        axes.set_ylim(min(losses) - 0.1, 1.5 * smoothed[0])
+        axes.set_xlabel("learning rate")
+        axes.set_ylabel("loss (nats per character)")
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+
+    _write_picture(path, _SIZE_INCHES, draw)
 
 
 def _write_picture(path: Path, size: tuple[float, float], draw: "Callable[[Figure], None]") -> None:

@@ -25,6 +25,8 @@ from shakegpt.runs.run import Run, RunMetadata, utc_timestamp
 from shakegpt.runs.store import Store
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from shakegpt.data.corpus import Corpus
     from shakegpt.data.vocabulary import Vocabulary
     from shakegpt.runs.checkpoint import TrainingMetadata
@@ -75,7 +77,32 @@ def build_trainer(store: Store, request: TrainingRequest, *, on_progress: OnProg
         raise UsageError(str(error)) from error
 
 
-def _begin(store: Store, request: TrainingRequest, on_progress: OnProgress | None) -> "Trainer":
+@dataclass(frozen=True, kw_only=True)
+class PreparedTraining:
+    """Everything that a new training needs, with nothing written yet."""
+
+    request: TrainingRequest
+    """With the text that was chosen where none was named."""
+    preset: str
+    config: TrainingConfig
+    model_config: ModelConfig
+    device_plan: "DevicePlan"
+    corpus: "Corpus"
+    start: "StartingPoint | None" = None
+
+    @property
+    def initial_weights(self) -> "Mapping[str, Tensor] | None":
+        """The weights to begin with; ``None`` where they are drawn."""
+        return None if self.start is None else self.start.checkpoint.weights
+
+
+def prepare_training(
+    store: Store, request: TrainingRequest, *, on_progress: OnProgress | None = None
+) -> PreparedTraining:
+    """Return what a new training needs: checks the request, reads the corpus and chooses the device; writes nothing.
+
+    Arguments and errors as for ``build_trainer``, but ``ValueError`` for an invalid value.
+    """
     name = current_preset(request.preset or DEFAULT_PRESET)
     preset = PRESETS.get(name)
     if preset is None:
@@ -90,7 +117,6 @@ def _begin(store: Store, request: TrainingRequest, on_progress: OnProgress | Non
     from shakegpt.runs.checkpoint import check_size
     from shakegpt.system.device import choose_device_plan
     from shakegpt.training.fine_tuning import EVALUATIONS, check_shape, gentle_preset, open_starting_point
-    from shakegpt.training.trainer import Trainer
 
     start = None
     if request.begin_from is not None:
@@ -116,15 +142,38 @@ def _begin(store: Store, request: TrainingRequest, on_progress: OnProgress | Non
         config = replace(config, steps=preset.default_steps(len(corpus.training_text), model_config, config))
     if start is not None and changes.get("eval_every") is None:
         config = replace(config, eval_every=min(config.eval_every, max(1, config.steps // EVALUATIONS)))
-    run = _create_run(store, request, name, model_config, config, corpus, start=start)
-    return Trainer(
-        run,
-        config,
-        corpus,
+    return PreparedTraining(
+        request=request,
+        preset=name,
+        config=config,
         model_config=model_config,
         device_plan=device_plan,
-        preset=name,
-        initial_weights=start.checkpoint.weights if start else None,
+        corpus=corpus,
+        start=start,
+    )
+
+
+def _begin(store: Store, request: TrainingRequest, on_progress: OnProgress | None) -> "Trainer":
+    from shakegpt.training.trainer import Trainer
+
+    prepared = prepare_training(store, request, on_progress=on_progress)
+    run = _create_run(
+        store,
+        prepared.request,
+        prepared.preset,
+        prepared.model_config,
+        prepared.config,
+        prepared.corpus,
+        start=prepared.start,
+    )
+    return Trainer(
+        run,
+        prepared.config,
+        prepared.corpus,
+        model_config=prepared.model_config,
+        device_plan=prepared.device_plan,
+        preset=prepared.preset,
+        initial_weights=prepared.initial_weights,
         save_patience=request.save_patience,
     )
 

@@ -105,7 +105,7 @@ def test_every_option_has_a_variable_named_after_its_command(monkeypatch: pytest
     assert len(named) > 50
     for path, option in named:
         spelled = next(name for name in option.opts if name.startswith("--"))[2:].replace("-", "_").upper()
-        variable = "_".join(("SHAKEGPT", *(part.upper() for part in path), spelled))
+        variable = "_".join(("SHAKEGPT", *(part.upper().replace("-", "_") for part in path), spelled))
         context = None
         for depth in range(len(path) + 1):
             command = root

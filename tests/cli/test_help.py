@@ -54,7 +54,7 @@ def test_help_names_the_environment_once_at_the_end(path: tuple[str, ...], invok
     body, _, end = text.rpartition("\n\n")
     if path and not hasattr(COMMANDS[path], "commands") and any(option.name != "json" for option in options(path)):
         assert end.startswith("Options can also be set by environment variables")
-        assert end.count(f"SHAKEGPT_{'_'.join(path).upper()}_") == 1
+        assert end.count(f"SHAKEGPT_{'_'.join(path).upper().replace('-', '_')}_") == 1
         assert "SHAKEGPT_" not in body
 
 
