@@ -5,7 +5,9 @@ read again from position 0 (a re-prefill). So the context is always between half
 of reading again is shared by the half window of tokens that it makes room for.
 """
 
+import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -35,13 +37,16 @@ class Decoder:
         self.block_size = model.config.block_size
         self._model = model
         weight = model.token_embedding.weight
-        self._cache = KVCache(model.config, batch_size, device=weight.device, dtype=weight.dtype)
+        recording = take_recording(model, batch_size) if has_graphs(weight.device) else None
+        self._cache = recording.cache if recording else _make_cache(model, batch_size)
+        self._graph = recording.replay if recording else None
         self._window = np.zeros((batch_size, self.block_size), np.int64)  # the tokens at the cache's positions
         self._length = 0
-        on_cpu = weight.device.type == "cpu"
         self._one_thread, self._inference = torch_threads(1), torch.inference_mode()  # made once: cheaper to enter
+        on_cpu = weight.device.type == "cpu" and recording is None
         self._kernel = CpuKernel(model, self._cache) if on_cpu and weight.dtype == torch.float32 else None
-        self._graph = record_forward(model, self._cache) if weight.device.type == "cuda" else None
+        if recording is not None:
+            weakref.finalize(self, give_back, recording, _free.setdefault(model, []))
 
     def read(self, ids: NDArray[np.int64]) -> Logits:
         """Read tokens and return the logits of the one after them.
@@ -75,6 +80,52 @@ class Decoder:
         else:
             logits = self._model(tokens, self._cache)
         return logits[:, 0].float().cpu().numpy()
+
+
+def _make_cache(model: GPT, batch_size: int) -> KVCache:
+    weight = model.token_embedding.weight
+    return KVCache(model.config, batch_size, device=weight.device, dtype=weight.dtype)
+
+
+# The CUDA graph
+
+
+def has_graphs(device: torch.device) -> bool:
+    """Return whether a device can record and replay what it computes."""
+    return device.type == "cuda"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A forward pass of one token, ready to be repeated: for one decoder at a time, since the memory is part of it."""
+
+    cache: KVCache
+    replay: Callable[[Tensor], Tensor] | None
+    """See ``record_forward``."""
+    made_for: tuple[int, int]
+    """The batch size, and the address of the weights."""
+
+
+_free: weakref.WeakKeyDictionary[GPT, list[Recording]] = weakref.WeakKeyDictionary()
+
+
+def take_recording(model: GPT, batch_size: int) -> Recording:
+    """Return a recording of a model's forward pass that no decoder is using: the last one, or a new one.
+
+    Recording empties torch's cache of GPU memory and waits for the GPU, so that it must not happen for every sample.
+    """
+    made_for = batch_size, model.token_embedding.weight.data_ptr()
+    unused = _free.setdefault(model, [])
+    while unused:
+        if (recording := unused.pop()).made_for == made_for:
+            return recording
+    cache = _make_cache(model, batch_size)
+    return Recording(cache, record_forward(model, cache), made_for)
+
+
+def give_back(recording: Recording, unused: list[Recording]) -> None:
+    """Keep a recording for the model's next decoder, in place of any other: its cache may be large."""
+    unused[:] = [recording]
 
 
 def record_forward(model: GPT, cache: KVCache) -> Callable[[Tensor], Tensor] | None:

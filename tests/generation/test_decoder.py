@@ -1,5 +1,7 @@
 """Cached decoding gives what the full forward pass gives, within a window and past it."""
 
+import gc
+import weakref
 from copy import deepcopy
 from typing import Any
 
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from shakegpt.config import PRESETS, ModelConfig
+from shakegpt.generation import decoder as decoder_module
 from shakegpt.generation.decoder import Decoder, record_forward
 from shakegpt.model.gpt import GPT
 from shakegpt.model.kv_cache import KVCache
@@ -170,6 +173,7 @@ def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.Stream", FakeStream)
     monkeypatch.setattr("torch.cuda.current_stream", FakeStream)
     monkeypatch.setattr("torch.cuda.stream", lambda stream: stream)
+    monkeypatch.setattr(decoder_module, "has_graphs", lambda device: True)
 
 
 @pytest.mark.parametrize("rows", [1, 3])
@@ -179,8 +183,8 @@ def test_a_recorded_forward_is_right_at_every_position(tiny_model: GPT, rows: in
     """Two and a half windows: nothing that depends on the position is part of the recording."""
     model = tiny_model.to(dtype)
     ids = random_ids(20, rows=rows)
-    plain, graphed = without_kernel(model, rows), without_kernel(model, rows)
-    graphed._graph = record_forward(model, graphed._cache)
+    plain, graphed = Decoder(model, batch_size=rows), Decoder(model, batch_size=rows)
+    plain._graph = None
     assert graphed._graph is not None
     for start, end in ((0, 3), *((place, place + 1) for place in range(3, 20))):
         assert_close(graphed.read(ids[:, start:end]), plain.read(ids[:, start:end]))
@@ -194,6 +198,59 @@ def test_what_cannot_be_recorded_is_not(tiny_model: GPT, monkeypatch: pytest.Mon
     monkeypatch.setattr("torch.cuda.graph", refuse)
     cache = KVCache(tiny_model.config, 1, device=torch.device("cpu"), dtype=torch.float32)
     assert record_forward(tiny_model, cache) is None
+
+
+@pytest.fixture
+def recordings(fake_cuda: None, monkeypatch: pytest.MonkeyPatch) -> list[KVCache]:
+    """The caches of the forward passes that are recorded."""
+    made: list[KVCache] = []
+
+    def record(model: GPT, cache: KVCache) -> Any:
+        made.append(cache)
+        return record_forward(model, cache)
+
+    monkeypatch.setattr(decoder_module, "record_forward", record)
+    return made
+
+
+def test_a_model_is_recorded_once_for_all_samples(tiny_model: GPT, recordings: list[KVCache]) -> None:
+    """Each after the other; what one has left in the cache is not seen by the next, nor are weights outdated."""
+    for seed in range(3):
+        with torch.no_grad():
+            tiny_model.token_embedding.weight += 0.01  # as a training between two samples
+        decoder = Decoder(tiny_model)
+        ids = random_ids(5, seed=seed)
+        for end in range(1, 6):
+            assert_close(decoder.read(ids[:, end - 1 : end]), last_logits(tiny_model, ids[:, :end]))
+        del decoder
+    assert len(recordings) == 1
+
+
+def test_decoders_at_work_share_no_recording(tiny_model: GPT, recordings: list[KVCache]) -> None:
+    one, other = Decoder(tiny_model), Decoder(tiny_model)
+    assert one._cache is not other._cache
+    first, second = random_ids(4), random_ids(4, seed=1)
+    for end in range(1, 5):
+        assert_close(one.read(first[:, end - 1 : end]), last_logits(tiny_model, first[:, :end]))
+        assert_close(other.read(second[:, end - 1 : end]), last_logits(tiny_model, second[:, :end]))
+    assert len(recordings) == 2
+
+
+def test_another_batch_size_or_moved_weights_are_recorded_anew(tiny_model: GPT, recordings: list[KVCache]) -> None:
+    Decoder(tiny_model)
+    Decoder(tiny_model, batch_size=2)
+    tiny_model.token_embedding.weight.data = tiny_model.token_embedding.weight.detach().clone()
+    Decoder(tiny_model, batch_size=2)
+    assert len(recordings) == 3
+
+
+def test_a_model_that_is_gone_takes_its_recording_along(tiny_config: ModelConfig, recordings: list[KVCache]) -> None:
+    model = GPT(tiny_config, seed=1)
+    Decoder(model)
+    gone = weakref.ref(recordings.pop())
+    del model
+    gc.collect()
+    assert gone() is None
 
 
 def test_a_cpu_records_nothing(tiny_model: GPT, monkeypatch: pytest.MonkeyPatch) -> None:
