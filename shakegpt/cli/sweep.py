@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from shakegpt.runs.sweeps import SweepPlan
     from shakegpt.training.sweep import Slot, SweepThread
 
+_START_SECONDS = 3.0
+"""What a process takes to import torch and read a text, about."""
+
 
 def complete_sweeps(incomplete: str) -> list[str]:
     """Return the names of sweeps that begin with ``incomplete``."""
@@ -182,7 +185,7 @@ def _announce(store: "Store", plan: "SweepPlan", slots: "list[Slot]", parsed: li
                 continue
             step = max((taken for taken, _ in run.checkpoint_folders()), default=0)
         time = training_seconds(speeds, asked.preset, asked.model, asked.training, step=step, threads=threads)
-        times.append(None if time is None or asked.fine_tunes else time[0])
+        times.append(None if time is None or asked.fine_tunes else time[0] + _START_SECONDS)
     if not times:
         return f"All {count(len(plan.runs), 'run')} of {plan.name} are finished."
     together = min(len(times), len(slots))

@@ -1,0 +1,127 @@
+"""``shakegpt sweep``: which runs its options make, and what it refuses before anything begins."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from shakegpt.cli.sweep_console import SweepConsole, result_table, seconds_left
+from shakegpt.events import Started, Step
+from shakegpt.runs.snapshot import Snapshot, replay
+from shakegpt.training.sweep import SweepRow
+from tests.cli.cli_results import Invoke, one_sentence
+from tests.conftest import WriteConfig
+
+NANO = ["sweep", "--preset", "nano", "--corpus", "demo"]
+
+
+def printed(invoke: Invoke, *arguments: str) -> list[str]:
+    result = invoke(*NANO, *arguments, "--print")
+    assert result.exit_code == 0, result.output
+    return result.stdout.splitlines()
+
+
+def test_it_prints_a_command_for_every_combination_and_writes_nothing(
+    invoke: Invoke, private_surroundings: Path
+) -> None:
+    lines = printed(invoke, "--lr", "1e-3,2e-3", "--weight-decay", "0.1, 1", "--seeds", "2", "--name", "x")
+    assert len(lines) == 8
+    assert lines[0] == (
+        "shakegpt train --preset nano --corpus demo --learning-rate 1e-3 --weight-decay 0.1 --seed 1337 --run x-01"
+    )
+    assert lines[-1].endswith("--learning-rate 2e-3 --weight-decay 1 --seed 1338 --run x-08")
+    assert not private_surroundings.exists()
+
+
+def test_seeds_begin_at_the_seed_that_is_given(invoke: Invoke) -> None:
+    lines = printed(invoke, "--seed", "5", "--seeds", "3")
+    assert [shlex.split(line)[-3] for line in lines] == ["5", "6", "7"]
+
+
+def test_what_is_set_for_train_elsewhere_is_written_out(
+    invoke: Invoke, write_config: WriteConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_config("[train]\nsteps = 7\nwarmup = 3\n")
+    monkeypatch.setenv("SHAKEGPT_TRAIN_WARMUP", "4")
+    (line, _) = printed(invoke, "--seeds", "2")
+    assert "--steps 7 " in line
+    assert "--warmup 4 " in line
+
+
+def test_each_run_has_its_part_of_a_folder_and_a_text_its_full_path(
+    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a, b.txt").write_text("To be, or not to be. " * 100)
+    lines = [shlex.split(line) for line in printed(
+        invoke, "--corpus", "a, b.txt", "--tensorboard", "logs", "--seeds", "2", "--name", "t"
+    )]  # fmt: skip
+    assert [line[line.index("--tensorboard") + 1] for line in lines] == [
+        str(tmp_path / "logs" / "t-01"),
+        str(tmp_path / "logs" / "t-02"),
+    ]
+    assert str(tmp_path / "a, b.txt") in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "There is nothing to sweep over"),
+        (["--lr", "1e-3,,2e-3"], 2, "has an empty value"),
+        (["--lr", "1e-3,0"], 2, "The learning rate must be a number above 0"),
+        (["--lr", "1e-3,much"], 2, "valid number"),
+        (["--preset", "nano,huge"], 2, "There is no preset 'huge'"),
+        (["--seed", "1,2", "--seeds", "2"], 2, "The seeds were given twice"),
+        (["--seeds", "1001"], 2, "1,000 at most"),
+        (["--seeds", "2", "--name", "my sweep"], 2, "A run cannot be called 'my sweep-02'"),
+        (["--resume", "nowhere"], 2, "leave out --preset"),
+    ],
+)
+def test_it_refuses_in_one_sentence(
+    invoke: Invoke, private_surroundings: Path, arguments: list[str], code: int, message: str
+) -> None:
+    result = invoke(*NANO, *arguments)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not private_surroundings.exists()
+
+
+def test_a_sweep_that_there_is_none_of_cannot_be_resumed(invoke: Invoke) -> None:
+    assert "There is no sweep nowhere; there are no sweeps yet" in one_sentence(
+        invoke("sweep", "--resume", "nowhere"), 1
+    )
+
+
+def snapshot(step: int, seconds: float) -> Snapshot:
+    started = Started(
+        step=0, run="x", steps=100, parameters=1, vocab_size=65, corpus="demo", device="CPU", precision="fp32",
+        reason="tests", threads=1, batch_size=1, block_size=10, preset="nano",
+    )  # fmt: skip
+    taken = Step(
+        step=step, loss=2.0, perplexity=7.4, learning_rate=1e-3, grad_norm=1.0, tokens_per_second=10.0,
+        seconds=seconds, tokens=10 * step,
+    )  # fmt: skip
+    return replay([started, taken])
+
+
+def test_the_time_left_counts_the_runs_that_wait() -> None:
+    rows = [
+        SweepRow(name="x-01", settings={}, state="training", snapshot=snapshot(50, 50.0)),
+        SweepRow(name="x-02", settings={}, state="training", snapshot=snapshot(50, 50.0)),
+        SweepRow(name="x-03", settings={}),
+        SweepRow(name="x-04", settings={}),
+    ]
+    assert seconds_left(rows) == pytest.approx((50 + 50 + 2 * 100) / 2)
+    assert seconds_left(rows[2:]) is None
+
+
+def test_plain_lines_say_a_failure_once_and_the_result_has_why(capsys: pytest.CaptureFixture[str]) -> None:
+    from shakegpt.events import Failed
+
+    rows = [SweepRow(name="x-01", settings={"seed": "1"}, state="failed", message="It broke.\x1b[2J")]
+    console = SweepConsole(lambda: rows)
+    for _ in range(2):
+        console.show("x-01", Failed(step=1, message="It broke.\x1b[2J"))
+    assert capsys.readouterr().err == "x-01: failed: It broke.\\x1b[2J\n"
+    assert "It broke.\\x1b[2J" in result_table(rows)[1]
