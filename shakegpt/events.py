@@ -124,6 +124,17 @@ class Evaluation(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Inspection(Event):
+    """What the attention heads do now, measured on a fixed piece of the validation text."""
+
+    event: ClassVar[str] = "inspection"
+    previous_character: tuple[tuple[float, ...], ...]
+    """For each block and each of its heads, the share of its attention that goes to the character before."""
+    characters: int
+    """How many characters it was measured on."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sample(Event):
     """A text generated now, from the run's fixed prompt and seed."""
 
@@ -176,7 +187,7 @@ class Failed(Event):
 
 
 EVENTS: dict[str, type[Event]] = {
-    kind.event: kind for kind in (Started, Step, Evaluation, Sample, Saved, Warning, Finished, Failed)
+    kind.event: kind for kind in (Started, Step, Evaluation, Inspection, Sample, Saved, Warning, Finished, Failed)
 }
 
 

@@ -11,6 +11,7 @@ from shakegpt.events import (
     Event,
     Failed,
     Finished,
+    Inspection,
     Sample,
     Saved,
     Started,
@@ -33,6 +34,7 @@ ONE_OF_EACH: list[Event] = [
     Evaluation(
         step=3, train_loss=2.1, val_loss=2.0, perplexity=7.4, bits_per_character=2.9, best=True, seconds=2.0, tokens=99
     ),
+    Inspection(step=3, previous_character=((0.25, 0.95), (0.1, 0.0)), characters=512),
     Sample(step=3, prompt="\n", text='“Ay,” said he:\n\t\x1b[31m "no"'),
     Saved(step=3, path="runs/macbeth/checkpoints/step-00000003", best=False, val_loss=None),
     Warning(step=3, kind="save", message="The disk is full."),
@@ -44,7 +46,7 @@ ONE_OF_EACH: list[Event] = [
 def test_the_list_above_has_one_of_each() -> None:
     assert {type(event) for event in ONE_OF_EACH} == set(EVENTS.values())
     assert sorted(EVENTS) == sorted(
-        ["started", "step", "evaluation", "sample", "saved", "warning", "finished", "failed"]
+        ["started", "step", "evaluation", "inspection", "sample", "saved", "warning", "finished", "failed"]
     )
 
 

@@ -6,7 +6,8 @@ import sys
 import textwrap
 
 from shakegpt.cli.output import print_json, print_note
-from shakegpt.events import Evaluation, Event, Failed, Finished, Sample, Saved, Started, Step, Warning
+from shakegpt.events import Evaluation, Event, Failed, Finished, Inspection, Sample, Saved, Started, Step, Warning
+from shakegpt.runs.overfitting import overfitting
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.system.text import escape_control_characters
 
@@ -90,6 +91,21 @@ def describe_next_step(event: Finished, snapshot: Snapshot) -> str:
     return f"Hear it with `shakegpt generate --checkpoint {run}`, or look at it in the app: `shakegpt`."
 
 
+class OverfittingNote:
+    """Says once that a run overfits, as long as it does."""
+
+    def __init__(self) -> None:
+        self._said = False
+
+    def newly(self, event: Event, snapshot: Snapshot) -> str:
+        """Return a line that follows that of an evaluation; empty where there is nothing new to say."""
+        if not isinstance(event, Evaluation):
+            return ""
+        found, said = overfitting(snapshot), self._said
+        self._said = found is not None
+        return f"\n{found.sentence}" if found and not said else ""
+
+
 class Console:
     """Shows the events of a training without a screen."""
 
@@ -128,6 +144,7 @@ class PlainConsole(Console):
 
     def __init__(self, step_interval: int) -> None:
         self._step_interval = step_interval
+        self._overfitting = OverfittingNote()
 
     def show(self, event: Event, snapshot: Snapshot) -> None:
         """Print an event."""
@@ -136,8 +153,10 @@ class PlainConsole(Console):
             print_note(describe_next_step(event, snapshot))
         elif isinstance(event, Started):
             print_note(self._start(event, snapshot))
+        elif isinstance(event, Inspection):
+            pass  # for pictures: a line of numbers says nothing
         elif not isinstance(event, Step) or event.step % self._step_interval == 0:
-            print_note(describe(event, snapshot))
+            print_note(describe(event, snapshot) + self._overfitting.newly(event, snapshot))
 
 
 class LiveConsole(Console):
@@ -158,6 +177,7 @@ class LiveConsole(Console):
         )
         self._task = self._progress.add_task("", total=None, step="loading", metrics="")
         self._detached = False
+        self._overfitting = OverfittingNote()
 
     def detach(self) -> None:
         """Stop drawing: the terminal has gone."""
@@ -193,10 +213,10 @@ class LiveConsole(Console):
             case Failed():
                 self._progress.stop()
                 self._print(describe(event, snapshot))
-            case Saved():
+            case Saved() | Inspection():
                 pass  # evaluations are the milestones; lines about saves would hide them
             case _:
-                self._print(describe(event, snapshot))
+                self._print(describe(event, snapshot) + self._overfitting.newly(event, snapshot))
 
     def _print(self, text: str) -> None:
         width = max(self._console.width, 20)

@@ -120,6 +120,29 @@ def score_heads(
     )
 
 
+def score_previous(language_model: LanguageModel, text: str, *, windows: int) -> Scores:
+    """Measure how much each head looks at the character before: ``HeadScores.previous`` alone, in less time.
+
+    Args:
+        language_model: the model.
+        text: such as a validation split; its first windows count.
+        windows: how many to read at most.
+
+    Returns:
+        (L, H), from 0 to 1: the mean over the positions that have a character before them in their window.
+
+    Raises:
+        UsageError: the text is shorter than a window or has a character that the model does not know.
+    """
+    inputs, _ = _cut_windows(language_model, text, windows)  # (N, T)
+    with torch.inference_mode():
+        parts = forward_parts(language_model.model, inputs)
+        layers = range(language_model.model.config.n_layer)
+        before = [parts.attention(layer).diagonal(-1, dim1=2, dim2=3).double().mean(dim=(0, 2)) for layer in layers]
+    result: Scores = torch.stack(before).numpy()
+    return result
+
+
 def score_induction(language_model: LanguageModel, *, seed: int = 0) -> Scores:
     """Measure, on random text that is repeated, how much each head looks at what followed the same character before.
 

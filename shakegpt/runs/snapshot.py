@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Literal, NamedTuple, TypeVar
 
-from shakegpt.events import Evaluation, Event, Failed, Finished, Sample, Saved, Started, Step, Warning
+from shakegpt.events import Evaluation, Event, Failed, Finished, Inspection, Sample, Saved, Started, Step, Warning
 
 AnyEvent = TypeVar("AnyEvent", bound=Event)
 State = Literal["loading", "training", "paused", "finished", "stopped", "failed"]
@@ -77,6 +77,8 @@ class Snapshot:
     saved: Saved | None = None
     finished: Finished | None = None
     samples: tuple[Sample, ...] = ()
+    inspections: tuple[Inspection, ...] = ()
+    """What the heads did at each evaluation; none in the logs of earlier versions."""
     train: Curve = field(default_factory=Curve)
     """Loss and learning rate of every step."""
     validation: Curve = field(default_factory=Curve)
@@ -104,6 +106,7 @@ class Snapshot:
             train=self.train.until(step),
             validation=self.validation.until(step),
             samples=tuple(sample for sample in self.samples if sample.step <= step),
+            inspections=tuple(inspection for inspection in self.inspections if inspection.step <= step),
         )
 
     def continued(self) -> "Snapshot":
@@ -169,6 +172,9 @@ def advance(snapshot: Snapshot, event: Event) -> Snapshot:
         case Sample():
             earlier = tuple(sample for sample in snapshot.samples if sample.step < event.step)
             return replace(snapshot, samples=(*earlier, event))
+        case Inspection():
+            before = tuple(inspection for inspection in snapshot.inspections if inspection.step < event.step)
+            return replace(snapshot, inspections=(*before, event))
         case Saved():
             resolved = snapshot.warning is not None and snapshot.warning.kind == "save"
             return replace(snapshot, saved=event, warning=None if resolved else snapshot.warning)

@@ -23,6 +23,7 @@ from shakegpt.system.device import DevicePlan
 from shakegpt.system.threads import ThreadPool, torch_threads
 from shakegpt.training.distributed import DifferentWeightsError, LostRankError, SharedGradients, is_distributed
 from shakegpt.training.gradients import Gradients
+from shakegpt.training.head_scores import inspect_heads
 from shakegpt.training.recovery import Recovery
 from shakegpt.training.saver import Saver
 from shakegpt.training.schedule import learning_rate_at
@@ -270,6 +271,9 @@ class Trainer:
             windows=loss.windows if (partial := loss.windows < loss.all_windows) else None,
             all_windows=loss.all_windows if partial else None,
         )
+        language_model = LanguageModel(model=state.model, vocabulary=self.corpus.vocabulary, name=self.run.name)
+        if inspection := inspect_heads(language_model, self.corpus.validation_text, state.step):
+            yield inspection
         if self.config.sample_length:
             yield self._sample()
 

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from shakegpt.cli.console import describe, format_duration
-from shakegpt.events import Evaluation, Event, Failed, Sample, Saved, Started, Step, Warning
-from shakegpt.runs.snapshot import replay
+from shakegpt.cli.console import PlainConsole, describe, format_duration
+from shakegpt.events import Evaluation, Event, Failed, Inspection, Sample, Saved, Started, Step, Warning
+from shakegpt.runs.snapshot import advance, replay
+from tests.runs.test_overfitting import run_with
+from tests.runs.test_snapshot import evaluated
 
 STARTED = Started(
     step=0, run="macbeth", steps=100, parameters=1_000_000, vocab_size=65, corpus="demo", device="CPU",
@@ -73,3 +75,21 @@ def test_why_a_run_trains_on_its_text_stands_on_a_line_before_it() -> None:
 def test_a_sample_is_indented_and_escaped() -> None:
     sample = Sample(step=1, prompt="\n", text="ROMEO:\n\x1b[31mO\u202e!")
     assert describe(sample, replay([])) == "    ROMEO:\n    \\x1b[31mO\\u202e!"
+
+
+def test_overfitting_is_said_once_and_again_after_it_has_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    console, snapshot = PlainConsole(50), run_with([2.0, 1.8, 1.6], [1.7, 1.75, 1.8])
+    said = []
+    for number, loss in enumerate([1.9, 2.0, 1.95, 1.96, 1.97, 1.98], 4):
+        train = replace(STEP, step=10 * number, loss=1.5 - number / 100)
+        evaluation = evaluated(10 * number, loss, best=False)
+        snapshot = advance(advance(snapshot, train), evaluation)
+        console.show(evaluation, snapshot)
+        said.append("Overfitting: since step" in capsys.readouterr().err)
+    assert said == [True, False, False, False, False, True]
+
+
+def test_what_the_heads_do_is_no_line_of_a_log(capsys: pytest.CaptureFixture[str]) -> None:
+    event = Inspection(step=50, previous_character=((0.5,),), characters=8)
+    PlainConsole(50).show(event, replay([STARTED, event]))
+    assert capsys.readouterr() == ("", "")

@@ -8,7 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shakegpt.events import Evaluation, Event, Failed, Finished, Outcome, Sample, Saved, Started, Step, Warning
+from shakegpt.events import (
+    Evaluation,
+    Event,
+    Failed,
+    Finished,
+    Inspection,
+    Outcome,
+    Sample,
+    Saved,
+    Started,
+    Step,
+    Warning,
+)
 from shakegpt.runs.snapshot import ENDED, Curve, Point, Snapshot, advance, replay
 
 
@@ -176,3 +188,11 @@ def test_a_curve_is_indexed_like_a_list() -> None:
     for index in (4, -5):
         with pytest.raises(IndexError):
             curve[index]
+
+
+def test_what_the_heads_did_goes_back_with_the_run() -> None:
+    seen = [Inspection(step=step, previous_character=((step / 10,),), characters=8) for step in (2, 4, 6)]
+    snapshot = replay([started(), *seen])
+    assert snapshot.inspections == tuple(seen)
+    assert replay([started(4), seen[2]], snapshot).inspections == tuple(seen)
+    assert snapshot.until(4).inspections == tuple(seen[:2])

@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple, get_args
 from textual.content import Content
 from textual.widgets import Static
 
+from shakegpt.runs.overfitting import overfitting
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.system.text import escape_line
 from shakegpt.tui import formatting
@@ -73,6 +74,8 @@ def notice_of(snapshot: Snapshot) -> NoticeText | None:
         return NoticeText("note", sentence, "r resumes it, Enter listens to it")
     if snapshot.warning is not None:
         return NoticeText("warning", snapshot.warning.message, _WARNING_KEYS.get(snapshot.warning.kind, ""))
+    if snapshot.state in ("training", "paused") and (found := overfitting(snapshot)) is not None:
+        return NoticeText("note", found.sentence, "X stops")
     if snapshot.state == "loading":
         return NoticeText("note", "Reading the text and building the model…")
     if snapshot.started is not None and (snapshot.started.corpus_note or snapshot.started.begun_note):

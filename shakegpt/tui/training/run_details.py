@@ -51,6 +51,8 @@ def run_details(snapshot: Snapshot, memory_bytes: int | None, gpu: GpuUsage | No
         "Gradient norm": formatting.decimal(step.grad_norm) if step else NO_VALUE,
         "Memory": formatting.size(memory_bytes) if memory_bytes is not None else NO_VALUE,
     }
+    if snapshot.inspections and step:  # the heads may have taken the place of its panel
+        details["Learning rate"] = formatting.scientific(step.learning_rate)
     if gpu is not None:
         busy = "" if gpu.busy is None else f", {gpu.busy:.0%} busy"
         details["GPU"] = f"{formatting.size(gpu.used_bytes)} of {formatting.size(gpu.total_bytes)}{busy}"

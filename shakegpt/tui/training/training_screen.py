@@ -17,11 +17,12 @@ from shakegpt.system.memory import GpuUsage, gpu_usage, process_memory
 from shakegpt.system.text import escape_control_characters, escape_line
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui import formatting
-from shakegpt.tui.chart.curves import LOSS, QUANTITIES
+from shakegpt.tui.chart.curves import LEARNING_RATE, LOSS, PERPLEXITY
 from shakegpt.tui.context import AppContext
 from shakegpt.tui.dialogs.questions import ConfirmScreen
 from shakegpt.tui.messages import LIVE, GenerateFrom, StartTraining
 from shakegpt.tui.training.bindings import BINDINGS
+from shakegpt.tui.training.head_history import HeadHistory
 from shakegpt.tui.training.loss_panel import LossPanel
 from shakegpt.tui.training.metric_panel import MetricPanel
 from shakegpt.tui.training.notice import Notice, NoticeText, notice_of
@@ -64,6 +65,11 @@ class TrainingScreen(Screen[None]):
         &.-low #lower { display: none; }
         &.-low ProgressLine { height: 1; }
         &.-narrow #perplexity { display: none; }
+        #rates { width: 1fr; height: 100%; }
+        #rates > * { width: 100%; height: 1fr; }
+        #rates > HeadHistory { display: none; }
+        &.-inspected #rates > HeadHistory { display: block; }
+        &.-inspected.-short #learning-rate, &.-inspected.-medium #learning-rate { display: none; }
         &.-narrow RunDetails { width: 30; }
         &.-very-wide SampleList { display: block; }
     }
@@ -106,8 +112,11 @@ class TrainingScreen(Screen[None]):
             yield ProgressLine()
             yield Notice()
             with Horizontal(id="panels"):
-                for quantity in QUANTITIES:
-                    yield LossPanel(self.context.store) if quantity is LOSS else MetricPanel(quantity)
+                yield LossPanel(self.context.store)
+                yield MetricPanel(PERPLEXITY)
+                with Vertical(id="rates"):
+                    yield MetricPanel(LEARNING_RATE)
+                    yield HeadHistory()
             with Horizontal(id="lower"):
                 yield RunDetails()
                 yield SamplePanel()
@@ -353,6 +362,8 @@ class TrainingScreen(Screen[None]):
         self.query_one(ProgressLine).show(snapshot)
         for panel in self.query(MetricPanel):
             panel.show(snapshot)
+        self.set_class(bool(snapshot.inspections), "-inspected")
+        self.query_one(HeadHistory).show(snapshot)
         self.query_one(RunDetails).show(snapshot, self._memory, self._gpu)
         samples = self.query_one(SamplePanel)
         samples.show(snapshot)

@@ -22,6 +22,7 @@ from shakegpt.tui.training.sample_panel import SamplePanel
 from shakegpt.tui.training.welcome import Welcome
 from shakegpt.tui.widgets.area_chart import AreaChart
 from shakegpt.tui.widgets.diff_widget import DiffWidget, changed_span
+from tests.runs.test_overfitting import run_with
 from tests.tui.training_app import TrainingApp
 
 Snapshots = Callable[[str], Snapshot]
@@ -524,3 +525,9 @@ def test_a_changed_span_counts_cells() -> None:
     old, new = Strip([Segment("劇 1.5 x")]), Strip([Segment("劇 1.6 x")])
     assert changed_span(old, new) == (5, 6)
     assert changed_span(old, old) is None
+
+
+def test_a_run_that_overfits_is_told_so() -> None:
+    notice = notice_of(run_with([2.0, 1.8, 1.6, 1.4], [1.7, 1.75, 1.8, 1.9]))
+    assert notice is not None
+    assert notice.sentence.startswith("Overfitting: since step 10 the validation loss has risen from 1.700 to 1.900")
