@@ -36,8 +36,8 @@ def test_train_json_and_then_generate(private_surroundings: Path, run_cli: RunCl
     assert (done.returncode, done.stderr) == (0, "")
     events = objects(done.stdout)
     assert [event["event"] for event in events] == [
-        "started", "sample", "step", "step", "evaluation", "sample", "saved", "step", "step", "evaluation", "sample",
-        "saved", "finished",
+        "started", "sample", "step", "step", "evaluation", "inspection", "sample", "saved",
+        "step", "step", "evaluation", "inspection", "sample", "saved", "finished",
     ]  # fmt: skip
     step = next(event for event in events if event["event"] == "step")
     assert {"step", "loss", "perplexity", "learning_rate", "grad_norm", "tokens_per_second"} <= set(step)

@@ -73,9 +73,9 @@ def test_the_events_come_in_order_and_are_recorded(make_trainer: MakeTrainer) ->
     events = list(trainer)
     assert kinds(events) == [
         "started", "sample",
-        "step", "step", "evaluation", "sample", "saved",  # the best so far is saved
+        "step", "step", "evaluation", "inspection", "sample", "saved",  # the best so far is saved
         "step", "saved",  # every three steps
-        "step", "evaluation", "sample", "saved",
+        "step", "evaluation", "inspection", "sample", "saved",
         "finished",
     ]  # fmt: skip
     assert logged(trainer.run) == events

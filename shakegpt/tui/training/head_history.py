@@ -105,14 +105,14 @@ class HeadHistory(DiffWidget):
     def show(self, snapshot: Snapshot) -> None:
         """Show what is known of a run's heads."""
         self._inspections = snapshot.inspections
-        self._name()
+        self._set_titles()
         self.redraw()
 
     def on_resize(self) -> None:
         """Choose the titles that fit."""
-        self._name()
+        self._set_titles()
 
-    def _name(self) -> None:
+    def _set_titles(self) -> None:
         room = self.outer_size.width - 6
         self.border_title = next((title for title in _TITLES if len(title) <= room), _TITLES[-1])
         self.border_subtitle = next((text for text in found_sentences(self._inspections) if len(text) <= room), "")
