@@ -236,6 +236,9 @@ MAX_PASSES = 40
 """Passes over the training text that a run makes by default, at most: more would mostly memorize it."""
 EVAL_WINDOWS = 2_048
 """Windows that an evaluation takes by default, at most: more than twice those of Tiny Shakespeare."""
+_EVALUATIONS = 10
+"""Evaluations of a run that is too short for the interval of its preset."""
+_LEAST_EVAL_EVERY = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,6 +280,10 @@ class Preset:
         """Return the steps for a training text of so many characters: the preset's, but no more than ``max_passes``."""
         passes = self.max_passes * characters // (training.batch_size * model.block_size)
         return max(1, min(self.training_config().steps, passes))
+
+    def default_eval_every(self, steps: int) -> int:
+        """Return the steps between evaluations in a run of so many: the preset's, or a tenth of a short run."""
+        return min(self.training_config().eval_every, max(_LEAST_EVAL_EVERY, -(-steps // _EVALUATIONS)))
 
 
 def _without_none(changes: dict[str, Any]) -> dict[str, Any]:

@@ -116,7 +116,7 @@ def prepare_training(
     from shakegpt.data.corpus import Corpus
     from shakegpt.runs.checkpoint import check_size
     from shakegpt.system.device import choose_device_plan
-    from shakegpt.training.fine_tuning import EVALUATIONS, check_shape, gentle_preset, open_starting_point
+    from shakegpt.training.fine_tuning import check_shape, gentle_preset, open_starting_point
 
     start = None
     if request.begin_from is not None:
@@ -140,8 +140,8 @@ def prepare_training(
     corpus.check_length(model_config.block_size)
     if changes.get("steps") is None:
         config = replace(config, steps=preset.default_steps(len(corpus.training_text), model_config, config))
-    if start is not None and changes.get("eval_every") is None:
-        config = replace(config, eval_every=min(config.eval_every, max(1, config.steps // EVALUATIONS)))
+    if changes.get("eval_every") is None:
+        config = replace(config, eval_every=preset.default_eval_every(config.steps))
     return PreparedTraining(
         request=request,
         preset=name,

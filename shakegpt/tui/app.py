@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast, runtime_checkable
 
 from rich.console import RenderableType
@@ -22,6 +23,7 @@ from shakegpt.runs.run import Run
 from shakegpt.runs.snapshot import ENDED, Snapshot
 from shakegpt.runs.source import TrainingSource
 from shakegpt.runs.store import Store
+from shakegpt.runs.trash import empty_abandoned_trash
 from shakegpt.system.settings import load_settings
 from shakegpt.system.text import escape_line
 from shakegpt.training.setup import TrainingRequest, build_trainer
@@ -156,7 +158,8 @@ class ShakegptApp(App[str]):
             follower.start()
         elif self.context.training is not None:
             self._attach_training(self.context.training)
-        self.call_after_refresh(threading.Thread(target=_import_torch, name="import torch", daemon=True).start)
+        runs = self.context.store.runs_folder
+        self.call_after_refresh(threading.Thread(target=_prepare, args=(runs,), name="import torch", daemon=True).start)
 
     async def action_switch_mode(self, mode: str) -> None:
         """Switch to a screen, and show it the newest snapshot; what was said on the one before goes."""
@@ -384,8 +387,9 @@ class ShakegptApp(App[str]):
             thread.stop()
 
 
-def _import_torch() -> None:
-    """Import torch, which takes a second, while the user reads the first screen."""
+def _prepare(runs_folder: Path) -> None:
+    """Empty the trash of apps that were killed and import torch, while the user reads the first screen."""
+    empty_abandoned_trash(runs_folder)
     import shakegpt.generation.stream  # noqa: F401  (for its side effect)
     from shakegpt.system.threads import configure_process
 

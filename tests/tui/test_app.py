@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -41,6 +42,14 @@ def drawn(app: ShakegptApp) -> str:
 
 def app_in(training: Any = None, **options: Any) -> FakeModelApp:
     return FakeModelApp(training=training, **options)
+
+
+async def test_a_start_empties_the_trash_of_killed_apps(home: Path) -> None:
+    left = home / "runs" / ".trash.1.1"
+    left.mkdir(parents=True)
+    app = app_in()
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: not left.exists())
 
 
 # Screens

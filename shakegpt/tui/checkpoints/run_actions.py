@@ -155,7 +155,7 @@ class RunActions(Screen[None]):
                 self._change_store(lambda: self.context.store.run(run.name).request("stop"), f"Stopping {run.name}…")
 
         question = f"Stop {run.name}? It is trained by {whose}, and saves a checkpoint first."
-        self.app.push_screen(ConfirmScreen(question, "stop it"), on_answer)
+        self.app.push_screen(ConfirmScreen(question, "stop it", f"Stop {run.name}?"), on_answer)
 
     def _own_training_name(self) -> str | None:
         training = self.context.own_training
@@ -242,7 +242,9 @@ class RunActions(Screen[None]):
                 )
 
         question = f"Delete {what}? ctrl+z brings it back until shakegpt ends."
-        self.app.push_screen(ConfirmScreen(question, "delete it"), on_answer)
+        self.app.push_screen(
+            ConfirmScreen(question, "delete it", f"Delete {checkpoint.reference if checkpoint else name}?"), on_answer
+        )
 
     def action_undo(self) -> None:
         """Bring back what was deleted last."""

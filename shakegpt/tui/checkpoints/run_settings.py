@@ -35,7 +35,7 @@ class RunSettings(DiffWidget):
         self.redraw()
 
     def draw(self, width: int, height: int) -> list[diff_widget.Row]:  # noqa: ARG002
-        """Return one line for each label; of a path that is too long, its end."""
+        """Return one line for each label; of a path that is too long its end, of anything else its beginning."""
         style = self.get_component_rich_style("settings--label")
         rows: list[diff_widget.Row] = []
         for label, value in self._settings.items():
@@ -43,6 +43,8 @@ class RunSettings(DiffWidget):
             room = max(1, width - _LABEL_WIDTH)
             if label == "Path" and len(shown) > room:
                 shown = f"…{shown[1 - room :]}"
+            elif len(shown) > room:
+                shown = f"{shown[: room - 1]}…"
             rows.append([(f"{label:<{_LABEL_WIDTH}}", style), (shown, self.rich_style)])
         return rows
 

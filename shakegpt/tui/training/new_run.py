@@ -240,6 +240,8 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
         except ValueError as error:
             self._show_message(str(error))
             return
+        if request.corpus == TINY_SHAKESPEARE:
+            self._show_message(note="Looking for Tiny Shakespeare…")
         self._fetch_corpus(request)
 
     @on(Button.Pressed, "#back")

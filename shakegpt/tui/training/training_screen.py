@@ -106,7 +106,7 @@ class TrainingScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Lay out the board, and the welcome that takes its place while there is no run."""
         yield TopBar(self.context)
-        yield Welcome()
+        yield Welcome(self.context.store)
         with Vertical(id="board"):
             yield RunHeader()
             yield ProgressLine()
@@ -214,7 +214,7 @@ class TrainingScreen(Screen[None]):
         owner = "this window trains it" if training.owned else f"{self.context.run_owner} trains it"
         question = f"Stop {name}? {owner[0].upper()}{owner[1:]}. It is saved first, and r resumes it."
         if (
-            await self.app.push_screen_wait(ConfirmScreen(question, "save and stop"))
+            await self.app.push_screen_wait(ConfirmScreen(question, "save and stop", f"Stop {name}?"))
             and training is self.context.training
         ):
             self._send(lambda training: training.stop(), "stopping")

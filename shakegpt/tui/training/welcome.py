@@ -1,15 +1,26 @@
 """What the training screen shows before there is a run: the three ways to begin, and what will happen."""
 
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import ClassVar
 
+from textual import work
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Static
 
 from shakegpt.config import DEFAULT_PRESET, PRESETS
+from shakegpt.data.catalog import DEMO
+from shakegpt.errors import ShakegptError
+from shakegpt.runs.speed import Speed, measured_speeds
+from shakegpt.runs.store import Store
 from shakegpt.tui import formatting
+from shakegpt.tui.training.run_form import DEFAULTS, Machine, plan
 
+_DEMO_PRESET = "nano"
 _CHARACTERS = 65  # of Tiny Shakespeare, for the number of weights
 _WHAT_HAPPENS = (
     "The model reads the text again and again, and its loss falls. Now and then it writes a few lines: noise at first, "
@@ -34,12 +45,20 @@ class Choice(Horizontal):
     def __init__(self, key: str, title: str, detail: str, action: str) -> None:
         super().__init__()
         self._key, self._action = key, action
-        self._text = Content.assemble((title, "bold"), "\n", (detail, "$foreground 80%"))
+        self._detail = detail
+        self._text = Static(self._content(title), classes="what")
+
+    def _content(self, title: str) -> Content:
+        return Content.assemble((title, "bold"), "\n", (self._detail, "$foreground 80%"))
+
+    def set_title(self, title: str) -> None:
+        """Say in other words what it does."""
+        self._text.update(self._content(title))
 
     def compose(self) -> ComposeResult:
         """Put the key at the left of what it does."""
         yield Static(self._key, classes="key", markup=False)
-        yield Static(self._text, classes="what")
+        yield self._text
 
     async def on_click(self) -> None:
         """Do it."""
@@ -47,7 +66,11 @@ class Choice(Horizontal):
 
 
 class Welcome(Container):
-    """A pane in the middle of the screen."""
+    """A pane in the middle of the screen.
+
+    Args:
+        store: whose runs tell how long the demo takes on this machine.
+    """
 
     DEFAULT_CSS: ClassVar[str] = """
     Welcome {
@@ -59,10 +82,20 @@ class Welcome(Container):
     }
     """
 
+    @dataclass
+    class SpeedsRead(Message):
+        """It is known how fast this machine has trained."""
+
+        speeds: Mapping[str, Speed]
+
+    def __init__(self, store: Store) -> None:
+        super().__init__()
+        self._store = store
+
     def compose(self) -> ComposeResult:
         """Put the three ways above what will happen."""
-        demo, default = (PRESETS[name].model_config(_CHARACTERS).parameters for name in ("nano", DEFAULT_PRESET))
-        steps = formatting.count(PRESETS["nano"].training_config().steps)
+        demo, default = (PRESETS[name].model_config(_CHARACTERS).parameters for name in (_DEMO_PRESET, DEFAULT_PRESET))
+        steps = formatting.count(PRESETS[_DEMO_PRESET].training_config().steps)
         with Vertical(classes="pane") as pane:
             pane.border_title = "Train a GPT of your own"
             yield Choice(
@@ -84,3 +117,19 @@ class Welcome(Container):
                 "app.switch_mode('checkpoints')",
             )
             yield Static(_WHAT_HAPPENS, id="what-happens", markup=False)
+
+    def on_mount(self) -> None:
+        """Find out how long the demo takes here."""
+        self._read_speed()
+
+    @work(thread=True, group="speed", exit_on_error=False)
+    def _read_speed(self) -> None:
+        with suppress(ShakegptError):
+            self.post_message(self.SpeedsRead(measured_speeds(self._store)))
+
+    def on_welcome_speeds_read(self, message: SpeedsRead) -> None:
+        """Say how long the demo takes on this machine, where it has been trained before."""
+        if _DEMO_PRESET in message.speeds:
+            values = {**DEFAULTS, "preset": _DEMO_PRESET, "corpus": DEMO}
+            demo = plan(values, _DEMO_PRESET, Machine(speeds=message.speeds))
+            self.query(Choice).first().set_title(f"Train the demo: {demo.time}")

@@ -10,6 +10,7 @@ from textual.widgets import Static
 from shakegpt.events import Failed, Sample, Saved, Step
 from shakegpt.events import Warning as WarningEvent
 from shakegpt.runs.snapshot import Snapshot, advance, replay
+from shakegpt.runs.speed import Speed
 from shakegpt.system.memory import GpuUsage
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.chart.chart_screen import ChartScreen
@@ -49,6 +50,18 @@ async def test_without_a_run_the_screen_says_how_to_start_one(snapshots: Snapsho
         assert not {"pause", "save", "stop", "zoom", "generate"} & offered(pilot)
         await pilot.press("enter")
         assert app.requests == [TrainingRequest(preset="nano", corpus="demo")]
+
+
+async def test_the_demo_says_how_long_it_takes_on_a_machine_that_has_trained_it() -> None:
+    app = TrainingApp()
+    async with app.run_test() as pilot:
+        welcome = app.training_screen.query_one(Welcome)
+        await settle(pilot)
+        demo = welcome.query(".what").first(Static)
+        assert "about 20 seconds" in str(demo.content)
+        welcome.post_message(Welcome.SpeedsRead({"nano": Speed(58_000, 10_000.0)}))
+        await settle(pilot)
+        assert "Train the demo: about 51 s here" in str(demo.content)
 
 
 async def test_the_screen_shows_the_figures_of_the_run(snapshots: Snapshots) -> None:
