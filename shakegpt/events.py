@@ -160,7 +160,17 @@ class Warning(Event):  # noqa: A001  (the contract's name; this module never nee
 
     event: ClassVar[str] = "warning"
     kind: Literal[
-        "resume", "save", "non-finite", "rollback", "memory", "overflow", "damaged", "compile", "writer", "ranks"
+        "resume",
+        "save",
+        "non-finite",
+        "rollback",
+        "memory",
+        "overflow",
+        "damaged",
+        "compile",
+        "writer",
+        "ranks",
+        "recording",
     ]
     message: str
 

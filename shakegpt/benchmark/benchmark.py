@@ -22,17 +22,18 @@ from shakegpt.benchmark.timing import Rates, Report, Turn, Work, measure_rate, t
 from shakegpt.benchmark.transformers_baseline import start_baseline
 from shakegpt.config import DEFAULT_PRESET, PRESETS, SamplingConfig
 from shakegpt.data.catalog import find_corpus
-from shakegpt.data.corpus import draw_batch
 from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.errors import ShakegptError
 from shakegpt.generation.samples import generate_samples
 from shakegpt.generation.stream import Stream
 from shakegpt.model.gpt import GPT
 from shakegpt.model.language_model import LanguageModel
-from shakegpt.system.device import DevicePlan, tf32_matmul
+from shakegpt.system.device import DevicePlan, training_kernels
 from shakegpt.system.threads import ThreadPool, torch_threads
+from shakegpt.training.flat_parameters import FlatParameters
 from shakegpt.training.gradients import DTYPES, Gradients
 from shakegpt.training.optimizer import Optimizer
+from shakegpt.training.step import StepProgram
 
 _SAMPLES = 32
 _MATRIX_SIZE = 2048
@@ -184,8 +185,14 @@ class Workloads:
         generator = torch.Generator().manual_seed(0)
         self._ids = torch.randint(self.config.vocab_size, (100_000,), generator=generator).to(device_plan.device)
         self._step = 0
-        self._optimizer = Optimizer(self.model, self.training, precision=device_plan.precision)
-        self._gradients = Gradients(self.model, precision=device_plan.precision, seed=0, pool=self._pool)
+        parameters = FlatParameters(self.model)
+        self._program = StepProgram(
+            self._ids,
+            replace(self.training, seed=0),
+            self.config.block_size,
+            Gradients(self.model, parameters, precision=device_plan.precision, pool=self._pool),
+            Optimizer(parameters, self.training, precision=device_plan.precision),
+        )
         dtype = DTYPES[device_plan.precision]
         self._matrix = torch.ones((_MATRIX_SIZE, _MATRIX_SIZE), dtype=dtype, device=device_plan.device)
         self._floats = torch.zeros(_COPIED_FLOATS, device=device_plan.device)
@@ -228,31 +235,18 @@ class Workloads:
             stopping.set()
             thread.join()
 
-    def _batch(self) -> tuple[torch.Tensor, torch.Tensor]:
-        self._step += 1
-        return draw_batch(
-            self._ids,
-            self._step,
-            seed=0,
-            batch_size=self.training.batch_size,
-            block_size=self.config.block_size,
-            device=self._device,
-        )
-
     def train(self) -> float:
         """Take one optimizer step as the trainer does; in characters."""
-        inputs, targets = self._batch()
-        scale = self._optimizer.loss_scale
+        self._step += 1
+        self._program.load(self._step, 1, lambda _: self.training.learning_rate)
+        self._program.begin(self._step)
         with torch_threads(1):
-            loss = self._gradients.compute(
-                inputs, targets, step=self._step, accumulate=self.training.accumulate, scale=scale
-            )
-            self._optimizer.step(self.training.learning_rate, loss)
-        return inputs.numel()
+            self._program.step()
+        return self.training.batch_size * self.config.block_size
 
     def multiply(self) -> float:
         """Multiply two matrices in the training's precision, on all cores; in floating-point operations."""
-        with torch_threads(self._threads), tf32_matmul(self._device):
+        with torch_threads(self._threads), training_kernels(self._device):
             torch.mm(self._matrix, self._matrix)
         return 2.0 * _MATRIX_SIZE**3
 

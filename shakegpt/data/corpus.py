@@ -175,31 +175,43 @@ def decode_text(data: bytes, path: Path, encoding: str = "utf-8", *, vocabulary:
     return text
 
 
-def draw_batch(
-    ids: Tensor, step: int, *, seed: int, batch_size: int, block_size: int, device: torch.device | str = "cpu"
-) -> tuple[Tensor, Tensor]:
-    """Return the inputs and targets of one step: windows at random positions of a split.
-
-    The positions depend on ``seed`` and ``step`` alone. The windows are gathered on the device of ``ids``, so only the
-    positions are copied to a GPU.
+def draw_starts(characters: int, step: int, *, seed: int, batch_size: int, block_size: int) -> Tensor:
+    """Return where the windows of one step begin: random positions in a split, which depend on seed and step alone.
 
     Args:
-        ids: the split, (N,) integers, with N > block_size.
+        characters: of the split, more than ``block_size``.
         step: the optimizer step.
         seed: the run's seed.
         batch_size: B.
         block_size: T.
-        device: the device of ``ids``.
+
+    Returns:
+        Positions, (B,) int64, on the CPU.
+    """
+    generator = torch.Generator().manual_seed(derive_seed(seed, "batch", step))
+    return torch.randint(characters - block_size, (batch_size,), generator=generator)
+
+
+def cut_windows(ids: Tensor, starts: Tensor, block_size: int) -> tuple[Tensor, Tensor]:
+    """Return the windows of a split that begin at some positions. Computed on the device of ``ids`` and ``starts``.
+
+    Args:
+        ids: the split, (N,) integers.
+        starts: (B,) int64, each at most N - block_size - 1.
+        block_size: T.
 
     Returns:
         Inputs and targets, (B, T) int64 each; a target is the character after its input.
     """
-    generator = torch.Generator().manual_seed(derive_seed(seed, "batch", step))
-    pinned = torch.device(device).type == "cuda"  # or the copy would wait for the GPU
-    starts = torch.randint(len(ids) - block_size, (batch_size, 1), generator=generator, pin_memory=pinned)
-    positions = starts.to(device, non_blocking=True) + torch.arange(block_size + 1, device=device)  # (B, T + 1)
+    positions = starts[:, None] + torch.arange(block_size + 1, device=ids.device)  # (B, T + 1)
     windows = ids[positions].long()
     return windows[:, :-1], windows[:, 1:]
+
+
+def draw_batch(ids: Tensor, step: int, *, seed: int, batch_size: int, block_size: int) -> tuple[Tensor, Tensor]:
+    """Return the inputs and targets of one step, (B, T) int64 each: ``draw_starts``, then ``cut_windows``."""
+    starts = draw_starts(len(ids), step, seed=seed, batch_size=batch_size, block_size=block_size)
+    return cut_windows(ids, starts.to(ids.device), block_size)
 
 
 _SPEAKER = re.compile(r"^([A-Z][A-Za-z' -]{0,40}):$", re.MULTILINE)

@@ -1,5 +1,6 @@
 """Dropout whose masks depend on the seed, the step and the sequence, not on what was drawn before."""
 
+import copy
 from typing import Protocol
 
 import torch
@@ -12,7 +13,14 @@ _LEVELS = 256
 
 
 class DropoutMasks(Protocol):
-    """The dropout masks of one forward pass (Srivastava et al. 2014, JMLR 15)."""
+    """The dropout masks of one optimizer step (Srivastava et al. 2014, JMLR 15)."""
+
+    step: int
+    """The optimizer step."""
+
+    def of_rows(self, rows: range) -> "DropoutMasks":
+        """Return the masks of some sequences of the batch, for a pass of these alone."""
+        ...
 
     def drop(self, x: Tensor, probability: float) -> Tensor:
         """Return ``x`` with each element zeroed at a probability and the others scaled up, so that the mean stays.
@@ -24,28 +32,34 @@ class DropoutMasks(Protocol):
         ...
 
 
-def make_dropout_masks(seed: int, step: int, rows: range, device: torch.device) -> DropoutMasks:
-    """Return the masks of one forward pass.
+def make_dropout_masks(seed: int, step: int, batch_size: int, device: torch.device) -> DropoutMasks:
+    """Return the masks of one step, all its generators seeded.
 
     Args:
         seed: the run's seed.
         step: the optimizer step.
-        rows: the sequences of the batch that go through the model now.
+        batch_size: the sequences of the batch.
         device: where the activations are.
     """
     if device.type == "cpu":
-        return SequenceDropoutMasks(seed, step, rows)
-    return DeviceDropoutMasks(seed, step, rows, device)
+        return SequenceDropoutMasks(seed, step, range(batch_size))
+    return DeviceDropoutMasks(seed, step, device)
 
 
 class DeviceDropoutMasks:
-    """Torch's own dropout on a GPU, whose generator is seeded once for a pass, by the seed, the step and the first row.
+    """Torch's own dropout on a GPU, whose generator is seeded once for a step, by the seed and the step.
 
-    The fused attention draws from the same generator.
+    Every pass of the step goes on drawing where the one before it ended. The fused attention draws from the same
+    generator. A recorded step is seeded in the same way: a replay begins at the generator's present state.
     """
 
-    def __init__(self, seed: int, step: int, rows: range, device: torch.device) -> None:
-        torch.get_device_module(device).manual_seed(derive_seed(seed, "dropout", step, rows.start))
+    def __init__(self, seed: int, step: int, device: torch.device) -> None:
+        self.step = step
+        torch.get_device_module(device).manual_seed(derive_seed(seed, "dropout", step))
+
+    def of_rows(self, rows: range) -> "DeviceDropoutMasks":  # noqa: ARG002
+        """See ``DropoutMasks.of_rows``: the masks follow the order of the draws, whatever the sequences are."""
+        return self
 
     def drop(self, x: Tensor, probability: float) -> Tensor:
         """See ``DropoutMasks.drop``."""
@@ -69,7 +83,14 @@ class SequenceDropoutMasks:
     """
 
     def __init__(self, seed: int, step: int, rows: range) -> None:
-        self._generators = [torch.Generator().manual_seed(derive_seed(seed, "dropout", step, row)) for row in rows]
+        self.step = step
+        self._generators = {row: torch.Generator().manual_seed(derive_seed(seed, "dropout", step, row)) for row in rows}
+
+    def of_rows(self, rows: range) -> "SequenceDropoutMasks":
+        """See ``DropoutMasks.of_rows``. These sequences' masks are drawn in one pass only."""
+        masks = copy.copy(self)
+        masks._generators = {row: self._generators[row] for row in rows}
+        return masks
 
     def drop(self, x: Tensor, probability: float) -> Tensor:
         """See ``DropoutMasks.drop``."""
@@ -86,7 +107,7 @@ class SequenceDropoutMasks:
         rows = len(self._generators)
         elements = shape.numel() // rows  # of a sequence
         draws = torch.empty(rows, -(-elements // 8), dtype=torch.int64)
-        for row, generator in zip(draws, self._generators, strict=True):
+        for row, generator in zip(draws, self._generators.values(), strict=True):
             row.random_(-(2**63), None, generator=generator)
         mask = torch.empty(rows, elements, dtype=dtype)
         torch.ge(draws.view(torch.uint8)[:, :elements], _threshold(probability), out=mask)

@@ -7,13 +7,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from shakegpt.config import DeviceName, Precision, PrecisionName
 from shakegpt.errors import ShakegptError
 from shakegpt.system.processors import available_cores
 
+_ATTENTION_KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 _MIN_BF16_SPEEDUP = 1.2  # over fp32, before its rounding is accepted
 
 
@@ -67,21 +70,32 @@ def _device_name(device: torch.device) -> str:
 
 
 @contextmanager
-def tf32_matmul(device: torch.device) -> Iterator[None]:
-    """Within this context, let a CUDA GPU multiply fp32 matrices in TF32 (10 bits of mantissa); else change nothing.
+def training_kernels(device: torch.device) -> Iterator[None]:
+    """Within this context, have a CUDA GPU compute fast and give equal bytes for equal steps; else change nothing.
 
-    For training only, where it is several times as fast and at least as accurate as bf16; evaluation and generation
-    stay in full fp32.
+    fp32 matrices are multiplied in TF32 (10 bits of mantissa), for training several times as fast and at least as
+    accurate as bf16; evaluation and generation stay in full fp32. Algorithms are deterministic where torch has one, and
+    attention is not left to cuDNN, whose backward pass is not.
     """
     if device.type != "cuda":
         yield
         return
-    before = torch.get_float32_matmul_precision()
+    settings: Any = torch.utils.deterministic  # whose type has no attributes
+    matmul, fill = torch.get_float32_matmul_precision(), settings.fill_uninitialized_memory
+    deterministic, warn_only = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
     torch.set_float32_matmul_precision("high")
+    torch.use_deterministic_algorithms(mode=True, warn_only=True)
+    settings.fill_uninitialized_memory = False
     try:
-        yield
+        with sdpa_kernel(_ATTENTION_KERNELS):
+            yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        torch.set_float32_matmul_precision(matmul)
+        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        settings.fill_uninitialized_memory = fill
 
 
 def _choose_device(device: DeviceName) -> tuple[torch.device, str]:

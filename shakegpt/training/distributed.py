@@ -28,7 +28,6 @@ import torch.distributed as dist
 from torch import Tensor
 
 from shakegpt.config import ModelConfig, TrainingConfig
-from shakegpt.data.corpus import draw_batch
 from shakegpt.errors import ShakegptError
 from shakegpt.system.device import DevicePlan
 from shakegpt.system.threads import ThreadPool
@@ -36,6 +35,7 @@ from shakegpt.training.gradients import Gradients
 from shakegpt.training.recovery import is_out_of_memory
 from shakegpt.training.schedule import learning_rate_at
 from shakegpt.training.state import TrainingState
+from shakegpt.training.step import StepProgram
 
 TIMEOUT = timedelta(seconds=45)
 """How long a rank waits for another's part of a step, or for rank 0's next word, before it takes it for lost."""
@@ -192,7 +192,7 @@ class SharedGradients(Gradients):
         pool: ThreadPool | None = None,
         ranks: "_Ranks | None" = None,
     ) -> None:
-        super().__init__(state.model, precision=device_plan.precision, seed=config.seed, pool=pool)
+        super().__init__(state.model, state.parameters, precision=device_plan.precision, pool=pool)
         self._ranks, self._state = ranks or _joined(), state
         self._shared_step: int | None = None  # the last that all ranks have taken; None makes rank 0 send its state
         if ids is not None:
@@ -208,13 +208,13 @@ class SharedGradients(Gradients):
                 self._ranks.broadcast(ids.to("cpu", torch.int32))
 
     def compute(self, inputs: Tensor, targets: Tensor, **options: Any) -> Tensor:
-        """Set every ``.grad`` to that of the whole batch and return its mean loss; see ``Gradients.compute``.
+        """Set the gradient to that of the whole batch and return its mean loss; see ``Gradients.compute``.
 
         Raises:
             torch.OutOfMemoryError: memory ran out on a rank.
             DifferentWeightsError: the ranks have drifted apart.
         """
-        step = options["step"]
+        step = options["masks"].step
         with self._ranks.lock:
             if self._ranks.rank == 0:
                 if self._shared_step != step - 1:
@@ -232,36 +232,36 @@ class SharedGradients(Gradients):
             if not is_out_of_memory(error):
                 raise
             out_of_memory = True  # which the others must know before they wait for this rank's gradient
-        checksum = self._checksum() if options["step"] % CHECK_EVERY == 0 else 0
+        step = options["masks"].step
+        checksum = self._checksum() if step % CHECK_EVERY == 0 else 0
         failed, highest, negative_lowest = ranks.greatest(out_of_memory, checksum, -checksum)
         if failed or loss is None:
             raise torch.OutOfMemoryError("Memory ran out on a rank.")
         if highest != -negative_lowest:
             self._shared_step = None
             raise DifferentWeightsError(
-                f"By step {options['step']} the processes' weights had drifted apart; all take those of the first."
+                f"By step {step} the processes' weights had drifted apart; all take those of the first."
             )
-        ranks.add(self.total)
+        ranks.add(self._state.parameters.gradient)
         ranks.add(loss)
-        self._shared_step = options["step"]
+        self._shared_step = step
         return loss
 
     @torch.no_grad()
     def share_state(self) -> None:
         """Give the weights, moments and loss scale of rank 0 to all: every rank calls this at the same time."""
         saved = self._state.optimizer.state_dict()
-        tensors = [*self.parameters, *saved.values()]
-        flat = torch.cat([tensor.detach().flatten().to(self.total) for tensor in tensors])  # all are fp32
+        weights = self._state.parameters.weights
+        flat = torch.cat([weights, *(tensor.flatten().to(weights) for tensor in saved.values())])  # all are fp32
         self._ranks.broadcast(flat)
-        parts = torch.split(flat, [tensor.numel() for tensor in tensors])
-        for parameter, part in zip(self.parameters, parts, strict=False):
-            parameter.copy_(part.view_as(parameter))
-        moments = zip(saved.items(), parts[len(self.parameters) :], strict=True)
+        shared, *parts = torch.split(flat, [len(weights), *(tensor.numel() for tensor in saved.values())])
+        weights.copy_(shared)
+        moments = zip(saved.items(), parts, strict=True)
         self._state.optimizer.load_state_dict({name: part.view_as(tensor) for (name, tensor), part in moments})
 
     def _checksum(self) -> int:
         """Return the sum of the weights' bits. Waits for a GPU."""
-        return int(torch.stack([weight.detach().view(torch.int32).sum() for weight in self.parameters]).sum())
+        return int(self._state.parameters.weights.view(torch.int32).sum())
 
 
 def follow(device_plan: DevicePlan) -> int:
@@ -300,25 +300,19 @@ class _Follower:
         ranks.broadcast(ids)
         setup = json.loads(bytes(text.tolist()))
         self._config, model_config = TrainingConfig(**setup["training"]), ModelConfig(**setup["model"])
-        self._block_size, self._device = model_config.block_size, device_plan.device
-        self._ids = ids.to(self._device)
         device_plan = replace(device_plan, precision=setup["precision"])
         self._state = TrainingState(self._config, model_config, device_plan)
         self.gradients = SharedGradients(
             self._state, self._config, device_plan, pool=ThreadPool(device_plan.threads), ranks=ranks
         )
+        self._program = StepProgram(
+            ids.to(device_plan.device), self._config, model_config.block_size, self.gradients, self._state.optimizer
+        )
 
     def take_step(self, step: int, accumulate: int, *, learning_rate_scale: float) -> None:
         """Take a step as rank 0 takes it, or leave it out where rank 0 does: it says what comes next."""
-        optimizer = self._state.optimizer
-        inputs, targets = draw_batch(
-            self._ids,
-            step,
-            seed=self._config.seed,
-            batch_size=self._config.batch_size,
-            block_size=self._block_size,
-            device=self._device,
-        )  # (B, T) each
+        self._program.accumulate = accumulate
+        self._program.load(step, 1, lambda step: learning_rate_scale * learning_rate_at(step, self._config))
+        self._program.begin(step)
         with suppress(torch.OutOfMemoryError, DifferentWeightsError):
-            loss = self.gradients.compute(inputs, targets, step=step, accumulate=accumulate, scale=optimizer.loss_scale)
-            optimizer.step(learning_rate_scale * learning_rate_at(step, self._config), loss)
+            self._program.step()

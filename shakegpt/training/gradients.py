@@ -1,7 +1,7 @@
 """The gradient of one batch: in micro-batches that fit the caches, over several threads, in mixed precision.
 
 Weights, optimizer, residual stream, norms and loss are fp32; the linear layers multiply by copies of their weights in
-the lower precision, made once a step. Each thread adds up the gradients of its micro-batches in an fp32 buffer of its
+the lower precision, made once a step. Each thread adds up the gradients of its micro-batches in an fp32 vector of its
 own, and the buffers are added in the order of the threads, so equal steps give equal bytes.
 """
 
@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from shakegpt.config import Precision
-from shakegpt.model.dropout import make_dropout_masks
+from shakegpt.model.dropout import DropoutMasks
 from shakegpt.model.gpt import GPT
-from shakegpt.system.device import tf32_matmul
 from shakegpt.system.threads import ThreadPool
+from shakegpt.training.flat_parameters import FlatParameters
 
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _MICRO_BATCH_TOKENS = 1024
@@ -26,43 +26,34 @@ _MICRO_BATCH_TOKENS = 1024
 
 
 class Gradients:
-    """Adds up the gradients of a batch's micro-batches in the model's ``.grad``.
+    """Computes the gradient of a batch's mean loss into ``parameters.gradient``.
 
     Args:
         model: the fp32 model, on its device.
+        parameters: its weights and their gradient, as vectors.
         precision: of the linear layers and the attention.
-        seed: the run's seed; dropout masks depend on it, the step and the sequence.
         pool: the threads that share the work on a CPU.
     """
 
-    def __init__(self, model: GPT, *, precision: Precision, seed: int, pool: ThreadPool | None = None) -> None:
-        self._seed = seed
+    def __init__(
+        self, model: GPT, parameters: FlatParameters, *, precision: Precision, pool: ThreadPool | None = None
+    ) -> None:
         self._pool = pool or ThreadPool()
-        self._device = model.token_embedding.weight.device
-        self.parameters: list[Tensor] = list(model.parameters())
-        """Those of the model."""
-        # Low-precision copies of the linear layers' weights, shared by the threads; the rest is the model's own memory.
-        self._low_precision = {
-            name: parameter.detach().to(DTYPES[precision])
-            for name, parameter in model.named_parameters()
-            if precision != "fp32" and _is_linear(name)
-        }
-        self._master_weights = [dict(model.named_parameters())[name].detach() for name in self._low_precision]
+        self._device = parameters.weights.device
+        # The linear layers in the lower precision, shared by the threads; the rest is the model's own memory.
+        self._linear = parameters.weights[parameters.linear]
+        self._low_precision = self._linear.to(DTYPES[precision])  # in fp32 the model's own as well
+        self._copies = parameters.linear_views(self._low_precision)
         self._replicas = [self._replicate(model) for _ in range(self._pool.size)]
         # What each thread adds up, as one vector (N,), and as views of it in the parameters' shapes.
-        sizes = [parameter.numel() for parameter in self.parameters]
-        self._flat = [torch.zeros(sum(sizes), device=self._device) for _ in self._replicas]
-        self.total = self._flat[0]
-        """The gradient of all parameters, (N,); every ``.grad`` is a view of it."""
-        self._sums = [
-            [part.view_as(parameter) for part, parameter in zip(torch.split(flat, sizes), self.parameters, strict=True)]
-            for flat in self._flat
-        ]
+        others = [torch.zeros_like(parameters.gradient) for _ in self._replicas[1:]]
+        self._flat = [parameters.gradient, *others]
+        self._sums = [list(parameters.views(flat).values()) for flat in self._flat]
 
     def _replicate(self, model: GPT) -> GPT:
         """Return a model that shares the weights' memory, or their low-precision copies, but not the gradients."""
         weights = {
-            id(parameter): nn.Parameter(self._low_precision.get(name, parameter.detach()))
+            id(parameter): nn.Parameter(self._copies.get(name, parameter.detach()))
             for name, parameter in model.named_parameters()
         }
         return copy.deepcopy(model, weights)  # which takes these where it would copy a parameter
@@ -72,17 +63,17 @@ class Gradients:
         inputs: Tensor,
         targets: Tensor,
         *,
-        step: int,
+        masks: DropoutMasks,
         accumulate: int = 1,
         scale: float | Tensor = 1.0,
         rows: range | None = None,
     ) -> Tensor:
-        """Set every ``.grad`` to the gradient of the batch's mean loss, times ``scale``, and return that loss.
+        """Set the gradient to that of the batch's mean loss, times ``scale``, and return that loss.
 
         Args:
             inputs: token ids, (B, T) int64.
             targets: the characters that follow, (B, T) int64.
-            step: the optimizer step, which the dropout masks depend on.
+            masks: the dropout masks of the step.
             accumulate: the least number of micro-batches.
             scale: keeps small fp16 gradients from vanishing; a number, or a scalar on the device.
             rows: the sequences to compute here, where other processes compute the others; the loss and the gradient
@@ -92,8 +83,8 @@ class Gradients:
             The mean cross-entropy in nats, a scalar that is still on the device.
         """
         B, T = inputs.shape  # noqa: N806
-        if self._low_precision:
-            torch._foreach_copy_(list(self._low_precision.values()), self._master_weights)
+        if self._low_precision is not self._linear:
+            self._low_precision.copy_(self._linear)
         size = -(-B // accumulate)
         if self._device.type == "cpu":
             size = min(size, max(1, _MICRO_BATCH_TOKENS // T))
@@ -107,29 +98,25 @@ class Gradients:
             loss = torch.zeros((), device=self._device)
             for start in range(0, len(part), size):
                 micro_batch = part[start : start + size]
-                loss += self._add_micro_batch(thread, inputs, targets, micro_batch, step, scale / (B * T))
+                loss += self._add_micro_batch(
+                    thread, inputs, targets, micro_batch, masks.of_rows(micro_batch), scale / (B * T)
+                )
             return loss
 
-        with tf32_matmul(self._device):
-            losses = self._pool.map(work, range(len(parts)))
+        losses = self._pool.map(work, range(len(parts)))
         for flat in self._flat[1 : len(parts)]:
             self._flat[0] += flat
-        for parameter, gradient in zip(self.parameters, self._sums[0], strict=True):
-            parameter.grad = gradient
         return torch.stack(losses).sum() / (B * T)
 
     def _add_micro_batch(
-        self, thread: int, inputs: Tensor, targets: Tensor, rows: range, step: int, scale: float | Tensor
+        self, thread: int, inputs: Tensor, targets: Tensor, rows: range, masks: DropoutMasks, scale: float | Tensor
     ) -> Tensor:
         """Add the gradient of some rows' loss, times ``scale``, to a thread's sum; return that loss, also a sum."""
         replica, chosen = self._replicas[thread], slice(rows.start, rows.stop)
-        masks = make_dropout_masks(self._seed, step, rows, self._device)
         logits = replica(inputs[chosen], masks=masks)  # (B, T, V)
         loss = functional.cross_entropy(logits.flatten(0, 1).float(), targets[chosen].flatten(), reduction="sum")
-        torch._foreach_add_(self._sums[thread], torch.autograd.grad(loss * scale, list(replica.parameters())))
+        gradients = torch.autograd.grad(loss * scale, list(replica.parameters()))
+        for dtype in {gradient.dtype for gradient in gradients}:  # in one call, mixed formats are slow on a GPU
+            alike = [place for place, gradient in enumerate(gradients) if gradient.dtype == dtype]
+            torch._foreach_add_([self._sums[thread][place] for place in alike], [gradients[place] for place in alike])
         return loss.detach()
-
-
-def _is_linear(name: str) -> bool:
-    """Return whether a parameter of this name belongs to a linear layer of a block."""
-    return any(f".{layer}." in name for layer in ("query_key_value", "projection", "expansion"))

@@ -99,22 +99,19 @@ class Recovery:
             raise CheckpointError(f"The run {self._run.name} has no good checkpoint to go back to.")
         return None
 
-    def split_batch(self, error: Exception, batch_size: int) -> Warning:
-        """Cut the batch into at least twice as many micro-batches after memory ran out; raise any other error again.
+    def split_batch(self, batch_size: int) -> Warning:
+        """Cut the batch into at least twice as many micro-batches, after memory ran out.
 
         Raises:
             ShakegptError: the micro-batches are single sequences already.
         """
-        if not is_out_of_memory(error):
-            raise error
         state = self._state
         if state.accumulate >= batch_size:
             raise ShakegptError("Memory does not suffice for one sequence at a time; choose a smaller preset.")
-        state.model.zero_grad(set_to_none=True)
         state.accumulate = next(
             count for count in range(2 * state.accumulate, batch_size + 1) if batch_size % count == 0
         )
-        if state.model.token_embedding.weight.is_cuda:
+        if state.parameters.weights.is_cuda:
             torch.cuda.empty_cache()
         return Warning(
             step=state.step,

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from shakegpt.config import ModelConfig, TrainingConfig
@@ -17,6 +16,7 @@ from shakegpt.runs.manifest import SCHEMA
 from shakegpt.system.device import DevicePlan
 from shakegpt.system.seeds import derive_seed
 from shakegpt.training.fine_tuning import load_weights
+from shakegpt.training.flat_parameters import FlatParameters
 from shakegpt.training.optimizer import Optimizer
 from shakegpt.version import versions
 
@@ -73,8 +73,7 @@ class TrainingState:
     """A run after ``step`` optimizer steps: its model, its optimizer and its counters. New, it has taken none.
 
     Its weights are drawn; ``initial_weights``, those of a checkpoint of the same shape, take the place of those that
-    they have, as ``load_weights`` says. Losses are nats per character. The training losses are added up on the model's
-    device, and fetched only when asked for.
+    they have, as ``load_weights`` says. Losses are nats per character.
     """
 
     def __init__(
@@ -86,7 +85,10 @@ class TrainingState:
     ) -> None:
         self._config, self._device_plan, self._initial_weights = config, device_plan, initial_weights
         self.model = self._initial_model(model_config).to(device_plan.device)
+        self.parameters = FlatParameters(self.model)
+        """The model's weights, and their gradient, as vectors."""
         self.clock = TrainingClock(config.batch_size * model_config.block_size)
+        self.optimizer = Optimizer(self.parameters, config, precision=device_plan.precision)
         self.accumulate = config.accumulate
         """Micro-batches now: more than the configuration asks for after memory ran out."""
         self._clear()
@@ -98,7 +100,6 @@ class TrainingState:
         return model
 
     def _clear(self) -> None:
-        self.optimizer = Optimizer(self.model, self._config, precision=self._device_plan.precision)
         self.step = self.tokens = 0
         self.val_loss: float | None = None
         """Validation loss of the weights as they are now; ``None`` until they are evaluated."""
@@ -114,15 +115,12 @@ class TrainingState:
         self._reset_losses()
 
     def _reset_losses(self, total: float = 0.0, count: int = 0) -> None:
-        device = self._device_plan.device
-        dtype = torch.float32 if device.type == "mps" else torch.float64  # MPS has no float64
-        self._losses = torch.tensor([total, float(count)], dtype=dtype).to(device)
+        self._loss_sum, self._loss_count = total, count
 
     # To disk and back
 
     def save(self, corpus: Corpus, preset: str) -> SavedTrainingState:
         """Return what a checkpoint records beside the weights. Waits for a GPU."""
-        loss_sum, loss_count = self._losses.tolist()
         metadata = TrainingMetadata(
             schema=SCHEMA,
             step=self.step,
@@ -137,8 +135,8 @@ class TrainingState:
             versions=versions(),
             best_step=self.best_step,
             best_val_loss=self.best_val_loss,
-            train_loss_sum=loss_sum,
-            train_loss_count=round(loss_count),
+            train_loss_sum=self._loss_sum,
+            train_loss_count=self._loss_count,
             accumulate=self.accumulate,
             non_finite=self.non_finite_steps,
             rollbacks=self.rollbacks,
@@ -172,6 +170,7 @@ class TrainingState:
     def reset(self) -> None:
         """Go back to before the first step. The clock runs on, and the micro-batches stay as small as they are."""
         self.model.load_state_dict(self._initial_model(self.model.config).state_dict())
+        self.optimizer.reset()
         self._clear()
 
     # Step by step
@@ -190,15 +189,16 @@ class TrainingState:
         self._reset_losses()
         self.val_loss = None
 
-    def end_step(self, loss: Tensor, tokens: int) -> None:
+    def end_step(self, loss: float | None, tokens: int) -> None:
         """Count a step.
 
         Args:
-            loss: a scalar on the device, which counts where the optimizer found it finite. Nothing waits for it.
+            loss: ``None`` where it was skipped, since a number was not finite.
             tokens: characters that the step learned from.
         """
-        loss = loss.to(self._losses.dtype)
-        self._losses += torch.where(self.optimizer.finite, torch.stack([loss, torch.ones_like(loss)]), 0.0)
+        if loss is not None:
+            self._loss_sum += loss
+            self._loss_count += 1
         self.step += 1
         self.tokens += tokens
 
@@ -209,9 +209,8 @@ class TrainingState:
 
     @property
     def train_loss(self) -> float:
-        """The mean of the training losses since the last evaluation; NaN where there were none. Waits for a GPU."""
-        total, count = self._losses.tolist()
-        return total / count if count else math.nan
+        """The mean of the training losses since the last evaluation; NaN where there were none."""
+        return self._loss_sum / self._loss_count if self._loss_count else math.nan
 
     @property
     def finite_val_loss(self) -> float | None:

@@ -7,11 +7,10 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 from shakegpt.config import ModelConfig, SamplingConfig, TrainingConfig, current_preset
-from shakegpt.data.corpus import Corpus, draw_batch
+from shakegpt.data.corpus import Corpus
 from shakegpt.errors import ShakegptError, describe_failure
 from shakegpt.evaluation.loss import evaluate
 from shakegpt.events import Evaluation, Event, Failed, Finished, Sample, Saved, Started, Step, Warning, perplexity
@@ -24,12 +23,14 @@ from shakegpt.system.threads import ThreadPool, torch_threads
 from shakegpt.training.distributed import DifferentWeightsError, LostRankError, SharedGradients, is_distributed
 from shakegpt.training.gradients import Gradients
 from shakegpt.training.head_scores import inspect_heads
-from shakegpt.training.recovery import Recovery
+from shakegpt.training.recovery import Recovery, is_out_of_memory
 from shakegpt.training.saver import Saver
 from shakegpt.training.schedule import learning_rate_at
 from shakegpt.training.state import ResumePoint, TrainingState
+from shakegpt.training.step import StepProgram
+from shakegpt.training.step_runner import TakenStep, make_step_runner
 
-_REPORT_EVERY_ON_GPU = 10  # steps; fetching a loss makes the GPU wait for the CPU
+_REPORT_EVERY_ON_GPU = 10  # steps, of which it takes thousands a second
 _MAX_FINAL_SAVES = 3
 _SAMPLE_SETTINGS = SamplingConfig(temperature=0.8, top_p=0.95)
 
@@ -73,15 +74,15 @@ class Trainer:
             own = resume.checkpoint.path == run.checkpoint_path(resume.saved.metadata.step)
             self.state.restore(resume.checkpoint, resume.saved, is_saved=own)
         self._pool = ThreadPool(device_plan.threads)
-        if is_distributed():
-            self._gradients: Gradients = SharedGradients(
-                self.state, config, device_plan, ids=corpus.train, pool=self._pool
-            )
-        else:
-            self._gradients = Gradients(
-                self.state.model, precision=device_plan.precision, seed=config.seed, pool=self._pool
-            )
-        self._train_ids = corpus.train.to(device_plan.device)
+        gradients = (
+            SharedGradients(self.state, config, device_plan, ids=corpus.train, pool=self._pool)
+            if is_distributed()
+            else Gradients(self.state.model, self.state.parameters, precision=device_plan.precision, pool=self._pool)
+        )
+        train_ids = corpus.train.to(device_plan.device)
+        program = StepProgram(train_ids, config, model_config.block_size, gradients, self.state.optimizer)
+        self._runner = make_step_runner(program, device_plan.device, alone=not is_distributed())
+        self._report_every = 1 if device_plan.device.type == "cpu" else _REPORT_EVERY_ON_GPU
         self._validation_ids = corpus.validation.to(device_plan.device)
         self._recovery = Recovery(run, self.state)
         self._saver = Saver(run, keep=config.keep, every_seconds=config.save_seconds)
@@ -149,7 +150,7 @@ class Trainer:
             if not self._evaluation_due():  # a resumed run may have been cut before its evaluation
                 if state.step >= self.config.steps:
                     break
-                for event in self._take_step():
+                for event in self._take_steps():
                     yield event
                     if isinstance(event, Failed):
                         return
@@ -184,61 +185,70 @@ class Trainer:
             new_characters=self.run.metadata.new_characters,
         )
 
-    def _take_step(self) -> Iterator[Event]:
-        """One optimizer step: batch -> loss -> gradients -> finite? -> clip -> AdamW."""
-        state, optimizer, began = self.state, self.state.optimizer, time.perf_counter()
+    def _take_steps(self) -> Iterator[Event]:
+        """Take the steps up to what is due next, and say how they went; a CPU takes a single one."""
+        state, ran_out_of_memory = self.state, False
         state.begin_step()
-        step = state.step + 1
-        learning_rate = state.learning_rate_scale * learning_rate_at(step, self.config)
-        inputs, targets = draw_batch(
-            self._train_ids,
-            step,
-            seed=self.config.seed,
-            batch_size=self.config.batch_size,
-            block_size=self._model_config.block_size,
-            device=self.device_plan.device,
-        )  # (B, T) each
+        taken = self._runner.take(
+            range(state.step + 1, self._next_due() + 1),
+            self._learning_rate,
+            accumulate=state.accumulate,
+            go_on=lambda: not (self._stop.is_set() or self._save_due()),
+        )
         try:
-            loss = self._gradients.compute(
-                inputs, targets, step=step, accumulate=state.accumulate, scale=optimizer.loss_scale
-            )
+            with closing(taken):
+                for step in taken:
+                    rollbacks = state.rollbacks
+                    yield from self._report(step)
+                    if state.rollbacks > rollbacks:  # the steps that came after it are taken again
+                        return
         except LostRankError as error:
             yield from self._save()
-            outcome = (
-                f"step {state.step} is saved; go on with --resume {self.run.name}" if state.is_saved else "unsaved"
-            )
-            yield Failed(step=state.step, message=f"{error} The run ended: {outcome}.")
-            return
+            outcome = f"step {state.step} is saved; go on with --resume {self.run.name}"
+            yield Failed(step=state.step, message=f"{error} The run ended: {outcome if state.is_saved else 'unsaved'}.")
         except DifferentWeightsError as error:
             yield Warning(step=state.step, kind="ranks", message=str(error))
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            ran_out_of_memory = True
+        if ran_out_of_memory:  # said here, where nothing holds on to the activations any more
+            yield self._recovery.split_batch(self.config.batch_size)
+        elif reason := self._runner.take_failure():
+            message = f"The step could not be recorded as a CUDA graph, so it takes longer ({reason})."
+            yield Warning(step=state.step, kind="recording", message=message)
+
+    def _learning_rate(self, step: int) -> float:
+        return self.state.learning_rate_scale * learning_rate_at(step, self.config)
+
+    def _report(self, taken: TakenStep) -> Iterator[Event]:
+        """Count a step, and say how it went; too many that were not finite roll the run back."""
+        state, result, learning_rate = self.state, taken.result, self._learning_rate(taken.step)
+        state.end_step(result.loss if result.finite else None, self.config.batch_size * self._model_config.block_size)
+        state.clock.add_step(taken.seconds)
+        if not result.finite:
+            if not result.overflowed:
+                yield from self._recovery.step_skipped()
             return
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            yield self._recovery.split_batch(error, self.config.batch_size)
-            return
-        grad_norm = optimizer.step(learning_rate, loss)
-        state.end_step(loss, tokens=inputs.numel())
-        reported = self._is_reported(step)
-        taken = reported and not optimizer.skipped  # the first point that waits for a GPU
-        state.clock.add_step(time.perf_counter() - began)
-        if taken:
-            self._recovery.step_taken()
-            nats = loss.item()
+        self._recovery.step_taken()
+        if taken.step % self._report_every == 0 or taken.step == self.config.steps:
             yield Step(
-                step=step,
-                loss=nats,
-                perplexity=perplexity(nats),
+                step=taken.step,
+                loss=result.loss,
+                perplexity=perplexity(result.loss),
                 learning_rate=learning_rate,
-                grad_norm=grad_norm.item(),
+                grad_norm=result.grad_norm,
                 tokens_per_second=state.clock.tokens_per_second,
                 seconds=state.clock.seconds,
                 tokens=state.tokens,
             )
-        elif reported and not optimizer.overflowed:
-            yield from self._recovery.step_skipped()
 
-    def _is_reported(self, step: int) -> bool:
-        on_cpu = self.device_plan.device.type == "cpu"
-        return on_cpu or step % _REPORT_EVERY_ON_GPU == 0 or step == self.config.steps
+    def _next_due(self) -> int:
+        """Return the next step after which an evaluation or a save may be due."""
+        step, config = self.state.step, self.config
+        if self.device_plan.device.type == "cpu":
+            return step + 1
+        return min(config.steps, *(every * (step // every + 1) for every in (config.eval_every, config.save_every)))
 
     def _evaluation_due(self) -> bool:
         state, config = self.state, self.config

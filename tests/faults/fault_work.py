@@ -33,6 +33,7 @@ from shakegpt.runs.run import RunMetadata
 from shakegpt.runs.store import Store
 from shakegpt.system.json_records import _adapter
 from shakegpt.training import gradients, optimizer, trainer
+from shakegpt.training.flat_parameters import FlatParameters
 from shakegpt.training.saver import Saver
 from shakegpt.training.state import TrainingState
 
@@ -189,7 +190,7 @@ def _between(function: Callable[..., Any], moment: Callable[[], None]) -> Callab
 
 def stop_after(step: int) -> None:
     """Send this process SIGTERM when a step has been taken."""
-    take_step = trainer.Trainer._take_step
+    take_step = trainer.Trainer._take_steps
 
     def stopping(self: Any) -> Iterator[Any]:
         yield from take_step(self)
@@ -197,20 +198,20 @@ def stop_after(step: int) -> None:
             os.kill(os.getpid(), signal.SIGTERM)
             self._stop.wait()
 
-    trainer.Trainer._take_step = stopping
+    trainer.Trainer._take_steps = stopping
 
 
 def hold_at(wish: tuple[int, str]) -> None:
     """When a step has been taken, wait until somebody opens a pipe."""
     step, path = wish
-    take_step = trainer.Trainer._take_step
+    take_step = trainer.Trainer._take_steps
 
     def holding(self: Any) -> Iterator[Any]:
         yield from take_step(self)
         if self.state.step == step:
             Path(path).read_bytes()
 
-    trainer.Trainer._take_step = holding
+    trainer.Trainer._take_steps = holding
 
 
 def leave_out(piece: str) -> None:
@@ -256,7 +257,7 @@ def diverge(_: object) -> None:
     import torch
 
     compute = gradients.Gradients.compute
-    take_step = trainer.Trainer._take_step
+    take_step = trainer.Trainer._take_steps
     rate_scale = 1.0
 
     def note(self: Any) -> Iterator[Any]:
@@ -264,13 +265,13 @@ def diverge(_: object) -> None:
         rate_scale = self.state.learning_rate_scale
         return take_step(self)
 
-    def troubled(self: Any, *arguments: Any, step: int, accumulate: int, **options: Any) -> Any:
-        if step == 2 and accumulate == 2:
+    def troubled(self: Any, *arguments: Any, masks: Any, accumulate: int, **options: Any) -> Any:
+        if masks.step == 2 and accumulate == 2:
             raise torch.OutOfMemoryError("simulated")
-        loss = compute(self, *arguments, step=step, accumulate=accumulate, **options)
-        return loss * float("nan") if 6 <= step <= 10 and rate_scale == 1.0 else loss
+        loss = compute(self, *arguments, masks=masks, accumulate=accumulate, **options)
+        return loss * float("nan") if 6 <= masks.step <= 10 and rate_scale == 1.0 else loss
 
-    trainer.Trainer._take_step = note
+    trainer.Trainer._take_steps = note
     gradients.Gradients.compute = troubled
 
 
@@ -432,7 +433,7 @@ class Bench:
             rollbacks=0,
             learning_rate_scale=1.0,
         )
-        tensors = optimizer.Optimizer(model, self._training, precision="fp32").state_dict()
+        tensors = optimizer.Optimizer(FlatParameters(model), self._training, precision="fp32").state_dict()
         self.saver.save(
             CheckpointData(
                 config=self._model_config,

@@ -15,6 +15,7 @@ from shakegpt import config
 from shakegpt.data.corpus import Corpus
 from shakegpt.errors import ShakegptError
 from shakegpt.events import Evaluation, Event, Failed, Finished, Saved, Step, Warning
+from shakegpt.model.dropout import DropoutMasks
 from shakegpt.runs import event_log as log
 from shakegpt.runs.checkpoint import read_checkpoint
 from shakegpt.runs.snapshot import replay
@@ -55,9 +56,9 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> Spoil:
     def install(when: Callable[[int], bool], *, gradient_of: Trainer | None = None, value: float = math.nan) -> None:
         compute = Gradients.compute
 
-        def spoiled(self: Gradients, *arguments: Any, step: int, **options: Any) -> torch.Tensor:
-            loss = compute(self, *arguments, step=step, **options)
-            if not when(step):
+        def spoiled(self: Gradients, *arguments: Any, masks: DropoutMasks, **options: Any) -> torch.Tensor:
+            loss = compute(self, *arguments, masks=masks, **options)
+            if not when(masks.step):
                 return loss
             if gradient_of is None:
                 return loss * value

@@ -40,6 +40,9 @@ def test_the_masks_of_one_pass_differ() -> None:
 def test_a_sequence_has_the_same_masks_however_the_batch_is_cut() -> None:
     whole = mask(rows=range(6))
     assert torch.equal(torch.cat([mask(rows=range(2)), mask(rows=range(2, 3)), mask(rows=range(3, 6))]), whole)
+    masks = SequenceDropoutMasks(1, 1, range(6))
+    parts = [masks.of_rows(rows).drop(torch.ones(len(rows), 16, 8), 0.25) for rows in (range(4, 6), range(4))]
+    assert torch.equal(torch.cat([parts[1], parts[0]]), whole)
     assert not torch.equal(whole[0], whole[1])
 
 
@@ -53,22 +56,24 @@ def test_gradients_are_dropped_with_their_values() -> None:
 
 def test_each_kind_of_device_has_its_masks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "get_device_module", lambda device: torch)
-    assert isinstance(make_dropout_masks(1, 1, range(4), torch.device("cpu")), SequenceDropoutMasks)
-    assert isinstance(make_dropout_masks(1, 1, range(4), torch.device("cuda")), DeviceDropoutMasks)
+    assert isinstance(make_dropout_masks(1, 1, 4, torch.device("cpu")), SequenceDropoutMasks)
+    assert isinstance(make_dropout_masks(1, 1, 4, torch.device("cuda")), DeviceDropoutMasks)
 
 
-def test_a_gpus_masks_depend_on_the_seed_the_step_and_the_first_sequence_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpus_masks_depend_on_the_seed_the_step_and_the_order_of_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     """The CPU's generator stands in for a GPU's."""
     monkeypatch.setattr(torch, "get_device_module", lambda device: torch)
 
-    def masks(seed: int = 1, step: int = 1, rows: range = range(4)) -> torch.Tensor:
-        masks = DeviceDropoutMasks(seed, step, rows, torch.device("cuda"))
-        return torch.stack([masks.drop(torch.ones(4, 500), 0.25) for _ in range(2)])
+    def masks(seed: int = 1, step: int = 1, passes: int = 2) -> torch.Tensor:
+        masks = DeviceDropoutMasks(seed, step, torch.device("cuda"))
+        parts = (masks.of_rows(range(row, row + 8 // passes)) for row in range(0, 8, 8 // passes))
+        return torch.cat([part.drop(torch.ones(8 // passes, 500), 0.25) for part in parts])
 
     first = masks()
     torch.rand(10)
     assert torch.equal(masks(), first)
-    assert not any(torch.equal(masks(*other), first) for other in ((2,), (1, 2), (1, 1, range(4, 8))))
-    assert not torch.equal(first[0], first[1])
+    assert not any(torch.equal(masks(*other), first) for other in ((2,), (1, 2)))
+    assert torch.equal(masks(passes=1), first)
+    assert not torch.equal(first[:4], first[4:])
     assert first.unique().tolist() == pytest.approx([0, 4 / 3])
     assert (first == 0).double().mean().item() == pytest.approx(0.25, abs=0.03)

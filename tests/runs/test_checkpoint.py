@@ -27,6 +27,7 @@ from shakegpt.runs.checkpoint import (
 )
 from shakegpt.runs.manifest import Manifest, read_manifest
 from shakegpt.runs.run import Run
+from shakegpt.training.flat_parameters import FlatParameters
 from shakegpt.training.optimizer import Optimizer
 
 CONFIG = ModelConfig(vocab_size=5, n_layer=2, n_head=2, d_model=8, d_ff=12, block_size=6, dropout=0.25)
@@ -47,7 +48,7 @@ def training_record(**changes: object) -> TrainingMetadata:
 
 def training_state() -> SavedTrainingState:
     model = GPT(CONFIG, seed=1)
-    optimizer = Optimizer(model, TrainingConfig(), precision="fp32")
+    optimizer = Optimizer(FlatParameters(model), TrainingConfig(), precision="fp32")
     for parameter in model.parameters():
         parameter.grad = torch.full_like(parameter, 0.25)
     optimizer.step(1e-3, torch.tensor(1.0))

@@ -6,7 +6,7 @@ import torch
 from shakegpt.config import DeviceName, PrecisionName
 from shakegpt.errors import ShakegptError
 from shakegpt.system import device
-from shakegpt.system.device import choose_device_plan, tf32_matmul
+from shakegpt.system.device import choose_device_plan, training_kernels
 from shakegpt.system.processors import available_cores
 
 
@@ -76,7 +76,7 @@ def test_fp32_on_a_gpu_says_how_it_multiplies(machine: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(("name", "precision"), [("cuda", "high"), ("cpu", "highest"), ("mps", "highest")])
 def test_tf32_is_for_gpus_and_ends_with_the_context(name: str, precision: str) -> None:
     def work() -> None:
-        with tf32_matmul(torch.device(name)):
+        with training_kernels(torch.device(name)):
             assert torch.get_float32_matmul_precision() == precision
             raise KeyError
 

@@ -5,8 +5,10 @@ import torch
 from torch.nn import functional
 
 from shakegpt.config import ModelConfig, Precision
+from shakegpt.model.dropout import DropoutMasks, make_dropout_masks
 from shakegpt.model.gpt import GPT
 from shakegpt.system.threads import ThreadPool
+from shakegpt.training.flat_parameters import FlatParameters
 from shakegpt.training.gradients import Gradients
 
 CONFIG = ModelConfig(vocab_size=11, n_layer=2, n_head=2, d_model=16, d_ff=32, block_size=8, dropout=0.0)
@@ -27,11 +29,19 @@ def gradients_of(gpt: GPT) -> list[torch.Tensor]:
     return [gradient.clone() for gradient in found if gradient is not None]
 
 
+def gradients_for(gpt: GPT, precision: Precision = "fp32", pool: ThreadPool | None = None) -> Gradients:
+    return Gradients(gpt, FlatParameters(gpt), precision=precision, pool=pool)
+
+
+def masks_of(step: int) -> DropoutMasks:
+    return make_dropout_masks(1, step, len(batch()[0]), torch.device("cpu"))
+
+
 def compute(
     gpt: GPT, *, precision: Precision = "fp32", workers: int = 1, step: int = 1, accumulate: int = 1, scale: float = 1.0
 ) -> tuple[float, list[torch.Tensor]]:
-    gradients = Gradients(gpt, precision=precision, seed=1, pool=ThreadPool(workers))
-    loss = gradients.compute(*batch(), step=step, accumulate=accumulate, scale=scale)
+    gradients = gradients_for(gpt, precision, ThreadPool(workers))
+    loss = gradients.compute(*batch(), masks=masks_of(step), accumulate=accumulate, scale=scale)
     return loss.item(), gradients_of(gpt)
 
 
@@ -68,9 +78,9 @@ def test_equal_steps_give_equal_bytes() -> None:
 
 def test_the_second_step_forgets_the_first(by_hand: tuple[float, list[torch.Tensor]]) -> None:
     gpt = model()
-    gradients = Gradients(gpt, precision="fp32", seed=1)
+    gradients = gradients_for(gpt)
     for step in (1, 2):
-        gradients.compute(*batch(), step=step)
+        gradients.compute(*batch(), masks=masks_of(step))
     assert_near(gradients_of(gpt), by_hand[1], tolerance=1e-5)
 
 
@@ -78,17 +88,17 @@ def test_the_gradient_follows_the_weights(by_hand: tuple[float, list[torch.Tenso
     """Copies of the weights, where there are any, are made again each step."""
     for precision in ("fp32", "bf16"):
         gpt = model()
-        gradients = Gradients(gpt, precision=precision, seed=1)  # type: ignore[arg-type]
-        gradients.compute(*batch(), step=1)
+        gradients = gradients_for(gpt, precision)  # type: ignore[arg-type]
+        gradients.compute(*batch(), masks=masks_of(1))
         with torch.no_grad():
             for parameter in gpt.parameters():
                 parameter.mul_(3.0)
-        later = gradients.compute(*batch(), step=2)
+        later = gradients.compute(*batch(), masks=masks_of(2))
         fresh = model()
         with torch.no_grad():
             for parameter in fresh.parameters():
                 parameter.mul_(3.0)
-        expected = Gradients(fresh, precision=precision, seed=1).compute(*batch(), step=2)  # type: ignore[arg-type]
+        expected = gradients_for(fresh, precision).compute(*batch(), masks=masks_of(2))  # type: ignore[arg-type]
         assert later.item() == pytest.approx(expected.item(), rel=1e-6)
         assert later.item() != pytest.approx(by_hand[0], rel=1e-4)
 

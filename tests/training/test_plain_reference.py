@@ -20,9 +20,11 @@ from shakegpt.evaluation.loss import evaluate
 from shakegpt.model.dropout import SequenceDropoutMasks
 from shakegpt.model.gpt import GPT
 from shakegpt.system.threads import ThreadPool, torch_threads
+from shakegpt.training.flat_parameters import FlatParameters
 from shakegpt.training.gradients import Gradients
 from shakegpt.training.optimizer import Optimizer
 from shakegpt.training.schedule import learning_rate_at
+from shakegpt.training.step import StepProgram
 
 
 @dataclass
@@ -43,7 +45,6 @@ def batch(
         seed=config.seed,
         batch_size=config.batch_size,
         block_size=model.block_size,
-        device=torch.device("cpu"),
     )
 
 
@@ -73,14 +74,16 @@ def train_quickly(
     corpus: Corpus, shape: ModelConfig, config: TrainingConfig, steps: int, precision: Precision, threads: int
 ) -> Curve:
     model = GPT(shape, seed=config.seed)
-    gradients = Gradients(model, precision=precision, seed=config.seed, pool=ThreadPool(threads))
-    optimizer = Optimizer(model, config, precision=precision)
+    parameters = FlatParameters(model)
+    gradients = Gradients(model, parameters, precision=precision, pool=ThreadPool(threads))
+    optimizer = Optimizer(parameters, config, precision=precision)
+    program = StepProgram(corpus.train, config, shape.block_size, gradients, optimizer)
     losses, began = [], time.perf_counter()
     for step in range(1, steps + 1):
-        inputs, targets = batch(corpus.train, step, shape, config)
-        loss = gradients.compute(inputs, targets, step=step, scale=optimizer.loss_scale)
-        optimizer.step(learning_rate_at(step, config), loss)
-        losses.append(loss.item())
+        program.load(step, 1, lambda step: learning_rate_at(step, config))
+        program.begin(step)
+        program.step()
+        losses += [result.loss for result in program.read(1)]
     return closed(model, corpus, losses, began)
 
 

@@ -8,14 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from shakegpt.config import PRESETS
 from shakegpt.data.corpus import Corpus
 from shakegpt.errors import CorpusError, RunBusyError
 from shakegpt.evaluation.loss import evaluate
 from shakegpt.events import Evaluation, Event, Finished, Sample, Saved, Started, Step, perplexity
-from shakegpt.model.dropout import DeviceDropoutMasks
 from shakegpt.model.gpt import GPT
 from shakegpt.runs.run import Run, RunMetadata
 from shakegpt.runs.store import Store
@@ -240,45 +238,6 @@ def test_all_is_computed_on_one_torch_thread_whatever_the_process_has(
         for _ in make_trainer(device_plan=device_plan):
             assert torch.get_num_threads() == 3
     assert counts == {"optimizer": {1}, "model": {1}}
-
-
-class Reads(TorchDispatchMode):
-    """Counts the numbers that are fetched from a tensor: on a GPU, each waits until all before it is computed."""
-
-    count = 0
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.count += function in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.equal.default)
-        return function(*args, **(kwargs or {}))
-
-
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_a_step_that_is_not_reported_fetches_no_number(
-    make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch, precision: str
-) -> None:
-    """What keeps a GPU busy, on a CPU with a GPU's dropout masks."""
-    monkeypatch.setattr(torch, "get_device_module", lambda device: torch)
-    monkeypatch.setattr("shakegpt.training.gradients.make_dropout_masks", DeviceDropoutMasks)
-    device_plan = DevicePlan(**{**CPU.__dict__, "precision": precision})
-    trainer = make_trainer(device_plan=device_plan, dropout=0.1, accumulate=2)
-    for shown in (False, True):
-        monkeypatch.setattr(trainer, "_is_reported", lambda step, shown=shown: shown)
-        with Reads() as reads:
-            assert kinds(list(trainer._take_step())) == ["step"] * shown
-        assert (reads.count > 0) == shown
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_a_gpu_is_not_waited_for(make_trainer: MakeTrainer, precision: str) -> None:
-    device_plan = DevicePlan(**{**CPU.__dict__, "device": torch.device("cuda"), "precision": precision})
-    trainer = make_trainer(device_plan=device_plan, dropout=0.1)
-    list(trainer._take_step())  # what torch does once only may wait
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        assert list(trainer._take_step()) == []
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
