@@ -237,7 +237,7 @@ def change_gradients(
     compute = Gradients.compute
 
     def changed(self: distributed.SharedGradients, *arguments: Any, **options: Any) -> Tensor:
-        return compute(self, *arguments, **options) + change(self, options["step"])
+        return compute(self, *arguments, **options) + change(self, options["masks"].step)
 
     monkeypatch.setattr(Gradients, "compute", changed)
 
@@ -250,7 +250,7 @@ def test_ranks_that_drift_apart_are_noticed(
     def drift(gradients: distributed.SharedGradients, step: int) -> float:
         if gradients._ranks.rank == 1 and step == 4:
             with torch.no_grad():
-                gradients.parameters[0][0] += 1e-3
+                gradients._state.parameters.weights[0] += 1e-3
         return 0.0
 
     change_gradients(monkeypatch, drift)
