@@ -10,12 +10,12 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from shakegpt.data.corpus import draw_batch
 from shakegpt.errors import ShakegptError
 from shakegpt.system.threads import ThreadPool, torch_threads
 from shakegpt.training.gradients import Gradients
 from shakegpt.training.setup import PreparedTraining
 from shakegpt.training.state import TrainingState
+from shakegpt.training.step import StepProgram
 
 LOWEST, HIGHEST = 1e-5, 1.0
 MOST_STEPS, LEAST_STEPS = 200, 60
@@ -71,8 +71,9 @@ class RangeTest:
         config, plan = prepared.config, prepared.device_plan
         state = TrainingState(config, prepared.model_config, plan, prepared.initial_weights)
         pool = ThreadPool(plan.threads)
-        gradients = Gradients(state.model, precision=plan.precision, seed=config.seed, pool=pool)
+        gradients = Gradients(state.model, state.parameters, precision=plan.precision, pool=pool)
         ids = prepared.corpus.train.to(plan.device)
+        program = StepProgram(ids, config, prepared.model_config.block_size, gradients, state.optimizer)
         mean = weight = 0.0
         lowest_mean, first_loss = math.inf, math.nan
         began = time.perf_counter()
@@ -81,19 +82,10 @@ class RangeTest:
             step += 1
             rate = self._lowest * (self._highest / self._lowest) ** ((step - 1) / (self.steps - 1))
             with torch_threads(1):
-                inputs, targets = draw_batch(
-                    ids,
-                    step,
-                    seed=config.seed,
-                    batch_size=config.batch_size,
-                    block_size=prepared.model_config.block_size,
-                    device=plan.device,
-                )
-                loss = gradients.compute(
-                    inputs, targets, step=step, accumulate=config.accumulate, scale=state.optimizer.loss_scale
-                )
-                state.optimizer.step(rate, loss)
-                nats = loss.item()
+                program.load(step, 1, lambda _, rate=rate: rate)  # type: ignore[misc]
+                program.begin(step)
+                program.step()
+                nats = program.read(1)[0].loss
             if math.isnan(first_loss):
                 first_loss = nats
             if not math.isfinite(nats):
