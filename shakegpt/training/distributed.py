@@ -21,6 +21,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import torch
@@ -42,6 +43,8 @@ TIMEOUT = timedelta(seconds=45)
 KEEP_ALIVE_SECONDS = 10.0
 CHECK_EVERY = 100
 """Steps between two comparisons of the ranks' weights."""
+_PIECE = 4 * 1024**2
+"""Numbers sent at a time: over a slow network, a whole text or a large model takes longer than the timeout."""
 
 _END, _WAIT, _BEGIN, _STATE, _STEP = range(5)
 _HEADER_NUMBERS = 4
@@ -89,16 +92,17 @@ class _Ranks:
 
     def broadcast(self, tensor: Tensor) -> None:
         """Send rank 0's tensor to all; on the others, it is overwritten."""
-        self._exchange(lambda: dist.broadcast(tensor, 0, group=self._group))
+        for piece in torch.split(tensor.view(-1), _PIECE):
+            self._exchange(partial(dist.broadcast, piece, 0, group=self._group))
 
     def add(self, tensor: Tensor) -> None:
         """Replace a tensor on every rank by its sum over all ranks."""
-        self._exchange(lambda: dist.all_reduce(tensor, group=self._group))
+        self._exchange(partial(dist.all_reduce, tensor, group=self._group))
 
     def greatest(self, *numbers: int) -> list[int]:
         """Return for each number the greatest that a rank has given."""
         tensor = torch.tensor(numbers)
-        self._exchange(lambda: dist.all_reduce(tensor, dist.ReduceOp.MAX, group=self._group))
+        self._exchange(partial(dist.all_reduce, tensor, dist.ReduceOp.MAX, group=self._group))
         return tensor.tolist()
 
     def _exchange(self, collective: Callable[[], object]) -> None:
