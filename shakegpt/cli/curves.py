@@ -1,7 +1,9 @@
 """Curves as small charts in plain text, for pipes, logs and any terminal."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from shakegpt.runs.downsampling import mean_losses
 from shakegpt.runs.snapshot import Snapshot
@@ -16,6 +18,8 @@ class Line:
 
     mark: str
     points: Sequence[tuple[float, float]]
+    connected: bool = False
+    """Whether straight lines between the points are drawn too."""
 
 
 def draw_lines(
@@ -44,7 +48,7 @@ def draw_lines(
     length = max(x for x, _ in points) - start
     rows = [[" "] * width for _ in range(height)]
     for line in lines:
-        for x, y in line.points:
+        for x, y in _connect(line.points, length / width) if line.connected else line.points:
             fraction_down = (high - y) / (high - low) if high > low else 0.5
             column = int((x - start) * width / length) if length > 0 else 0
             rows[round(fraction_down * (height - 1))][min(width - 1, column)] = line.mark
@@ -56,6 +60,14 @@ def draw_lines(
         f"{'':>{margin}} +{'-' * width}",
         f"{'':>{margin}}  {ends[0]}{ends[1]:>{width - len(ends[0])}}",
     ]
+
+
+def _connect(points: Sequence[tuple[float, float]], spacing: float) -> Iterator[tuple[float, float]]:
+    """Yield points in order of ``x``, and others between them, no further apart than the spacing."""
+    for (x, y), (next_x, next_y) in pairwise(points):
+        parts = max(1, math.ceil((next_x - x) / spacing)) if spacing > 0 else 1
+        yield from ((x + (next_x - x) * part / parts, y + (next_y - y) * part / parts) for part in range(parts))
+    yield from points[-1:]
 
 
 def draw_chart(snapshot: Snapshot, *, width: int = _WIDTH, height: int = _HEIGHT) -> list[str]:

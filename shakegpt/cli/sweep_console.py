@@ -21,6 +21,11 @@ _MARKS = string.ascii_letters
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red", "bright_cyan", "bright_magenta", "bright_green")
 _REFRESHES_PER_SECOND = 1
 _LEAST_CHART, _MOST_CHART, _CHART_FRAME = 5, 14, 4
+_HEADINGS = ["run", "settings", "step", "loss", "best", "chars/s", "left", "where"]
+_RUN, _SETTINGS, _STEP, _LOSS, _BEST, _SPEED, _LEFT, _WHERE = range(8)
+_LEFT_OUT_FIRST = (_SPEED, _LEFT, _LOSS)
+"""Columns that a narrow terminal lacks, in this order."""
+_GAP = 2
 Rows = Callable[[], Sequence[SweepRow]]
 
 
@@ -201,28 +206,43 @@ class LiveConsole(SweepConsole):
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", expand=False)
-        for heading in ("", "run", "settings"):
-            table.add_column(heading, no_wrap=True, overflow="ellipsis")
-        for heading in ("step", "loss", "best", "chars/s", "left"):
-            table.add_column(heading, justify="right", no_wrap=True)
-        table.add_column("where", no_wrap=True)
         leader = min((loss for row in rows if (loss := best_loss(row)) is not None), default=None)
-        for row in shown:
-            number, snapshot, best = rows.index(row), row.snapshot, best_loss(row)
-            step, left = snapshot.step, snapshot.seconds_left if row.state == "training" else None
+        cells = [_HEADINGS, *([*self._cells(row)] for row in shown)]
+        widths = [max(len(line[column]) for line in cells) + _GAP for column in range(len(_HEADINGS))]
+        columns, room = list(range(len(_HEADINGS))), self._console.width - 1 - _GAP
+        for column in _LEFT_OUT_FIRST:
+            if sum(widths[kept] for kept in columns) > room:
+                columns.remove(column)
+        room -= sum(widths[column] for column in columns if column != _SETTINGS) + _GAP
+        table = Table(box=None, padding=(0, _GAP, 0, 0), header_style="bold", expand=False)
+        table.add_column("")
+        for column in columns:
+            left = column in (_RUN, _SETTINGS, _WHERE)
+            most = max(len(_HEADINGS[_SETTINGS]), room) if column == _SETTINGS else None
+            table.add_column(_HEADINGS[column], justify="left" if left else "right", no_wrap=True, max_width=most)
+        for row, line in zip(shown, cells[1:], strict=True):
+            number, best = rows.index(row), best_loss(row)
+            styled: list[str | Text] = list(line)
+            if best is not None and best == leader:
+                styled[_BEST] = Text(line[_BEST], style="bold")
             table.add_row(
-                Text(mark_of(number), style=_COLOURS[number % len(_COLOURS)]),
-                row.name,
-                escape_line(describe_settings(row)),
-                f"{snapshot.current_step:,} / {snapshot.steps:,}" if snapshot.steps else "-",
-                f"{step.loss:.4f}" if step else "-",
-                Text("-" if best is None else f"{best:.4f}", style="bold" if best == leader else ""),
-                f"{step.tokens_per_second:,.0f}" if step and row.state == "training" else "-",
-                "-" if left is None else format_duration(left),
-                row.device if row.state in ("training", "loading") else row.state,
+                Text(mark_of(number), style=_COLOURS[number % len(_COLOURS)]), *(styled[column] for column in columns)
             )
         return table
+
+    def _cells(self, row: SweepRow) -> list[str]:
+        snapshot, best, training = row.snapshot, best_loss(row), row.state == "training"
+        step, left = snapshot.step, snapshot.seconds_left if training else None
+        return [
+            row.name,
+            escape_line(describe_settings(row)),
+            f"{snapshot.current_step:,} / {snapshot.steps:,}" if snapshot.steps else "-",
+            f"{step.loss:.4f}" if step else "-",
+            "-" if best is None else f"{best:.4f}",
+            f"{step.tokens_per_second:,.0f}" if step and training else "-",
+            "-" if left is None else format_duration(left),
+            row.device if row.state in ("training", "loading") else row.state,
+        ]
 
     def _chart(self, width: int, height: int) -> list[Any]:
         from rich.text import Text
@@ -230,7 +250,7 @@ class LiveConsole(SweepConsole):
         rows = list(self.rows())
         validation = all(len(row.snapshot.validation) > 1 for row in rows if len(row.snapshot.train))
         lines = [
-            Line(mark_of(number), loss_points(row.snapshot, width, validation=validation))
+            Line(mark_of(number), loss_points(row.snapshot, width, validation=validation), connected=True)
             for number, row in enumerate(rows)
         ]
         last = max((step for line in lines for step, _ in line.points), default=0)

@@ -22,6 +22,7 @@ from shakegpt.system.text import escape_line, is_name
 DEFAULT_NAME = "sweep"
 MOST_RUNS = 1_000
 _PLAN_FILE = "plan.json"
+_RUN_NAME = re.compile(r"(.+)-\d{2,4}")
 _MAX_PLAN_BYTES = 4 * 1024**2
 
 
@@ -161,11 +162,16 @@ def plans(store: Store) -> list[SweepPlan]:
     return sorted(found, key=lambda plan: plan.created, reverse=True)
 
 
+def sweep_name(run: str) -> str | None:
+    """Return the name of the sweep that a run is named after, ``rates`` for ``rates-03``; ``None`` for another run."""
+    match = _RUN_NAME.fullmatch(run)
+    return None if match is None else match[1]
+
+
 def named_like(store: Store, name: str) -> list[Run]:
     """Return the runs that are named like those of a sweep, ``NAME-01`` and so on, in that order."""
-    pattern = re.compile(rf"{re.escape(name)}-(\d{{2,4}})")
     with suppress(OSError):
-        paths = [path for path in store.runs_folder.iterdir() if pattern.fullmatch(path.name) and is_run(path)]
+        paths = [path for path in store.runs_folder.iterdir() if sweep_name(path.name) == name and is_run(path)]
         return [Run(path) for path in sorted(paths, key=lambda path: int(path.name.rpartition("-")[2]))]
     return []
 

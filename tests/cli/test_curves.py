@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shakegpt.cli.curves import draw_chart
+from shakegpt.cli.curves import Line, draw_chart, draw_lines
 from shakegpt.runs.snapshot import Curve, Point, Snapshot
 from shakegpt.runs.store import Store
 
@@ -73,3 +73,15 @@ def test_two_runs_are_summarized_one_after_the_other(invoke: Callable[..., Any],
     described = json.loads(invoke("runs", "show", "macbeth", "hamlet", "--json").stdout)
     assert [run["name"] for run in described["runs"]] == ["macbeth", "hamlet"]
     assert json.loads(invoke("runs", "show", "macbeth", "--json").stdout)["name"] == "macbeth"
+
+
+def test_connected_points_make_a_line_without_gaps() -> None:
+    apart, together = (
+        draw_lines(
+            [Line("a", [(0, 2.0), (50, 1.0), (100, 0.0)], connected=connected)], width=20, height=5, ends=("", "")
+        )
+        for connected in (False, True)
+    )
+    assert sum(row.count("a") for row in apart) == 3
+    columns = {index for row in together[1:6] for index, character in enumerate(row) if character == "a"}
+    assert len(columns) == 20

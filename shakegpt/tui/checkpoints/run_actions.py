@@ -51,6 +51,15 @@ class RunActions(Screen[None]):
             group=_CURVES,
         ),
         Binding("m", "mark", "Mark", id="runs.mark", tooltip="Mark the run, to compare curves", group=_CURVES),
+        Binding(
+            "W",
+            "mark_sweep",
+            "Mark sweep",
+            id="runs.mark_sweep",
+            tooltip="Mark all runs of its sweep, to compare curves",
+            group=_CURVES,
+            show=False,
+        ),
         Binding("D,delete", "delete", "Delete", id="runs.delete", tooltip="Delete it; asks first", group=_CHANGE),
         Binding("ctrl+z", "undo", "Undo", id="runs.undo", tooltip="Bring back what was deleted last", group=_CHANGE),
         Binding(
@@ -168,6 +177,14 @@ class RunActions(Screen[None]):
         if (row := self.current) is not None and not row.run.is_built_in:
             self.run_list.toggle_mark(row.run.name)
             self.show_runs()
+
+    def action_mark_sweep(self) -> None:
+        """Mark all runs of the sweep that the run belongs to, or remove their marks."""
+        if (row := self.current) is None or not (names := self.run_list.sweep_of(row.run.name)):
+            self._say("This run belongs to no sweep; begin one with `shakegpt sweep`.")
+            return
+        self.run_list.toggle_marks(names)
+        self.show_runs()
 
     def action_curves(self) -> None:
         """Show the curves of the marked runs; where none is marked, that of the current run."""

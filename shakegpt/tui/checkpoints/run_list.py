@@ -2,7 +2,7 @@
 
 import calendar
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
@@ -12,6 +12,7 @@ from shakegpt.runs.lock import LockOwner
 from shakegpt.runs.manifest import CheckpointInfo, best_checkpoint
 from shakegpt.runs.run import Run, RunMetadata, Status
 from shakegpt.runs.store import PRETRAINED, Store
+from shakegpt.runs.sweeps import sweep_name
 from shakegpt.tui import formatting
 
 SortKey = Literal["age", "name", "loss", "step", "size"]
@@ -231,6 +232,16 @@ class RunList:
         """Mark a run, or remove its mark."""
         others = tuple(marked for marked in self.marked if marked != name)
         self.marked = (*self.marked, name) if len(others) == len(self.marked) else others
+
+    def sweep_of(self, name: str) -> list[str]:
+        """Return the runs of the sweep that a run belongs to by its name: of ``rates-03`` all ``rates-NN``."""
+        sweep = sweep_name(name)
+        return sorted(run.name for run in self.runs or () if sweep is not None and sweep_name(run.name) == sweep)
+
+    def toggle_marks(self, names: Sequence[str]) -> None:
+        """Mark these runs too, or remove their marks where all of them have one."""
+        others = tuple(marked for marked in self.marked if marked not in names)
+        self.marked = others if len(self.marked) - len(others) == len(names) else (*others, *names)
 
     def rename(self, old: str, new: str) -> None:
         """Keep a renamed run folded and marked."""
