@@ -37,6 +37,10 @@ if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Small tensors gain nothing from a second thread, and lose much where the other core is busy with another test.
+if "--benchmark-only" not in sys.argv:
+    torch.set_num_threads(1)
+
 COMMAND_SECONDS = 100
 NANO_CHANGES = {
     "steps": 30,
