@@ -41,6 +41,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "shakegpt watch": (
         ("shakegpt watch", "the newest run"),
         ("shakegpt watch poems", ""),
+        ("shakegpt watch poems --web", "in a browser"),
     ),
     "shakegpt stop": (("shakegpt stop poems", ""),),
     "shakegpt export": (

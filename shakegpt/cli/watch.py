@@ -21,6 +21,9 @@ def watch(
     run: Annotated[
         str | None, typer.Argument(metavar="[RUN]", help="A run; by default the newest.", autocompletion=complete_runs)
     ] = None,
+    *,
+    web: Annotated[bool, typer.Option("--web", help="Show it in a browser on this machine, to watch only.")] = False,
+    port: Annotated[int, typer.Option(metavar="N", min=1, max=65535, help="Where the browser finds it.")] = 8000,
 ) -> None:
     """Open the training screen on a run of another process."""
     from shakegpt.runs.store import Store
@@ -33,6 +36,11 @@ def watch(
         if not runs:
             raise ShakegptError("There is no run to watch; begin one with `shakegpt train`.")
         found = runs[0]
+    if web:
+        from shakegpt.cli.browser import serve_run
+
+        serve_run(found.name, port)
+        return
     open_full_screen(watch=found)
 
 
@@ -48,11 +56,16 @@ def stop(run: RunArgument) -> None:
 
 def open_full_screen(*, on_hangup: OnHangup = "continue", watch: "Run | None" = None) -> None:
     """Open the app, on the run to watch if one is given, and exit with its exit code."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    from shakegpt.tui.driver import in_browser
+
+    if in_browser():
+        if watch is None:
+            raise UsageError("In a browser, a run can only be watched: serve `shakegpt watch RUN`.")
+    elif not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(
             "The full-screen app needs a terminal; in a pipe or a script, use `shakegpt generate` or `shakegpt train`."
         )
-    if (term := os.environ.get("TERM")) in _TERMS_WITHOUT_CURSOR:
+    elif (term := os.environ.get("TERM")) in _TERMS_WITHOUT_CURSOR:
         raise UsageError(
             f"This terminal (TERM={term}) cannot move its cursor, as the full-screen app needs to; use "
             "`shakegpt generate` or `shakegpt train`, or set TERM to what the terminal is, such as xterm-256color."

@@ -1,5 +1,6 @@
 """A run that another process trains, followed through its log."""
 
+import os
 import threading
 from dataclasses import replace
 from functools import reduce
@@ -56,14 +57,15 @@ class Follower(SourceThread):
     """Shows a run of another process, live, and passes commands on to it; a ``TrainingSource``.
 
     A process that was killed leaves no last event, so the follower also checks whether the run is still locked.
-    ``interval`` is the number of seconds between two reads of the log.
+    ``interval`` is the number of seconds between two reads of the log; ``read_only`` lets no command through.
     """
 
     owned = False
 
-    def __init__(self, run: Run, *, interval: float = 0.25) -> None:
+    def __init__(self, run: Run, *, interval: float = 0.25, read_only: bool = False) -> None:
         super().__init__(f"follow {run.name}", daemon=True)
         self._run = run
+        self._read_only = read_only or not os.access(run.path, os.W_OK)  # as in a store that others share with us
         self.owner = run.owner()
         """The process that trains the run; ``None`` where it has ended."""
         self._begin: Snapshot | None = None
@@ -75,8 +77,8 @@ class Follower(SourceThread):
 
     @property
     def read_only(self) -> bool:
-        """Whether the run's process is on another host, where commands do not reach it."""
-        return self.owner is not None and not self.owner.here
+        """Whether commands do not reach the run's process: it is on another host, or we may not write here."""
+        return self._read_only or (self.owner is not None and not self.owner.here)
 
     def pause(self) -> None:
         """See ``TrainingSource``."""

@@ -42,6 +42,7 @@ from shakegpt.tui.preferences import load_preferences
 from shakegpt.tui.shown_cells import ShownCells
 from shakegpt.tui.themes import SIXTEEN, THEMES, with_contrast
 from shakegpt.tui.training_notes import notify_changes
+from shakegpt.tui.watching import WatchingApp
 from shakegpt.tui.widgets.top_bar import TopBar
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class ShowsSnapshot(Protocol):
         """Show the newest snapshot of the run."""
 
 
-class ShakegptApp(App[str]):
+class ShakegptApp(WatchingApp):
     """Trains a GPT, shows it learn, and generates text from it.
 
     Args:
@@ -70,6 +71,7 @@ class ShakegptApp(App[str]):
         watch: a run of another process to show.
         on_hangup: what happens to the training when the terminal goes away.
         mode: the first screen; by default training where there is one to show, and generation otherwise.
+        only_watch: no key changes anything: no training, no generating, no other screen, no file.
 
     Raises:
         UsageError: the user's ``config.toml``, which may name other keys, cannot be used.
@@ -90,9 +92,11 @@ class ShakegptApp(App[str]):
         watch: Run | None = None,
         on_hangup: OnHangup = "continue",
         mode: Mode | None = None,
+        only_watch: bool = False,
     ) -> None:
         super().__init__(driver_class=driver_class())
         self.context = AppContext(store=store or Store.default(), preferences=load_preferences(), training=training)
+        self.context.only_watch = self.only_watch = only_watch
         self.on_hangup: OnHangup = on_hangup
         self.event_loop: asyncio.AbstractEventLoop | None = None
         """For threads that want the app to exit; ``None`` until it runs."""
@@ -151,15 +155,17 @@ class ShakegptApp(App[str]):
         self.set_interval(_SECONDS_PER_SAVE, self._save_preferences)
         await self.action_switch_mode(self._first_mode)
         if self._watched_run is not None:
-            follower = Follower(self._watched_run)
+            follower = Follower(self._watched_run, read_only=self.only_watch)
             if follower.owner is not None:
                 self.context.run_owner = str(follower.owner)
             self._attach_training(follower, note=f"Watching: {follower.owner} trains it." if follower.owner else "")
             follower.start()
         elif self.context.training is not None:
             self._attach_training(self.context.training)
-        runs = self.context.store.runs_folder
-        self.call_after_refresh(threading.Thread(target=_prepare, args=(runs,), name="import torch", daemon=True).start)
+        if not self.only_watch:
+            runs = self.context.store.runs_folder
+            thread = threading.Thread(target=_prepare, args=(runs,), name="import torch", daemon=True)
+            self.call_after_refresh(thread.start)
 
     async def action_switch_mode(self, mode: str) -> None:
         """Switch to a screen, and show it the newest snapshot; what was said on the one before goes."""
@@ -342,6 +348,8 @@ class ShakegptApp(App[str]):
             self.context.training.close()
 
     def _save_preferences(self) -> None:
+        if self.only_watch:
+            return
         try:
             self.context.save_preferences()
         except OSError as error:

@@ -60,6 +60,8 @@ class AppContext:
 
     store: Store
     preferences: Preferences
+    only_watch: bool = False
+    """Whether the app may only watch the run on show, as in a browser."""
     training: TrainingSource | None = None
     """The run on show."""
     training_note: str = ""

@@ -35,6 +35,11 @@ class IgnoringErrors:
         return getattr(self._file, name)
 
 
+def in_browser() -> bool:
+    """Return whether textual-serve shows the app in a browser."""
+    return os.environ.get("TEXTUAL_DRIVER", "").endswith(":WebDriver")
+
+
 def driver_class() -> "type[Driver] | None":
     """Return the driver for a Unix terminal.
 

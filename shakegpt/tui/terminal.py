@@ -15,6 +15,7 @@ from shakegpt.runs.snapshot import Snapshot
 from shakegpt.system.signals import ShutdownHandler
 from shakegpt.system.text import escape_line
 from shakegpt.tui.app import HEADLESS, ShakegptApp
+from shakegpt.tui.driver import in_browser
 
 # Kitty keys, mouse, bracketed paste and focus reports off; wrapping and the cursor on; back to the main screen.
 _RESET_SEQUENCES = (
@@ -24,7 +25,7 @@ _RESET_SEQUENCES = (
 
 def open_app(*, on_hangup: OnHangup = "continue", watch: Run | None = None) -> int:
     """Open the app, and return the exit code of the process."""
-    return run_app(ShakegptApp(watch=watch, on_hangup=on_hangup))
+    return run_app(ShakegptApp(watch=watch, on_hangup=on_hangup, only_watch=in_browser()))
 
 
 def run_app(app: ShakegptApp) -> int:
@@ -36,7 +37,8 @@ def run_app(app: ShakegptApp) -> int:
         on_detach=lambda: _exit_app(app),
         restore_terminal=_terminal_restorer(),
     )
-    shutdown.install()
+    if not in_browser():  # there, Textual's driver has asyncio take the signals, which would take ours away
+        shutdown.install()
     _watch_terminal(lambda: _hang_up(shutdown))
     app.run()
     failure = _finish_training(app, shutdown)
@@ -104,7 +106,7 @@ def _hang_up(shutdown: ShutdownHandler) -> None:
 
 def _watch_terminal(on_lost: Callable[[], None]) -> None:
     """Call back once the terminal has gone away, also where no signal reports it."""
-    if not os.isatty(0) or not hasattr(select, "poll"):
+    if not (os.isatty(0) or in_browser()) or not hasattr(select, "poll"):
         return
 
     def watch() -> None:

@@ -372,7 +372,7 @@ class TrainingScreen(Screen[None]):
     def _notice(self, snapshot: Snapshot) -> NoticeText | None:
         notice = notice_of(snapshot)
         if notice is not None and not (notice.level == "warning" and snapshot.warning is self._hidden_warning):
-            return notice
+            return notice._replace(keys="") if self.context.only_watch else notice
         return NoticeText("note", self.context.training_note) if self.context.training_note else None
 
     @work(thread=True, group="measure", exclusive=True, exit_on_error=False)

@@ -88,6 +88,8 @@ class TopBar(DiffWidget):
         if width >= _WITH_NAME:
             row.append(("shakegpt  ", styles["name"]))
         for key, (mode, name) in enumerate(SCREEN_NAMES.items(), 1):
+            if self.app_context.only_watch and mode != "training":
+                continue
             label, left = f" {key} {name} ", _row_width(row)
             here = getattr(self.app, "current_mode", "") == mode
             row.append((label, styles["here" if here else "screen"]))
