@@ -12,6 +12,8 @@ from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
 LABEL_WIDTH = 14
 """Of the labels of a form, which stand at the left of its fields."""
+_LEAST_HINT = 6
+"""Columns below which a hint is left out: a letter and an ellipsis say nothing."""
 
 
 @dataclass(frozen=True)
@@ -145,13 +147,14 @@ class Choices(DiffWidget, can_focus=True):
             mark = ("● " if chosen else "○ ", self.get_component_rich_style("choices--chosen") if chosen else hint)
             cursor = "choices--cursor" if self.has_focus else "choices--chosen"
             style = self.get_component_rich_style(cursor) if chosen else self.rich_style
-            title = option.title if self._across else f"{option.title:<{titles}}"
+            title = option.title if self._across else f"{cut(option.title, width - LABEL_WIDTH - 2):<{titles}}"
             if self._across:
                 rows = [[*(rows[0] if rows else [label]), mark, (title, style), ("   ", self.rich_style)]]
                 self._spans.append((left, left + len(title) + 2))
                 left += len(title) + 5
             else:
-                more = cut(option.hint, width - LABEL_WIDTH - titles - 5)
+                room = width - LABEL_WIDTH - titles - 5
+                more = cut(option.hint, room) if room >= _LEAST_HINT else ""
                 rows.append([label if not rows else indent, mark, (title, style), (f"   {more}", hint)])
         return rows
 
