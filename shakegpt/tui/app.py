@@ -178,6 +178,12 @@ class ShakegptApp(WatchingApp):
         """Show the keys of the current screen."""
         self.push_screen(help_for(self.screen))
 
+    def action_explain(self) -> None:
+        """Explain what has the focus on the current screen, or its main thing."""
+        from shakegpt.tui.explanations.screens import show_explanations  # it knows all screens
+
+        show_explanations(self)
+
     async def on_generate_from(self, message: GenerateFrom) -> None:
         """Switch to the generation screen, and pass the message on to it."""
         await self.action_switch_mode("generation")

@@ -30,6 +30,14 @@ BINDINGS: list[Binding] = [
         id="app.help",
         tooltip="Show the keys of this screen (F1 while you type in a field)",
     ),
+    Binding(
+        "e",
+        "explain",
+        "Explain",
+        id="app.explain",
+        tooltip="Explain what is on the screen, with its figures",
+        show=False,
+    ),
     Binding("ctrl+p", "command_palette", "All actions", id="app.palette", tooltip="Find any action by its name"),
     Binding("ctrl+q", "quit", "Quit", id="app.quit", tooltip="Quit; asks first while a run trains", priority=True),
 ]

@@ -61,7 +61,7 @@ def test_an_action_has_the_same_key_on_every_screen(words: str, key: str) -> Non
     assert all(others.get(name, key) in keys for name, keys in found.items()), found
 
 
-@pytest.mark.parametrize("key", ["e", "left_square_bracket", "right_square_bracket"])
+@pytest.mark.parametrize("key", ["left_square_bracket", "right_square_bracket"])
 def test_keys_of_coming_actions_are_free(key: str) -> None:
     assert [name for name, binding in known_bindings().items() if key in binding.key.split(",")] == []
 

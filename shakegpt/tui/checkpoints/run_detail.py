@@ -60,6 +60,11 @@ class RunDetail(Container):
         """The row on show."""
         return self._row
 
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The run on show, as far as its log was read."""
+        return self._snapshot
+
     def on_resize(self) -> None:
         """Draw for the new size."""
         self.call_after_refresh(lambda: self.show(self._row, self._snapshot))

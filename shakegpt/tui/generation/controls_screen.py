@@ -43,6 +43,8 @@ class ControlsScreen(Screen[None]):
         """The pane on show."""
         self.options = options
         self.status_shown_at = 0.0
+        self.last_knob = ""
+        """The field of the knob that was turned last."""
 
     def focus_text(self) -> None:
         """Give the keys back to the screen."""
@@ -60,6 +62,7 @@ class ControlsScreen(Screen[None]):
 
     def _turn(self, knob: Knob, clicks: int) -> None:
         self.apply(knob.turned(self.pane.current.settings, clicks))
+        self.last_knob = knob.field
         self.notice.explain(knob.explanation)
 
     def on_knobs_bar_turned(self, message: KnobsBar.Turned) -> None:
@@ -69,6 +72,7 @@ class ControlsScreen(Screen[None]):
     def on_knobs_bar_moved(self, message: KnobsBar.Moved) -> None:
         """Set a slider with the mouse."""
         self.apply(message.knob.at(self.pane.current.settings, message.fraction))
+        self.last_knob = message.knob.field
         self.notice.explain(message.knob.explanation)
 
     def action_preset(self, clicks: int) -> None:

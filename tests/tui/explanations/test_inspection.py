@@ -1,0 +1,27 @@
+"""The explanations of a trace have its figures in them."""
+
+import math
+
+from shakegpt.inspection.trace import inspect
+from shakegpt.model.language_model import LanguageModel
+from shakegpt.tui.explanations.inspection import explain_trace
+from shakegpt.tui.explanations.wording import percent
+
+
+def test_the_figures_of_the_text_are_in_the_sentences(tiny_language_model: LanguageModel) -> None:
+    characters = tiny_language_model.vocabulary.characters
+    text = (characters[1:4] * 3)[:7]
+    trace = inspect(tiny_language_model, text)
+    position, head = 5, (0, 0)
+    ((answer, share),) = trace.likeliest(position, 1)
+    votes = trace.attribution(answer, position)
+    texts = {one.topic: one.text for one in explain_trace(trace, position, head, votes)}
+    assert percent(float(trace.attention[0, 0, position].max())) in texts["attention"]
+    assert f"over {position + 1} letters" in texts["attention"]
+    assert percent(share) in texts["lens"]
+    assert f"{votes.logit:+.2f}" in texts["votes"]
+    assert f"{float(votes.mlps.sum()):+.2f}" in texts["votes"]
+    assert "head 1.1" in texts["mute"]
+    assert f"{trace.mean_loss:.3f}" in texts["loss"]
+    assert f"{math.exp(trace.mean_loss):.1f}" in texts["loss"]
+    assert "votes" not in {one.topic for one in explain_trace(trace, 4, head, votes)}
