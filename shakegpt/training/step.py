@@ -51,7 +51,7 @@ class StepProgram:
     def __init__(
         self, ids: Tensor, config: TrainingConfig, block_size: int, gradients: Gradients, optimizer: Optimizer
     ) -> None:
-        device = ids.device
+        self.device = device = ids.device
         self._ids, self._config, self._block_size = ids, config, block_size
         self._gradients, self._optimizer = gradients, optimizer
         self.accumulate = config.accumulate

@@ -89,10 +89,10 @@ class StepRunner:
 
     def __init__(self, program: StepProgram, *, in_chunks: bool = False, graphs: Graphs | None = None) -> None:
         self._program, self._graphs = program, graphs
-        self._in_chunks = in_chunks
+        self.in_chunks = in_chunks
         self._step_seconds = _CHUNK_SECONDS  # so the first chunk is a single step
         self._read_at = 0.0
-        self._plain_steps = 0
+        self._plain_steps = self._begun = 0
         self._replay: Callable[[], None] | None = None
         self._failure = ""
 
@@ -124,7 +124,8 @@ class StepRunner:
                     chunk, error = self._start(range(begun, min(begun + self._chunk_length(), end)), learning_rate)
                     running.append(chunk)
                     begun += len(chunk.steps)
-                if running and (len(running) > self._in_chunks or not starts):
+                    self._begun = begun - 1
+                if running and (len(running) > self.in_chunks or not starts):
                     yield from self._finish(running.popleft())
                 elif not starts:
                     break
@@ -134,6 +135,12 @@ class StepRunner:
         if error is not None:
             raise error
 
+    def settle(self) -> int:
+        """Wait until the steps that were begun have been taken, and return the last of them; 0 before the first."""
+        if self._program.device.type == "cuda":
+            torch.cuda.synchronize(self._program.device)
+        return self._begun
+
     def take_failure(self) -> str:
         """Return why the step could not be recorded and stays plain, once; nothing where there is no reason."""
         failure, self._failure = self._failure, ""
@@ -141,7 +148,7 @@ class StepRunner:
 
     def _chunk_length(self) -> int:
         """Return how many steps the next chunk has."""
-        if not self._in_chunks:
+        if not self.in_chunks:
             return 1
         return max(1, min(round(_CHUNK_SECONDS / self._step_seconds), LONGEST_CHUNK))
 

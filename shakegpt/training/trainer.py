@@ -103,12 +103,13 @@ class Trainer:
 
     def copy_model(self) -> LanguageModel:
         """Return a copy of the weights in training. Only between steps: from the iterating thread."""
+        step = max(self.state.step, self._runner.settle())
         weights = {name: weight.detach().cpu() for name, weight in self.state.model.state_dict().items()}
         return LanguageModel(
             model=build_model(self._model_config, weights),
             vocabulary=self.corpus.vocabulary,
             name=f"{self.run.name} (live)",
-            step=self.state.step,
+            step=step,
             val_loss=self.state.val_loss,
         )
 
@@ -193,15 +194,20 @@ class Trainer:
             range(state.step + 1, self._next_due() + 1),
             self._learning_rate,
             accumulate=state.accumulate,
-            go_on=lambda: not (self._stop.is_set() or self._save_due()),
+            go_on=lambda: not (self._stop.is_set() or self._save_requested or self._saver.due()),
         )
+        rollbacks = state.rollbacks
         try:
-            with closing(taken):
+            for step in taken:
+                yield from self._report(step)
+                if state.rollbacks > rollbacks:  # the steps that came after it are taken again
+                    return
+        except GeneratorExit:  # the weights have taken the steps that were begun
+            if state.rollbacks == rollbacks:
                 for step in taken:
-                    rollbacks = state.rollbacks
-                    yield from self._report(step)
-                    if state.rollbacks > rollbacks:  # the steps that came after it are taken again
-                        return
+                    for event in self._report(step):
+                        list(self.run.log.record(event))
+            raise
         except LostRankError as error:
             yield from self._save()
             outcome = f"step {state.step} is saved; go on with --resume {self.run.name}"
@@ -212,6 +218,8 @@ class Trainer:
             if not is_out_of_memory(error):
                 raise
             ran_out_of_memory = True
+        finally:
+            taken.close()
         if ran_out_of_memory:  # said here, where nothing holds on to the activations any more
             yield self._recovery.split_batch(self.config.batch_size)
         elif reason := self._runner.take_failure():
@@ -246,7 +254,7 @@ class Trainer:
     def _next_due(self) -> int:
         """Return the next step after which an evaluation or a save may be due."""
         step, config = self.state.step, self.config
-        if self.device_plan.device.type == "cpu":
+        if not self._runner.in_chunks:
             return step + 1
         return min(config.steps, *(every * (step // every + 1) for every in (config.eval_every, config.save_every)))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from shakegpt.config import PRESETS
 from shakegpt.data.corpus import Corpus
@@ -19,8 +20,10 @@ from shakegpt.runs.run import Run, RunMetadata
 from shakegpt.runs.store import Store
 from shakegpt.system.device import DevicePlan
 from shakegpt.system.threads import torch_threads
+from shakegpt.training.gradients import Gradients
 from shakegpt.training.optimizer import Optimizer
 from shakegpt.training.schedule import learning_rate_at
+from shakegpt.training.step_runner import StepRunner
 from shakegpt.training.trainer import Trainer
 from shakegpt.version import versions
 
@@ -238,6 +241,88 @@ def test_all_is_computed_on_one_torch_thread_whatever_the_process_has(
         for _ in make_trainer(device_plan=device_plan):
             assert torch.get_num_threads() == 3
     assert counts == {"optimizer": {1}, "model": {1}}
+
+
+CHUNKED = {"steps": 14, "eval_every": 11, "save_every": 100, "sample_length": 0}
+
+
+@pytest.fixture
+def uncut(make_trainer: MakeTrainer) -> dict[int, dict[str, Tensor]]:
+    """The weights after each step of a run that takes one at a time."""
+    trainer = make_trainer(**CHUNKED)
+    return {
+        event.step: {name: weight.clone() for name, weight in trainer.state.model.state_dict().items()}
+        for event in trainer
+        if isinstance(event, Step)
+    }
+
+
+@pytest.fixture
+def in_chunks(uncut: dict[int, dict[str, Tensor]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take steps as on a GPU: four a chunk, and the next chunk begun before the last is read."""
+    monkeypatch.setattr(
+        "shakegpt.training.trainer.make_step_runner", lambda program, *_, **__: StepRunner(program, in_chunks=True)
+    )
+    monkeypatch.setattr(StepRunner, "_chunk_length", lambda self: 4)
+
+
+def equals(model: GPT, weights: dict[str, Tensor]) -> bool:
+    return all(torch.equal(weight, weights[name]) for name, weight in model.state_dict().items())
+
+
+@pytest.mark.parametrize("command", ["stop", "save", "close"])
+@pytest.mark.parametrize("at", [1, 2, 3, 4, 5, 7, 8, 9])
+@pytest.mark.usefixtures("in_chunks")
+def test_a_command_at_any_step_of_a_chunk_acts_after_it_and_loses_nothing(
+    make_trainer: MakeTrainer, uncut: dict[int, dict[str, Tensor]], command: str, at: int
+) -> None:
+    trainer = make_trainer(**CHUNKED)
+    for event in (iterator := iter(trainer)):
+        if isinstance(event, Step) and event.step == at:
+            if command == "close":
+                iterator.close()  # type: ignore[attr-defined]
+            else:
+                getattr(trainer, command)()
+    begun = 8 if at <= 4 else 11
+    saved = [event.step for event in logged(trainer.run) if isinstance(event, Saved)]
+    steps = [event.step for event in logged(trainer.run) if isinstance(event, Step)]
+    assert saved[0] == begun
+    assert steps == list(range(1, 15 if command == "save" else begun + 1))
+    checkpoint = Store.default().read(f"{trainer.run.name}@{begun}", to_resume=True)[1]
+    resumed = make_trainer(**CHUNKED)
+    resumed.state.restore(checkpoint, checkpoint.read_training_state())
+    assert equals(resumed.state.model, uncut[begun])
+    list(resumed)
+    assert equals(resumed.state.model, uncut[14])
+
+
+@pytest.mark.usefixtures("in_chunks")
+def test_a_copy_of_live_weights_says_of_which_step_they_are(
+    make_trainer: MakeTrainer, uncut: dict[int, dict[str, Tensor]]
+) -> None:
+    trainer = make_trainer(**CHUNKED)
+    copied = [trainer.copy_model() for event in trainer if isinstance(event, Step)]
+    assert [copy.step for copy in copied] == [8] * 4 + [11] * 7 + [14] * 3
+    assert all(equals(copy.model, uncut[copy.step]) for copy in copied if copy.step is not None)
+
+
+@pytest.mark.usefixtures("in_chunks")
+@pytest.mark.parametrize("bad", [range(2, 7), range(4, 9), range(7, 12)])
+def test_a_roll_back_in_the_middle_of_a_chunk_takes_its_steps_again(
+    make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch, bad: range
+) -> None:
+    compute, spoiled = Gradients.compute, list(bad)
+
+    def spoil(self: Gradients, *arguments: Any, masks: Any, **options: Any) -> Tensor:
+        loss = compute(self, *arguments, masks=masks, **options)
+        return loss * math.nan if masks.step in spoiled and trainer.state.rollbacks == 0 else loss
+
+    monkeypatch.setattr(Gradients, "compute", spoil)
+    trainer = make_trainer(**CHUNKED | {"eval_every": 100, "save_every": 1_000})
+    events = list(trainer)
+    assert [event.kind for event in events if event.event == "warning"] == ["non-finite", "rollback"]
+    assert [event.step for event in events if isinstance(event, Step)] == [*range(1, bad.start), *range(1, 15)]
+    assert trainer.state.step == 14
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
