@@ -109,6 +109,7 @@ def test_the_process_behind_a_page_ends(macbeth: Run, ending: str) -> None:
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
 def test_chromium_shows_the_run(macbeth: Run, tmp_path: Path) -> None:
     pytest.importorskip("textual_serve", reason="textual-serve is not installed")
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     image = pytest.importorskip("PIL.Image", reason="pillow is not installed")
     server = subprocess.Popen(
         [sys.executable, "-u", "-m", "shakegpt", "watch", "macbeth", "--web", "--port", "8765"],
@@ -121,9 +122,16 @@ def test_chromium_shows_the_run(macbeth: Run, tmp_path: Path) -> None:
             if b"Press Ctrl+C" in line:
                 break
         picture = tmp_path / "page.png"
-        command = ["chromium", "--headless", "--no-sandbox", "--window-size=1280,800", "--virtual-time-budget=20000"]
-        address = "http://127.0.0.1:8765/"
-        subprocess.run([*command, f"--screenshot={picture}", address], check=True, capture_output=True, timeout=120)
+        with api.sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+            page = browser.new_page(viewport={"width": 1280, "height": 800})
+            with page.expect_websocket() as opened:
+                page.goto("http://127.0.0.1:8765/")
+            opened.value.wait_for_event("framereceived")
+            page.wait_for_function("document.body.classList.contains('-first-byte')")
+            page.wait_for_timeout(3000)  # the page fades in, and says nothing of when it has
+            page.screenshot(path=picture)
+            browser.close()
         colours = {colour: cells for cells, colour in image.open(picture).convert("RGB").getcolors(1 << 24)}
     finally:
         server.terminate()
