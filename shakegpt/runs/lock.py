@@ -20,6 +20,8 @@ from shakegpt.system.text import escape_line
 
 _TIMEOUT_SECONDS = 0.5  # a reader that asks whether the run is locked has the lock for some microseconds
 _RETRY_SECONDS = 0.02
+_LOCKED = frozenset({errno.EAGAIN, errno.EACCES})
+"""What a lock fails with that another process has."""
 _TEXT_BYTES = 512  # always as many, so that naming the next owner is one write that no reader sees half of
 
 
@@ -67,7 +69,7 @@ class RunLock:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except OSError as error:
-                if error.errno not in (errno.EAGAIN, errno.EACCES):
+                if error.errno not in _LOCKED:
                     raise ShakegptError(
                         f"The run {run} cannot be locked ({error.strerror}); keep the store on a file system that has "
                         "locks."
@@ -102,8 +104,8 @@ def is_locked(path: Path) -> bool:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
+    except OSError as error:
+        return error.errno in _LOCKED  # otherwise the file system has no locks, so nobody has this one
     finally:
         os.close(descriptor)
     return False

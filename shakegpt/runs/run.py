@@ -256,11 +256,16 @@ class Run:
         """Ask the process that trains the run to pause, resume, save or stop.
 
         Raises:
-            ShakegptError: no process trains it.
+            ShakegptError: no process trains it, or its folder cannot be written, as in another user's store.
         """
         if not self.is_locked():
             raise ShakegptError(f"The run {self.name} is not training: it is {self.status()}.")
-        replace_file(self.path / _REQUEST_FILE, request.encode())
+        try:
+            replace_file(self.path / _REQUEST_FILE, request.encode())
+        except OSError as error:
+            raise ShakegptError(
+                f"The run {self.name} cannot be asked to {request}: its folder cannot be written ({error.strerror})."
+            ) from error
 
     def has_request(self) -> bool:
         """Return whether a request has not been taken yet."""
