@@ -323,3 +323,18 @@ class SweepThread(threading.Thread):
     def _publish(self, name: str, event: Event | None) -> None:
         for subscriber in self._subscribers:
             subscriber(name, event)
+
+
+def begin_in_background(store: Store, plan: SweepPlan) -> None:
+    """Train a planned sweep in a process of its own, which outlives this one. Raises ``ShakegptError`` if it cannot."""
+    try:
+        subprocess.Popen(
+            [sys.executable, "-m", "shakegpt", "sweep", "--resume", plan.name],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, HOME_VARIABLE: str(store.home)},
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ShakegptError(f"The sweep could not be started: {error.strerror}.") from error

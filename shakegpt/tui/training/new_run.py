@@ -42,6 +42,7 @@ from shakegpt.tui.training.run_form import (
     warning,
     weights,
 )
+from shakegpt.tui.training.sweep_form import begin_sweep, describe_sweep, varied_options
 
 _TEXTS = (
     Option(TINY_SHAKESPEARE, "Tiny Shakespeare", "1.1 M characters, fetched once"),
@@ -287,7 +288,7 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
         wrong = next((field for field in self.query(FormField) if field.error), None)
         if not error and not note and wrong is not None:
             error = f"{wrong.label}: {wrong.error}"
-        sentence = error or note or warning(self._values, self._machine)
+        sentence = error or note or describe_sweep(self._values, self._machine) or warning(self._values, self._machine)
         message = self.query_one("#message", Static)
         message.set_class(bool(sentence), "-shown")
         message.set_class(bool(error), "-error")
@@ -340,7 +341,19 @@ def open_new_run_form(screen: Screen[Any], context: AppContext) -> None:
     def start(request: TrainingRequest | None) -> None:
         if request is not None:
             context.remember(new_run=form.values)
-            screen.post_message(StartTraining(request))
+            if not varied_options(form.values):
+                screen.post_message(StartTraining(request))
+                return
+            try:
+                plan = begin_sweep(context.store, form.values, request)
+            except ShakegptError as error:
+                screen.notify(escape_line(str(error)), severity="error", markup=False)
+                return
+            screen.notify(
+                f"The sweep {plan.name} has begun: {len(plan.runs)} runs, which go on without the app. They are on the "
+                "runs screen (3); W marks them and z draws their curves.",
+                markup=False,
+            )
 
     screen.app.push_screen(form, start)
 

@@ -1,6 +1,7 @@
 """The fields of the new-run form, without widgets: their defaults, what is wrong with one, the request they make."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,8 +39,9 @@ DEFAULTS: dict[str, str] = {
 TINY_SHAKESPEARE_CHARACTERS = 1_115_394
 _TRAINING_SHARE = 0.9
 """Of a text: the rest validates."""
-_TYPICAL_VOCAB_SIZE = 65
+TYPICAL_VOCAB_SIZE = 65
 """The vocabulary of Tiny Shakespeare, to estimate how large a model will be."""
+_THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+")
 _MOST_CPU_WEIGHTS = 20_000_000
 """Above this, a run on a CPU takes weeks."""
 
@@ -63,7 +65,7 @@ class Plan:
 
 def weights(preset: str) -> int:
     """Return about how many weights a preset has."""
-    return PRESETS[preset].model_config(_TYPICAL_VOCAB_SIZE).parameters
+    return PRESETS[preset].model_config(TYPICAL_VOCAB_SIZE).parameters
 
 
 def text_characters(values: Mapping[str, str]) -> int | None:
@@ -78,8 +80,9 @@ def text_characters(values: Mapping[str, str]) -> int | None:
 
 
 def plan(values: Mapping[str, str], preset: str, machine: Machine) -> Plan:
-    """Return what training a preset with these values takes on a machine."""
-    model = PRESETS[preset].model_config(_TYPICAL_VOCAB_SIZE)
+    """Return what training a preset with these values takes on a machine; of several runs, the first."""
+    values = _first_values(values)
+    model = PRESETS[preset].model_config(TYPICAL_VOCAB_SIZE)
     training = PRESETS[preset].training_config()
     with suppress(ValueError):
         training = PRESETS[preset].training_config(batch_size=_number("batch_size", values["batch_size"]))
@@ -125,6 +128,18 @@ def valid_values(remembered: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def split_values(name: str, text: str) -> list[str]:
+    """Return the values of a number field: several are separated by commas, but the comma of 9,000 separates none."""
+    if "," not in text or (name != "seed" and _THOUSANDS.fullmatch(text.strip())):
+        return [text]
+    return list(dict.fromkeys(part.strip() for part in text.split(",")))
+
+
+def _first_values(values: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields of the first run, where several are asked for."""
+    return {**values, **{name: split_values(name, values[name])[0] for name in NUMBERS}}
+
+
 def preset_value(preset: str, name: str) -> Any:
     """Return the preset's value of a field, used where that is left empty."""
     return getattr(PRESETS[preset].training_config(), name)
@@ -134,7 +149,7 @@ def field_error(values: Mapping[str, str], name: str) -> str:
     """Return in a sentence what is wrong with a field; empty where nothing is."""
     try:
         if name in NUMBERS:
-            _check_number(PRESETS[values["preset"]], name, values[name])
+            _check_numbers(PRESETS[values["preset"]], name, split_values(name, values[name]))
         elif name == "run" and values["run"]:
             check_run_name(values["run"])
         elif name == "file" and values["corpus"] == FILE:
@@ -145,8 +160,8 @@ def field_error(values: Mapping[str, str], name: str) -> str:
 
 
 def training_request(values: Mapping[str, str]) -> TrainingRequest:
-    """Return the request that the fields make. Raises ``ValueError`` where they do not fit together."""
-    preset = PRESETS[values["preset"]]
+    """Return the request that the fields make, for the first of several runs. ``ValueError``: they do not fit."""
+    preset, values = PRESETS[values["preset"]], _first_values(values)
     changes: dict[str, Any] = {name: _number(name, values[name]) for name in NUMBERS if values[name].strip()}
     changes |= {name: values[name] for name in CHOICES if values[name] != AUTO}
     preset.training_config(**changes)
@@ -156,9 +171,12 @@ def training_request(values: Mapping[str, str]) -> TrainingRequest:
     )
 
 
-def _check_number(preset: Preset, name: str, text: str) -> None:
-    if text.strip():
-        preset.training_config(**{name: _number(name, text)})  # checks the value
+def _check_numbers(preset: Preset, name: str, texts: Sequence[str]) -> None:
+    for text in texts:
+        if text.strip():
+            preset.training_config(**{name: _number(name, text)})  # checks the value
+        elif len(texts) > 1:
+            raise ValueError("Give a number on each side of a comma.")
 
 
 def _number(name: str, text: str) -> int | float:

@@ -12,10 +12,11 @@ from shakegpt.config import PRESETS
 from shakegpt.data.catalog import DEMO, TINY_SHAKESPEARE, CatalogEntry
 from shakegpt.errors import CorpusError, ShakegptError
 from shakegpt.runs.speed import Speed
+from shakegpt.runs.sweeps import SweepPlan
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.dialogs.pick_file import PickFileScreen
 from shakegpt.tui.themes import THEMES
-from shakegpt.tui.training import new_run
+from shakegpt.tui.training import new_run, sweep_form
 from shakegpt.tui.training.choices import Choices
 from shakegpt.tui.training.form_field import FormField
 from shakegpt.tui.training.new_run import NewRunScreen
@@ -240,6 +241,25 @@ async def test_the_training_screen_starts_the_requested_run_and_remembers_the_fo
         await settle(pilot)
         assert app.requests == [TrainingRequest(preset="mini", corpus="tiny-shakespeare", run_name="lear")]
         assert app.context.preferences.new_run["run"] == "lear"
+
+
+async def test_several_values_make_a_sweep_that_says_how_many_runs_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[SweepPlan] = []
+    monkeypatch.setattr(sweep_form, "begin_in_background", lambda _, plan: begun.append(plan))
+    app = TrainingApp()
+    async with app.run_test() as pilot:
+        await pilot.press("n")
+        await pilot.pause()
+        form = app.screen
+        field = form.query_one("#field-learning_rate Input", Input)
+        field.focus()
+        await pilot.press(*"1e-3,2e-3")
+        await pilot.pause()
+        assert "This makes 2 runs, a sweep" in str(form.query_one("#message", Static).render())
+        await pilot.press("enter")
+        await settle(pilot)
+        assert app.requests == []
+        assert [run.settings for run in begun[0].runs] == [{"learning-rate": "1e-3"}, {"learning-rate": "2e-3"}]
 
 
 async def test_what_was_typed_while_the_form_opens_is_in_the_field_that_one_sees() -> None:
