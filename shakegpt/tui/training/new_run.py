@@ -350,8 +350,8 @@ def open_new_run_form(screen: Screen[Any], context: AppContext) -> None:
                 screen.notify(escape_line(str(error)), severity="error", markup=False)
                 return
             screen.notify(
-                f"The sweep {plan.name} has begun: {len(plan.runs)} runs, which go on without the app. They are on the "
-                "runs screen (3); W marks them and z draws their curves.",
+                f"{plan.name} has begun: a sweep of {len(plan.runs)} runs that go on without the app. They are on the "
+                "runs screen (3), where W marks them and z draws their curves.",
                 markup=False,
             )
 
