@@ -46,7 +46,7 @@ class LossPanel(MetricPanel):
         super().show_value(snapshot)
         loss = snapshot.validation[-1].loss if len(snapshot.validation) else None
         sentences = reached(loss, self.tables) if loss is not None and self.tables is not None else ("",)
-        room = self.outer_size.width - 4
+        room = self.outer_size.width - 6
         self.border_subtitle = next((text for text in sentences if len(text) <= room), "")
 
     def levels(self) -> Sequence[Level]:
@@ -75,4 +75,4 @@ def reached(loss: float, tables: "TableLosses") -> Sequence[str]:
     if not beaten:
         return ("not yet better than any table", "beats no table yet")
     characters = f"{beaten} character{'s' if beaten > 1 else ''}"
-    return (f"better than a table of {characters}", f"beats {characters}")
+    return (f"better than a table of {characters}", f"beats a table of {characters}", f"beats {characters}")

@@ -178,8 +178,10 @@ class AreaChart(DiffWidget):
         for column, style in enumerate(styles):
             if style is not None:
                 cells[column] = (_LEVEL, style)
-        label = level.label if 2 * len(level.label) < len(cells) else level.short
-        for start in range(len(cells) - len(label) - 1, -1, -1):
+        labels = [level.label] * (2 * len(level.label) < len(cells)) + [level.short]
+        for label, start in (
+            (label, start) for label in labels for start in range(len(cells) - len(label) - 1, -1, -1)
+        ):
             room = styles[start : start + len(label)]
             if (style := room[0]) is not None and all(other == style for other in room):
                 style += Style(color=self.get_component_rich_style("area-chart--label").color)

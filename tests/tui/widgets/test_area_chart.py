@@ -161,3 +161,10 @@ async def test_the_axis_reaches_to_the_next_level_below() -> None:
     lines = await drawn(FALL, (1, 36), size=(60, 21), levels=[Level(0.5, "far", "f"), Level(1.2, "near", "n")])
     assert any("near" in line for line in lines)
     assert not any("far" in line for line in lines)
+
+
+async def test_a_level_between_marks_has_its_short_label() -> None:
+    marks = [(step, 2.5) for step in range(1, 37, 3)]
+    lines = await drawn(FALL, (1, 36), marks, size=(60, 21), levels=TABLES[1:2])
+    assert any(" 2 " in line for line in lines[:-1])
+    assert not any("table" in line for line in lines)
