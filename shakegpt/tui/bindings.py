@@ -35,7 +35,7 @@ BINDINGS: list[Binding] = [
         "explain",
         "Explain",
         id="app.explain",
-        tooltip="Explain what is on the screen, with its figures",
+        tooltip="Explain what is on the screen",
         show=False,
     ),
     Binding("ctrl+p", "command_palette", "All actions", id="app.palette", tooltip="Find any action by its name"),

@@ -179,9 +179,8 @@ class AreaChart(DiffWidget):
             if style is not None:
                 cells[column] = (_LEVEL, style)
         labels = [level.label] * (2 * len(level.label) < len(cells)) + [level.short]
-        for label, start in (
-            (label, start) for label in labels for start in range(len(cells) - len(label) - 1, -1, -1)
-        ):
+        places = [(label, start) for label in labels for start in range(len(cells) - len(label) - 1, -1, -1)]
+        for label, start in places:
             room = styles[start : start + len(label)]
             if (style := room[0]) is not None and all(other == style for other in room):
                 style += Style(color=self.get_component_rich_style("area-chart--label").color)
