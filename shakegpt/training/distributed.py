@@ -4,8 +4,8 @@ Every rank holds the model, the optimizer and the text, computes the gradient of
 same step: one all-reduce of the gradient joins them. Rank 0 trains as if it were alone. It also evaluates, samples,
 saves and takes the commands, and tells the other ranks which step comes next; where that is not the one after their
 last, since the run begins, is resumed or went back to a checkpoint, it sends them its state. The masks of dropout on a
-CPU depend on the sequence, so the loss is that of one process within rounding. On a GPU they depend on how the batch is
-cut. A run can be resumed with any number of ranks.
+CPU depend on the sequence, so the loss is that of one process within rounding. On a GPU every rank draws its own. A run
+can be resumed with any number of ranks.
 
     torchrun --nproc-per-node 2 -m -- shakegpt train --run macbeth
 
@@ -31,6 +31,7 @@ from torch import Tensor
 from shakegpt.config import ModelConfig, TrainingConfig
 from shakegpt.errors import ShakegptError
 from shakegpt.system.device import DevicePlan
+from shakegpt.system.seeds import derive_seed
 from shakegpt.system.threads import ThreadPool
 from shakegpt.training.gradients import Gradients
 from shakegpt.training.recovery import is_out_of_memory
@@ -304,6 +305,7 @@ class _Follower:
         ranks.broadcast(ids)
         setup = json.loads(bytes(text.tolist()))
         self._config, model_config = TrainingConfig(**setup["training"]), ModelConfig(**setup["model"])
+        self._rank, self._device = ranks.rank, device_plan.device
         device_plan = replace(device_plan, precision=setup["precision"])
         self._state = TrainingState(self._config, model_config, device_plan)
         self.gradients = SharedGradients(
@@ -318,5 +320,8 @@ class _Follower:
         self._program.accumulate = accumulate
         self._program.load(step, 1, lambda step: learning_rate_scale * learning_rate_at(step, self._config))
         self._program.begin(step)
+        if self._device.type != "cpu":  # there all ranks would draw the same masks, for other sequences
+            own_seed = derive_seed(self._config.seed, "dropout", step, self._rank)
+            torch.get_device_module(self._device).manual_seed(own_seed)
         with suppress(torch.OutOfMemoryError, DifferentWeightsError):
             self._program.step()
