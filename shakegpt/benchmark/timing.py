@@ -71,3 +71,5 @@ def take_turns(turns: Mapping[str, Turn], rounds: int, seconds: float, report: R
 def _synchronize(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()

@@ -1,35 +1,8 @@
-"""The memory of this process and the load of its GPU."""
+"""The memory of this process."""
 
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-
-
-@dataclass(frozen=True, kw_only=True)
-class GpuUsage:
-    """A GPU's load at one moment, of all processes together."""
-
-    used_bytes: int
-    total_bytes: int
-    busy: float | None = None
-    """Share of the time that it computed lately, from 0 to 1; ``None`` where the driver does not say."""
-
-
-def gpu_usage() -> GpuUsage | None:
-    """Return the load of the CUDA GPU; ``None`` without one, or while nobody has imported torch. Untested on a GPU."""
-    if not hasattr(sys.modules.get("torch"), "cuda"):  # not imported, or still being imported
-        return None
-    import torch
-
-    if not torch.cuda.is_available():
-        return None
-    free, total = torch.cuda.mem_get_info()
-    try:
-        busy = torch.cuda.utilization() / 100
-    except (ModuleNotFoundError, RuntimeError):  # the driver's bindings (pynvml) are not installed
-        busy = None
-    return GpuUsage(used_bytes=total - free, total_bytes=total, busy=busy)
 
 
 def process_memory() -> int | None:

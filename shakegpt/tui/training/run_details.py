@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from shakegpt.runs.snapshot import Snapshot
-from shakegpt.system.memory import GpuUsage
+from shakegpt.system.gpu import GpuUsage
 from shakegpt.tui import formatting
 from shakegpt.tui.formatting import NO_VALUE
 from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
@@ -55,7 +55,8 @@ def run_details(snapshot: Snapshot, memory_bytes: int | None, gpu: GpuUsage | No
         details["Learning rate"] = formatting.scientific(step.learning_rate)
     if gpu is not None:
         busy = "" if gpu.busy is None else f", {gpu.busy:.0%} busy"
-        details["GPU"] = f"{formatting.size(gpu.used_bytes)} of {formatting.size(gpu.total_bytes)}{busy}"
+        heat = "" if gpu.celsius is None else f", {gpu.celsius} °C"
+        details["GPU"] = f"{formatting.size(gpu.used_bytes)} of {formatting.size(gpu.total_bytes)}{busy}{heat}"
     details["Trained for"] = formatting.duration(step.seconds) if step else NO_VALUE
     details["Read"] = f"{formatting.compact(step.tokens)} characters" if step else NO_VALUE
     details["Validation bits/character"] = formatting.decimal(evaluation.bits_per_character) if evaluation else NO_VALUE

@@ -13,7 +13,8 @@ from textual.timer import Timer
 from shakegpt.errors import ShakegptError
 from shakegpt.runs.snapshot import ENDED, Snapshot
 from shakegpt.runs.source import TrainingSource
-from shakegpt.system.memory import GpuUsage, gpu_usage, process_memory
+from shakegpt.system.gpu import GpuUsage, gpu_usage
+from shakegpt.system.memory import process_memory
 from shakegpt.system.text import escape_control_characters, escape_line
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui import formatting

@@ -11,7 +11,7 @@ from shakegpt.events import Failed, Sample, Saved, Step
 from shakegpt.events import Warning as WarningEvent
 from shakegpt.runs.snapshot import Snapshot, advance, replay
 from shakegpt.runs.speed import Speed
-from shakegpt.system.memory import GpuUsage
+from shakegpt.system.gpu import GpuUsage
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.chart.chart_screen import ChartScreen
 from shakegpt.tui.training.metric_panel import MetricPanel, MetricValue
@@ -453,8 +453,8 @@ def test_a_finished_run_has_its_time_and_best_loss(snapshots: Snapshots) -> None
 
 
 def test_a_gpu_is_among_the_details(snapshots: Snapshots) -> None:
-    gpu = GpuUsage(used_bytes=3_100_000_000, total_bytes=24_000_000_000, busy=0.87)
-    assert run_details(snapshots("training"), 10**9, gpu)["GPU"] == "3.1 GB of 24.0 GB, 87% busy"
+    gpu = GpuUsage(used_bytes=3_100_000_000, total_bytes=24_000_000_000, busy=0.87, celsius=61)
+    assert run_details(snapshots("training"), 10**9, gpu)["GPU"] == "3.1 GB of 24.0 GB, 87% busy, 61 °C"
     assert "GPU" not in run_details(snapshots("training"), 10**9, None)
 
 
