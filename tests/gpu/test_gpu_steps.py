@@ -1,0 +1,114 @@
+"""Training steps on a CUDA GPU, plain and recorded. Run with ``pytest tests/gpu -c tests/gpu/pytest.ini``.
+
+What can be compared on any device is compared on the CPU too, so that the tests themselves are known to work.
+"""
+
+import math
+
+import pytest
+import torch
+
+from shakegpt.config import PRESETS, Precision
+from shakegpt.model.gpt import GPT
+from shakegpt.system.gpu import gpu_usage
+from shakegpt.training.flat_parameters import FlatParameters
+from shakegpt.training.gradients import Gradients
+from shakegpt.training.optimizer import Optimizer
+from shakegpt.training.schedule import learning_rate_at
+from shakegpt.training.step import StepProgram
+from shakegpt.training.step_runner import StepRunner, TakenStep, make_step_runner
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU")
+on_gpu = pytest.param("cuda", marks=needs_gpu)
+pytestmark = pytest.mark.gpu
+
+VOCABULARY = 65
+
+
+class Training:
+    """A small training on random characters, the same on every device."""
+
+    def __init__(self, device: str, precision: Precision = "fp32", dropout: float = 0.1) -> None:
+        self.device = torch.device(device)
+        shape = PRESETS["nano"].model_config(VOCABULARY, dropout=dropout)
+        self.config = PRESETS["nano"].training_config(steps=40, batch_size=8)
+        self.model = GPT(shape, seed=1).to(self.device)
+        self.parameters = FlatParameters(self.model)
+        optimizer = Optimizer(self.parameters, self.config, precision=precision)
+        ids = torch.randint(VOCABULARY, (20_000,), generator=torch.Generator().manual_seed(3)).to(self.device)
+        gradients = Gradients(self.model, self.parameters, precision=precision)
+        self.program = StepProgram(ids, self.config, shape.block_size, gradients, optimizer)
+
+    def rate(self, step: int) -> float:
+        return learning_rate_at(step, self.config)
+
+    def take(self, runner: StepRunner, count: int) -> list[TakenStep]:
+        return list(runner.take(range(1, count + 1), self.rate, accumulate=1, go_on=lambda: True))
+
+    def plain(self, count: int) -> list[float]:
+        return [taken.result.loss for taken in self.take(StepRunner(self.program), count)]
+
+    def recorded(self, count: int) -> list[float]:
+        runner = make_step_runner(self.program, self.device, alone=True)
+        losses = [taken.result.loss for taken in self.take(runner, count)]
+        assert runner.take_failure() == ""
+        return losses
+
+
+@pytest.mark.parametrize("device", ["cpu", on_gpu])
+def test_recorded_steps_equal_plain_ones_with_dropout(device: str) -> None:
+    plain, recorded = Training(device), Training(device)
+    assert plain.plain(20) == recorded.recorded(20)
+    assert torch.equal(plain.parameters.weights, recorded.parameters.weights)
+
+
+@pytest.mark.parametrize("device", ["cpu", on_gpu])
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 5e-3), ("bf16", 3e-2), ("fp16", 3e-2)])
+def test_steps_follow_those_of_a_cpu_in_fp32(device: str, precision: Precision, tolerance: float) -> None:
+    expected = Training("cpu", dropout=0.0).plain(10)
+    assert Training(device, precision, dropout=0.0).recorded(10) == pytest.approx(expected, rel=tolerance)
+
+
+@pytest.mark.parametrize("device", ["cpu", on_gpu])
+def test_a_gradient_that_is_not_finite_leaves_the_weights(device: str) -> None:
+    training = Training(device)
+    training.parameters.weights[0] = math.nan
+    before = training.parameters.weights.clone()
+    taken = training.take(make_step_runner(training.program, training.device, alone=True), 6)
+    assert len(taken) == 6
+    assert not any(step.result.finite for step in taken)
+    assert torch.equal(training.parameters.weights.nan_to_num(), before.nan_to_num())
+
+
+@pytest.mark.parametrize("device", [on_gpu])
+def test_the_host_waits_for_nothing_in_a_step(device: str) -> None:
+    training = Training(device)
+    training.plain(3)  # libraries may wait while they start
+    training.program.load(4, 5, training.rate)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for step in range(4, 9):
+            training.program.begin(step)
+            training.program.step()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert all(result.finite for result in training.program.read(5))
+
+
+@pytest.mark.parametrize("device", [on_gpu])
+def test_no_memory_is_added_once_a_step_is_recorded(device: str) -> None:
+    training = Training(device)
+    runner = make_step_runner(training.program, training.device, alone=True)
+    training.take(runner, 10)
+    held = torch.cuda.memory_allocated()
+    training.take(runner, 40)
+    assert torch.cuda.memory_allocated() <= held
+
+
+@needs_gpu
+def test_the_load_is_known_without_nvidia_smi(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pynvml", reason="the driver's bindings are missing: pip install 'shakegpt[gpu]'")
+    monkeypatch.setenv("PATH", "")
+    usage = gpu_usage()
+    assert usage is not None
+    assert 0 < usage.used_bytes <= usage.total_bytes
