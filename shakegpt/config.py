@@ -5,7 +5,7 @@ import math
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal, get_args
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
@@ -240,6 +240,14 @@ _EVALUATIONS = 10
 """Evaluations of a run that is too short for the interval of its preset."""
 _LEAST_EVAL_EVERY = 10
 
+# The model that ships, on the play that ships (29 k characters to train on): the lowest validation loss was 1.49 at the
+# preset's own rate, 1.39 at half, 1.34 at a quarter, 1.28 at a tenth, each after at most five passes, and it rose from
+# there on: a small text is soon known by heart. With five passes in all, a tenth reached 1.273; a twentieth took twice
+# as long to 1.271. So a tenth of the rate, and few passes.
+GENTLE_RATE = 0.1
+GENTLE_PASSES = 5
+"""How training goes on from weights that have learned already."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
@@ -275,6 +283,15 @@ class Preset:
         if changes.get("min_learning_rate") is None and isinstance(rate, int | float) and minimum > rate > 0:
             chosen["min_learning_rate"] = rate / 10
         return TrainingConfig(**chosen)
+
+    def gentle(self) -> "Preset":
+        """Return this preset with a training that suits weights which have learned already, from another text."""
+        usual = self.training_config()
+        rates = {
+            "learning_rate": usual.learning_rate * GENTLE_RATE,
+            "min_learning_rate": usual.min_learning_rate * GENTLE_RATE,
+        }
+        return replace(self, training={**self.training, **rates}, max_passes=GENTLE_PASSES)
 
     def default_steps(self, characters: int, model: ModelConfig, training: TrainingConfig) -> int:
         """Return the steps for a training text of so many characters: the preset's, but no more than ``max_passes``."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,13 +13,6 @@ from shakegpt.model.gpt import GPT
 from shakegpt.runs.checkpoint import Checkpoint
 from shakegpt.runs.manifest import MODEL_FILE
 from shakegpt.runs.store import Store
-
-# The model that ships, on the play that ships (29 k characters to train on): the lowest validation loss was 1.49 at the
-# preset's own rate, 1.39 at half, 1.34 at a quarter, 1.28 at a tenth, each after at most five passes, and it rose from
-# there on: a small text is soon known by heart. With five passes in all, a tenth reached 1.273; a twentieth took twice
-# as long to 1.271. So a tenth of the rate, and few passes.
-RATE = 0.1
-PASSES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,17 +63,6 @@ def check_shape(start: StartingPoint, preset: str | None, changes: Mapping[str, 
         raise UsageError(
             f"{start.reference} has {name} {shape[name]}, not {value}: a training that begins from it keeps its shape."
         )
-
-
-def gentle_preset(name: str) -> Preset:
-    """Return a preset with a training that suits weights which have learned already."""
-    preset = PRESETS[name]
-    usual = preset.training_config()
-    gentle = {
-        "learning_rate": usual.learning_rate * RATE,
-        "min_learning_rate": usual.min_learning_rate * RATE,
-    }
-    return replace(preset, training={**preset.training, **gentle}, max_passes=PASSES)
 
 
 @torch.no_grad()

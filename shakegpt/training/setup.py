@@ -116,14 +116,14 @@ def prepare_training(
     from shakegpt.data.corpus import Corpus
     from shakegpt.runs.checkpoint import check_size
     from shakegpt.system.device import choose_device_plan
-    from shakegpt.training.fine_tuning import check_shape, gentle_preset, open_starting_point
+    from shakegpt.training.fine_tuning import check_shape, open_starting_point
 
     start = None
     if request.begin_from is not None:
         start = open_starting_point(store, request.begin_from)
         shape = {field: value for field, value in model_changes.items() if field in SHAPE_FIELDS}
         check_shape(start, name if request.preset else None, shape)
-        name, preset = start.preset, gentle_preset(start.preset)
+        name, preset = start.preset, PRESETS[start.preset].gentle()
         model_changes = {"dropout": start.checkpoint.config.dropout} | model_changes | start.checkpoint.config.shape
     config = preset.training_config(**changes)
     check_size(preset.model_config(1, **model_changes))

@@ -16,7 +16,6 @@ from shakegpt.runs.checkpoint import read_checkpoint
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
 from shakegpt.system.seeds import derive_seed
-from shakegpt.training.fine_tuning import gentle_preset
 from shakegpt.training.setup import TrainingRequest, build_trainer
 from shakegpt.training.trainer import Trainer
 from tests.conftest import NANO_CHANGES
@@ -139,7 +138,7 @@ def test_the_shape_that_it_has_may_be_said_and_dropout_changed(store: Store, poe
 
 
 def test_its_training_is_gentler_than_that_of_the_preset(begin: Begin) -> None:
-    usual, gentle = PRESETS["nano"], gentle_preset("nano")
+    usual, gentle = PRESETS["nano"], PRESETS["nano"].gentle()
     assert gentle.training_config().learning_rate < usual.training_config().learning_rate
     assert gentle.default_steps(28_890, usual.model_config(62), usual.training_config()) < 500
     assert begin().config.learning_rate == gentle.training_config().learning_rate

@@ -34,6 +34,14 @@ class RunActions(Screen[None]):
         Binding("r", "resume", "Resume", id="runs.resume", tooltip="Train on from it", group=_TRAIN),
         Binding("n", "new_run", "New run", id="runs.new", tooltip="Choose what to train, and start", group=_TRAIN),
         Binding(
+            "f",
+            "fine_tune",
+            "Fine-tune",
+            id="runs.fine-tune",
+            tooltip="Begin a new run from its weights, on another text",
+            group=_TRAIN,
+        ),
+        Binding(
             "X",
             "stop",
             "Stop",
@@ -142,6 +150,18 @@ class RunActions(Screen[None]):
         from shakegpt.tui.training.new_run import open_new_run_form
 
         open_new_run_form(self, self.context)
+
+    def action_fine_tune(self) -> None:
+        """Ask what to train, with the checkpoint filled in as what to begin from."""
+        from shakegpt.tui.training.new_run import open_new_run_form
+        from shakegpt.tui.training.run_form import fine_tuning_values
+
+        row = self.current
+        if row is None or row.best is None:
+            self._say("There is no checkpoint here to begin from.")
+            return
+        values = fine_tuning_values(self.context.preferences.new_run, row.run.corpus)
+        open_new_run_form(self, self.context, begin_from=row.best.reference, values=values)
 
     def action_stop(self) -> None:
         """Ask, then have the run saved and stopped by the process that trains it."""

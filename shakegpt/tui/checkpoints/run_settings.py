@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from shakegpt.runs.run import RunMetadata
 from shakegpt.runs.snapshot import Snapshot
-from shakegpt.system.text import escape_line
+from shakegpt.system.text import count, escape_line
 from shakegpt.tui import formatting
 from shakegpt.tui.checkpoints.run_list import ListedRun, Row
 from shakegpt.tui.widgets import diff_widget
@@ -81,6 +81,8 @@ def _training_settings(metadata: RunMetadata) -> dict[str, str]:
         "Decay": f"{training.weight_decay:g}, dropout {model.dropout:g}",
         "Seed": str(training.seed),
     }
+    if metadata.begun_from is not None:
+        settings["Begun from"] = f"{metadata.begun_from}, {count(metadata.new_characters or 0, 'new character')}"
     if metadata.resumed_from is not None:
         changes = ", ".join(f"{name} {change}" for name, change in (metadata.changes or {}).items())
         settings["Forked from"] = metadata.resumed_from + f" ({changes})" * bool(changes)

@@ -18,6 +18,7 @@ from textual.worker import get_current_worker
 from shakegpt.config import PRESETS
 from shakegpt.data.catalog import DEMO, TINY_SHAKESPEARE, choose_default_corpus, find_corpus
 from shakegpt.errors import CorpusError, ShakegptError
+from shakegpt.runs.run import RunMetadata
 from shakegpt.runs.speed import measured_speeds
 from shakegpt.runs.store import Store
 from shakegpt.system.text import escape_line
@@ -29,6 +30,15 @@ from shakegpt.tui.dialogs.questions import Dialog
 from shakegpt.tui.messages import StartTraining
 from shakegpt.tui.training.choices import Choices, Option
 from shakegpt.tui.training.form_field import FormField
+from shakegpt.tui.training.model_fields import (
+    ReadStart,
+    begin_error,
+    begin_hint,
+    describe_shape,
+    model_of,
+    read_start,
+    recipe,
+)
 from shakegpt.tui.training.run_form import (
     CHOICES,
     FILE,
@@ -64,7 +74,9 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
 
     Args:
         values: the fields to begin with, as typed.
+        begin_from: the checkpoint that is filled in.
         check_name: raises ``ShakegptError`` where a new run cannot have a name.
+        read_start: returns what is known of a checkpoint.
         read_machine: returns what is known of the machine; called on a thread.
     """
 
@@ -119,11 +131,16 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
         self,
         values: Mapping[str, str] | None = None,
         *,
+        begin_from: str = "",
         check_name: Callable[[str], None] | None = None,
+        read_start: ReadStart | None = None,
         read_machine: Callable[[], Machine] = Machine,
     ) -> None:
         super().__init__()
-        self._values = valid_values(values or {})
+        self._values = {**valid_values(values or {}), "begin_from": begin_from}
+        self._read_start = read_start
+        self._start: RunMetadata | None = None
+        """What is known of the checkpoint to begin from."""
         self._check_name = check_name
         self._read_machine = read_machine
         self._machine = Machine()
@@ -139,7 +156,9 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
             form.border_title, form.border_subtitle = "New run", "enter starts · esc goes back"
             with VerticalScroll(id="fields", can_focus=False):
                 yield FormField("run", "Name", values["run"], "chosen for you if empty")
+                yield FormField("begin_from", "Begin from", values["begin_from"])
                 yield Choices("preset", "Preset", presets, values["preset"])
+                yield FormField("shape", "Shape", values["shape"])
                 yield Choices("corpus", "Text", _TEXTS, values["corpus"])
                 yield FormField("file", "File", values["file"])
                 for name in NUMBERS:
@@ -154,6 +173,7 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
 
     def on_mount(self) -> None:
         """Focus the name at once, so that what is typed next is seen there."""
+        self._start, _ = begin_error(self._values["begin_from"], self._read_start)
         self._update_hints()
         name = self.query(Input).first()
         self.set_focus(name, scroll_visible=False)
@@ -213,6 +233,8 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
         fields = [*self.query(FormField), *self.query(Choices)]
         values = {str(field.name): field.value for field in fields}
         self._text_chosen |= values["corpus"] != self._values["corpus"]
+        if values["begin_from"] != self._values["begin_from"]:  # what is half typed is no error yet
+            self._start, _ = begin_error(values["begin_from"], self._read_start)
         self._values = values
         self._update_hints()
         for field in self.query(FormField):
@@ -231,6 +253,8 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
                 self._check_name(self._values["run"].strip())
             except ShakegptError as error:
                 self._field("run").set_error(str(error))
+        self._start, unknown = begin_error(self._values["begin_from"], self._read_start)
+        self._field("begin_from").set_error(unknown)
         wrong = [field for field in self.query(FormField) if field.error]
         if wrong:
             wrong[0].query_one(Input).focus()
@@ -296,17 +320,30 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
 
     def _update_hints(self) -> None:
         values = self._values
-        plans = {preset: plan(values, preset, self._machine) for preset in PRESETS}
+        start, begins = self._start, bool(values["begin_from"].strip())
+        plans = {preset: plan(values, preset, self._machine, start) for preset in PRESETS}
         unit = "" if self.has_class("-narrow") else " weights"
-        sizes = {preset: f"{formatting.compact(float(f'{weights(preset):.2g}'))}{unit}" for preset in PRESETS}
+        shapes = {preset: values["shape"] if preset == values["preset"] else "" for preset in PRESETS}
+        sizes = {
+            preset: f"{formatting.compact(float(f'{weights(preset, shapes[preset]):.2g}'))}{unit}" for preset in PRESETS
+        }
         width = max(map(len, sizes.values()))
-        self._choices("preset").set_hints([f"{sizes[preset]:<{width}}   {plans[preset].time}" for preset in PRESETS])
+        hints = [f"{sizes[preset]:<{width}}   {plans[preset].time}" for preset in PRESETS]
+        self._choices("preset").set_hints([""] * len(hints) if begins else hints)
+        self._choices("preset").disabled = self._field("shape").disabled = begins
+        self._field("begin_from").set_hint(begin_hint(values, start))
+        own = describe_shape(model_of(values["preset"], values["shape"]))
+        self._field("shape").set_hint("that of the checkpoint" if begins else own)
         chosen = plans[values["preset"]]
         passes = "" if chosen.passes is None else f" · {_passes(chosen.passes)}"
-        self._field("steps").set_hint(f"{formatting.count(chosen.steps)} steps{passes}")
+        self._field("steps").set_hint(
+            f"{formatting.count(chosen.steps)} steps · {chosen.time}"
+            if begins
+            else f"{formatting.count(chosen.steps)} steps{passes}"
+        )
         for name in NUMBERS:
             if name != "steps":
-                value = preset_value(values["preset"], name)
+                value = preset_value(recipe(values["preset"], start), name)
                 text = formatting.scientific(value) if isinstance(value, float) else str(value)
                 self._field(name).set_hint(f"{text} if empty")
         file = self._field("file")
@@ -325,16 +362,27 @@ def _passes(passes: float) -> str:
     return f"{count} passes"
 
 
-def open_new_run_form(screen: Screen[Any], context: AppContext) -> None:
-    """Ask what to train, and start it from ``screen``; say so where a run of this process is in training already."""
+def open_new_run_form(
+    screen: Screen[Any], context: AppContext, *, begin_from: str = "", values: Mapping[str, str] | None = None
+) -> None:
+    """Ask what to train, and start it from ``screen``; say so where a run of this process is in training already.
+
+    Args:
+        screen: what the training is started from.
+        context: has the fields as they were last time.
+        begin_from: the checkpoint that the form begins with.
+        values: fields to fill in that differ from last time.
+    """
     training = context.own_training
     if training is not None:
         name = training.latest.started.run if training.latest.started else "A run"
         screen.notify(f"{name} is in training: X stops it, then n starts another.", markup=False)
         return
     form = NewRunScreen(
-        context.preferences.new_run,
+        {**context.preferences.new_run, **(values or {})},
+        begin_from=begin_from,
         check_name=context.store.check_new_name,
+        read_start=partial(read_start, context.store),
         read_machine=partial(read_machine, context.store),
     )
 

@@ -10,10 +10,11 @@ from typing import Any, get_args
 from shakegpt.config import DEFAULT_PRESET, PRESETS, DeviceName, PrecisionName, Preset, current_preset
 from shakegpt.data.catalog import DEMO, TINY_SHAKESPEARE
 from shakegpt.errors import ShakegptError
-from shakegpt.runs.run import check_run_name
-from shakegpt.runs.speed import Speed, expected_speed
+from shakegpt.runs.run import RunMetadata, check_run_name
+from shakegpt.runs.speed import Speed, expected_speed, speed_key
 from shakegpt.system.paths import asset_path
 from shakegpt.training.setup import TrainingRequest
+from shakegpt.tui.training.model_fields import TYPICAL_VOCAB_SIZE, model_of, parse_shape, recipe
 
 FILE = "file"
 """Stands among the corpora for a file of the user's."""
@@ -30,6 +31,8 @@ DEFAULTS: dict[str, str] = {
     "corpus": TINY_SHAKESPEARE,
     "file": "",
     "run": "",
+    "begin_from": "",
+    "shape": "",
     **dict.fromkeys(NUMBERS, ""),
     **dict.fromkeys(CHOICES, AUTO),
 }
@@ -39,8 +42,6 @@ DEFAULTS: dict[str, str] = {
 TINY_SHAKESPEARE_CHARACTERS = 1_115_394
 _TRAINING_SHARE = 0.9
 """Of a text: the rest validates."""
-TYPICAL_VOCAB_SIZE = 65
-"""The vocabulary of Tiny Shakespeare, to estimate how large a model will be."""
 _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+")
 _MOST_CPU_WEIGHTS = 20_000_000
 """Above this, a run on a CPU takes weeks."""
@@ -63,9 +64,9 @@ class Plan:
     time: str
 
 
-def weights(preset: str) -> int:
-    """Return about how many weights a preset has."""
-    return PRESETS[preset].model_config(TYPICAL_VOCAB_SIZE).parameters
+def weights(preset: str, shape: str = "") -> int:
+    """Return about how many weights a preset has, in a shape of the user's if one is given."""
+    return model_of(preset, shape).parameters
 
 
 def text_characters(values: Mapping[str, str]) -> int | None:
@@ -79,21 +80,22 @@ def text_characters(values: Mapping[str, str]) -> int | None:
         return None
 
 
-def plan(values: Mapping[str, str], preset: str, machine: Machine) -> Plan:
-    """Return what training a preset with these values takes on a machine; of several runs, the first."""
+def plan(values: Mapping[str, str], preset: str, machine: Machine, start: RunMetadata | None = None) -> Plan:
+    """Return what training a preset with these values takes on a machine; or what a checkpoint to begin from takes."""
     values = _first_values(values)
-    model = PRESETS[preset].model_config(TYPICAL_VOCAB_SIZE)
-    training = PRESETS[preset].training_config()
+    chosen = recipe(preset, start)
+    model = start.model if start else model_of(preset, values["shape"] if preset == values["preset"] else "")
+    training = chosen.training_config()
     with suppress(ValueError):
-        training = PRESETS[preset].training_config(batch_size=_number("batch_size", values["batch_size"]))
+        training = chosen.training_config(batch_size=_number("batch_size", values["batch_size"]))
     characters, steps = text_characters(values), training.steps
     learned = _TRAINING_SHARE * characters if characters else None
     if learned is not None:
-        steps = PRESETS[preset].default_steps(int(learned), model, training)
+        steps = chosen.default_steps(int(learned), model, training)
     with suppress(ValueError):
         steps = int(_number("steps", values["steps"]))
     tokens = steps * training.batch_size * model.block_size
-    speed = expected_speed(machine.speeds, preset, model.parameters)
+    speed = expected_speed(machine.speeds, speed_key(start.preset if start else preset, model), model.parameters)
     if speed is None:
         time = "time not known yet"
     else:
@@ -104,7 +106,7 @@ def plan(values: Mapping[str, str], preset: str, machine: Machine) -> Plan:
 def warning(values: Mapping[str, str], machine: Machine) -> str:
     """Return a sentence where the chosen preset is far too large for the device; else nothing."""
     device = machine.device if values["device"] == AUTO else values["device"]
-    if device != "cpu" or weights(values["preset"]) < _MOST_CPU_WEIGHTS:
+    if device != "cpu" or weights(values["preset"], values["shape"]) < _MOST_CPU_WEIGHTS:
         return ""
     return f"{values['preset']} takes weeks on a CPU: choose mini, or a machine with a GPU."
 
@@ -121,7 +123,7 @@ def valid_values(remembered: Mapping[str, str]) -> dict[str, str]:
     """Return a value for every field: the remembered one where it can be used again, or else the default."""
     values = {name: remembered.get(name, default) for name, default in DEFAULTS.items()}
     values["preset"] = current_preset(values["preset"])
-    values["run"] = ""  # the last one has it
+    values["run"] = values["begin_from"] = ""  # the last one has its name; a model begins with nothing
     known: dict[str, tuple[str, ...]] = {"preset": tuple(PRESETS), "corpus": (TINY_SHAKESPEARE, DEMO, FILE), **CHOICES}
     return {
         name: DEFAULTS[name] if name in known and value not in known[name] else value for name, value in values.items()
@@ -140,9 +142,17 @@ def _first_values(values: Mapping[str, str]) -> dict[str, str]:
     return {**values, **{name: split_values(name, values[name])[0] for name in NUMBERS}}
 
 
-def preset_value(preset: str, name: str) -> Any:
-    """Return the preset's value of a field, used where that is left empty."""
-    return getattr(PRESETS[preset].training_config(), name)
+def fine_tuning_values(remembered: Mapping[str, str], own_text: str) -> dict[str, str]:
+    """Return the fields for a run that begins from a checkpoint: its own numbers, and not the text it learned from."""
+    values = {**dict.fromkeys(NUMBERS, ""), "shape": ""}
+    if remembered.get("corpus", TINY_SHAKESPEARE) == own_text:
+        values["corpus"] = FILE if remembered.get("file") or own_text == DEMO else DEMO
+    return values
+
+
+def preset_value(preset: Preset, name: str) -> Any:
+    """Return a preset's value of a field, used where that is left empty."""
+    return getattr(preset.training_config(), name)
 
 
 def field_error(values: Mapping[str, str], name: str) -> str:
@@ -150,6 +160,8 @@ def field_error(values: Mapping[str, str], name: str) -> str:
     try:
         if name in NUMBERS:
             _check_numbers(PRESETS[values["preset"]], name, split_values(name, values[name]))
+        elif name == "shape" and not values["begin_from"].strip():
+            PRESETS[values["preset"]].model_config(TYPICAL_VOCAB_SIZE, **parse_shape(values["shape"]))
         elif name == "run" and values["run"]:
             check_run_name(values["run"])
         elif name == "file" and values["corpus"] == FILE:
@@ -165,9 +177,16 @@ def training_request(values: Mapping[str, str]) -> TrainingRequest:
     changes: dict[str, Any] = {name: _number(name, values[name]) for name in NUMBERS if values[name].strip()}
     changes |= {name: values[name] for name in CHOICES if values[name] != AUTO}
     preset.training_config(**changes)
+    begin_from = values["begin_from"].strip() or None
+    if begin_from is None:
+        changes |= parse_shape(values["shape"])
     corpus = str(Path(values["file"].strip()).expanduser()) if values["corpus"] == FILE else values["corpus"]
     return TrainingRequest(
-        preset=values["preset"], corpus=corpus, run_name=values["run"].strip() or None, changes=changes
+        preset=values["preset"] if begin_from is None else None,
+        corpus=corpus,
+        run_name=values["run"].strip() or None,
+        changes=changes,
+        begin_from=begin_from,
     )
 
 

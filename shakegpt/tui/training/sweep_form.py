@@ -9,10 +9,10 @@ from shakegpt.runs.store import Store
 from shakegpt.runs.sweeps import SweepPlan, free_name, make_plan, save_plan
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.training.sweep import begin_in_background
+from shakegpt.tui.training.model_fields import TYPICAL_VOCAB_SIZE
 from shakegpt.tui.training.run_form import (
     CHOICES,
     NUMBERS,
-    TYPICAL_VOCAB_SIZE,
     Machine,
     rough_duration,
     split_values,

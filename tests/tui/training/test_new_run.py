@@ -289,13 +289,13 @@ async def test_a_name_that_is_taken_is_said_in_the_form() -> None:
 async def test_the_arrows_choose_and_go_on_to_the_next_field() -> None:
     app = FormApp()
     async with app.run_test() as pilot:
-        await pilot.press("down", "down", "j")
+        await pilot.press("down", "down", "down", "j")
         assert choices(app, "preset").value == "baby"
         await pilot.press("n")
         assert choices(app, "preset").value == "nano"
-        await pilot.press("down", "down", "down")
+        await pilot.press("down", "down", "down", "down")
         assert app.focused is choices(app, "corpus")
-        await pilot.press("up")
+        await pilot.press("up", "up")
         assert app.focused is choices(app, "preset")
         choices(app, "device").focus()
         await pilot.press("right", "l")
@@ -359,7 +359,7 @@ async def test_start_and_the_focused_field_are_always_in_sight(size: tuple[int, 
         await settle(pilot)
         start = app.form.query_one("#start", Button)
         seen = set()
-        for _ in range(12):
+        for _ in range(14):
             await pilot.press("tab")
             await pilot.pause()
             focused = app.focused
@@ -371,3 +371,20 @@ async def test_start_and_the_focused_field_are_always_in_sight(size: tuple[int, 
                 fields = app.form.query_one("#fields").region
                 assert fields.contains_region(focused.region), focused
         assert {"field-run", "field-preset", "field-precision", "start", "back"} <= seen
+
+
+async def test_a_checkpoint_to_begin_from_must_be_there() -> None:
+    def read(reference: str) -> None:
+        if reference != "pretrained":
+            raise ShakegptError(f"There is no run {reference}.")
+
+    app = FormApp(begin_from="lear", read_start=read)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter")
+        await settle(pilot)
+        assert "There is no run lear." in message(app)
+        assert app.answers == []
+        await type_into(pilot, "begin_from", "pretrained")
+        await pilot.press("enter")
+        await settle(pilot)
+        assert app.answers == [TrainingRequest(corpus="tiny-shakespeare", begin_from="pretrained")]

@@ -87,3 +87,16 @@ def test_a_remembered_preset_has_its_name_of_today() -> None:
 def test_remembered_fields_that_are_no_longer_valid_are_the_defaults_again() -> None:
     remembered = valid_values({"preset": "huge", "device": "abacus", "steps": "12", "unknown": "x"})
     assert remembered == {**DEFAULTS, "steps": "12"}
+
+
+def test_a_shape_goes_on_top_of_the_preset() -> None:
+    request = training_request(form(shape="n_layer=3 --d-model=64"))
+    assert (request.preset, request.changes) == ("mini", {"n_layer": 3, "d_model": 64})
+    assert "multiple" in field_error(form(shape="d_model=250"), "shape")
+    assert field_error(form(shape="wide"), "shape").startswith("Write it as n_layer=4 d_model=128")
+
+
+def test_a_checkpoint_to_begin_from_brings_its_shape_and_preset() -> None:
+    request = training_request(form(begin_from=" pretrained ", shape="n_layer=3"))
+    assert (request.preset, request.begin_from, request.changes) == (None, "pretrained", {})
+    assert valid_values({"begin_from": "lear"})["begin_from"] == ""
