@@ -147,13 +147,13 @@ class RunActions(Screen[None]):
 
     def action_new_run(self) -> None:
         """Ask what to train, and start it."""
-        from shakegpt.tui.training.new_run import open_new_run_form
+        from shakegpt.tui.training.open_form import open_new_run_form
 
         open_new_run_form(self, self.context)
 
     def action_fine_tune(self) -> None:
         """Ask what to train, with the checkpoint filled in as what to begin from."""
-        from shakegpt.tui.training.new_run import open_new_run_form
+        from shakegpt.tui.training.open_form import open_new_run_form
         from shakegpt.tui.training.run_form import fine_tuning_values
 
         row = self.current

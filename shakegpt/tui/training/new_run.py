@@ -2,16 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Button, Input, Static
 from textual.worker import get_current_worker
 
@@ -19,15 +17,11 @@ from shakegpt.config import PRESETS
 from shakegpt.data.catalog import DEMO, TINY_SHAKESPEARE, choose_default_corpus, find_corpus
 from shakegpt.errors import CorpusError, ShakegptError
 from shakegpt.runs.run import RunMetadata
-from shakegpt.runs.speed import measured_speeds
-from shakegpt.runs.store import Store
 from shakegpt.system.text import escape_line
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui import formatting
-from shakegpt.tui.context import AppContext
 from shakegpt.tui.dialogs.pick_file import PickFileScreen
 from shakegpt.tui.dialogs.questions import Dialog
-from shakegpt.tui.messages import StartTraining
 from shakegpt.tui.training.choices import Choices, Option
 from shakegpt.tui.training.form_field import FormField
 from shakegpt.tui.training.model_fields import (
@@ -36,7 +30,6 @@ from shakegpt.tui.training.model_fields import (
     begin_hint,
     describe_shape,
     model_of,
-    read_start,
     recipe,
 )
 from shakegpt.tui.training.run_form import (
@@ -52,7 +45,7 @@ from shakegpt.tui.training.run_form import (
     warning,
     weights,
 )
-from shakegpt.tui.training.sweep_form import begin_sweep, describe_sweep, varied_options
+from shakegpt.tui.training.sweep_form import describe_sweep
 
 _TEXTS = (
     Option(TINY_SHAKESPEARE, "Tiny Shakespeare", "1.1 M characters, fetched once"),
@@ -360,57 +353,3 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
 def _passes(passes: float) -> str:
     count = formatting.count(passes) if passes >= 2 else f"{passes:.1f}"
     return f"{count} passes"
-
-
-def open_new_run_form(
-    screen: Screen[Any], context: AppContext, *, begin_from: str = "", values: Mapping[str, str] | None = None
-) -> None:
-    """Ask what to train, and start it from ``screen``; say so where a run of this process is in training already.
-
-    Args:
-        screen: what the training is started from.
-        context: has the fields as they were last time.
-        begin_from: the checkpoint that the form begins with.
-        values: fields to fill in that differ from last time.
-    """
-    training = context.own_training
-    if training is not None:
-        name = training.latest.started.run if training.latest.started else "A run"
-        screen.notify(f"{name} is in training: X stops it, then n starts another.", markup=False)
-        return
-    form = NewRunScreen(
-        {**context.preferences.new_run, **(values or {})},
-        begin_from=begin_from,
-        check_name=context.store.check_new_name,
-        read_start=partial(read_start, context.store),
-        read_machine=partial(read_machine, context.store),
-    )
-
-    def start(request: TrainingRequest | None) -> None:
-        if request is not None:
-            context.remember(new_run=form.values)
-            if not varied_options(form.values):
-                screen.post_message(StartTraining(request))
-                return
-            try:
-                plan = begin_sweep(context.store, form.values, request)
-            except ShakegptError as error:
-                screen.notify(escape_line(str(error)), severity="error", markup=False)
-                return
-            screen.notify(
-                f"{plan.name} has begun: a sweep of {len(plan.runs)} runs that go on without the app. They are on the "
-                "runs screen (3), where W marks them and z draws their curves.",
-                markup=False,
-            )
-
-    screen.app.push_screen(form, start)
-
-
-def read_machine(store: Store) -> Machine:
-    """Return what is known of this machine. Reads logs, and imports torch to ask for a GPU."""
-    from shakegpt.system.device import choose_device_plan
-
-    try:
-        return Machine(choose_device_plan().device.type, measured_speeds(store))
-    except ShakegptError:
-        return Machine()

@@ -231,7 +231,7 @@ class TrainingScreen(Screen[None]):
 
     def action_new_run(self) -> None:
         """Ask what to train, and start it."""
-        from shakegpt.tui.training.new_run import open_new_run_form
+        from shakegpt.tui.training.open_form import open_new_run_form
 
         open_new_run_form(self, self.context)
 
