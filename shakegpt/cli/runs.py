@@ -12,6 +12,7 @@ from shakegpt.cli.console import format_duration
 from shakegpt.cli.help import Command, Group
 from shakegpt.cli.options import CHECKPOINT_HELP, Json, RunArgument, complete_checkpoints, complete_runs
 from shakegpt.cli.output import print_json, print_note
+from shakegpt.cli.run_notes import choose_runs, complete_tags, note, tag
 from shakegpt.cli.runs_export import ExportCommand, export
 from shakegpt.errors import UsageError
 from shakegpt.system.text import count, escape_line, is_name
@@ -24,24 +25,41 @@ app = typer.Typer(cls=Group, help="The runs in the store, and their checkpoints.
 
 
 @app.command("list", cls=Command)
-def list_(json: Json = False) -> None:
+def list_(
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Only runs with this tag; repeatable, for several.", autocompletion=complete_tags
+        ),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SETTING=VALUE", help="Only runs with this setting, such as learning_rate=2e-3; repeatable."
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
     """List the runs, newest first."""
     from shakegpt.runs.store import Store
 
     store = Store.default()
-    rows = [store.summary(run) for run in store.runs()]
+    rows = [store.summary(run) for run in choose_runs(store, tag or [], where or [])]
     if json:
         print_json({"runs": [asdict(row) for row in rows]})
         return
     if not rows:
-        print_note(f"There are no runs in {store.home} yet; begin one with `shakegpt train`.")
+        if (tag or where) and store.runs():
+            print_note("No run has all of these; `shakegpt runs list` shows all runs.")
+        else:
+            print_note(f"There are no runs in {store.home} yet; begin one with `shakegpt train`.")
         return
-    print(f"{'RUN':<16} {'STATUS':<9} {'STEP':>17} {'BEST LOSS':>10} {'CHECKPOINTS':>11} {'SIZE':>9}  CORPUS")
+    print(f"{'RUN':<16} {'STATUS':<9} {'STEP':>17} {'BEST LOSS':>10} {'CHECKPOINTS':>11} {'SIZE':>9}  CORPUS, TAGS")
     for row in rows:
         loss = "-" if row.best_val_loss is None else f"{row.best_val_loss:.4f}"
         print(
             f"{row.name:<16} {row.status:<9} {f'{row.step:,} / {row.steps:,}':>17} {loss:>10} {row.checkpoints:>11} "
-            f"{row.bytes / 1e6:>6.1f} MB  {escape_line(row.corpus)}"
+            f"{row.bytes / 1e6:>6.1f} MB  {', '.join([escape_line(row.corpus), *row.tags])}"
         )
 
 
@@ -91,6 +109,10 @@ def _print_summary(store: "Store", run: "Run") -> None:
     summary, best, metadata, checkpoints = store.summary(run), run.best(), run.metadata, run.checkpoints()
     snapshot = run.snapshot()
     print(f"{run.name}: {summary.status}, step {summary.step:,} of {summary.steps:,}")
+    if summary.tags:
+        print(f"  tags      {', '.join(summary.tags)}")
+    for number, line in enumerate((summary.note or "").splitlines()):
+        print(f"  {'' if number else 'note':<9} {escape_line(line)}".rstrip())
     model = metadata.model
     print(
         f"  model     {model.parameters:,} weights: {count(model.n_layer, 'block')}, {count(model.n_head, 'head')}, "
@@ -125,6 +147,8 @@ def _print_summary(store: "Store", run: "Run") -> None:
 
 app.command("compare", cls=Command)(compare)
 app.command("export", cls=ExportCommand)(export)
+app.command("note", cls=Command)(note)
+app.command("tag", cls=Command)(tag)
 
 
 @app.command("rm", cls=Command, hidden=True)

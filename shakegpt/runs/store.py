@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from shakegpt.errors import CheckpointError, ShakegptError, UsageError
 from shakegpt.runs.lock import run_busy_error
 from shakegpt.runs.manifest import MANIFEST_FILE, CheckpointInfo, read_checkpoint_info
+from shakegpt.runs.notes import read_notes
 from shakegpt.runs.run import (
     Run,
     RunMetadata,
@@ -59,6 +60,8 @@ class RunSummary:
     corpus: str
     created: str
     bytes: int
+    note: str | None
+    tags: list[str]
 
 
 class Store:
@@ -168,6 +171,7 @@ class Store:
         """Return the row of a run."""
         checkpoints = run.checkpoints()
         losses = [info.val_loss for info in checkpoints if info.val_loss is not None]
+        notes = read_notes(run)
         return RunSummary(
             name=run.name,
             status=run.status(),
@@ -178,6 +182,8 @@ class Store:
             corpus=run.metadata.corpus,
             created=run.metadata.created,
             bytes=run.bytes(),
+            note=notes.note,
+            tags=notes.tags or [],
         )
 
     def find(self, reference: str) -> CheckpointInfo:

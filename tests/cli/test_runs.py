@@ -19,6 +19,7 @@ def test_runs_list_json(store: Store, invoke: Invoke) -> None:
     (row,) = result["runs"]
     assert list(row) == [
         "name", "status", "step", "steps", "best_val_loss", "checkpoints", "corpus", "created", "bytes",
+        "note", "tags",
     ]  # fmt: skip
     assert (row["name"], row["status"], row["step"], row["steps"], row["corpus"]) == (
         "macbeth",

@@ -120,7 +120,12 @@ class CheckpointScreen(RunActions):
         yield TopBar(self.context)
         with Container(id="body"):
             with Vertical(id="list"):
-                yield Input(placeholder="name, state, text or preset", id="filter", compact=True, disabled=True)
+                yield Input(
+                    placeholder="name, state, text, preset, tag, note or lr=2e-3",
+                    id="filter",
+                    compact=True,
+                    disabled=True,
+                )
                 yield RunTable(id="runs").add_class("pane")
                 yield Static("Reading the store…", id="nothing", markup=False)
                 yield RowDetails(id="details")

@@ -3,14 +3,17 @@
 import calendar
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
 
-from shakegpt.errors import ShakegptError
+from shakegpt.errors import ShakegptError, UsageError
 from shakegpt.runs.lock import LockOwner
 from shakegpt.runs.manifest import CheckpointInfo, best_checkpoint
+from shakegpt.runs.notes import read_notes
 from shakegpt.runs.run import Run, RunMetadata, Status
+from shakegpt.runs.run_settings import SettingFilter
 from shakegpt.runs.store import PRETRAINED, Store
 from shakegpt.runs.sweeps import sweep_name
 from shakegpt.tui import formatting
@@ -57,6 +60,8 @@ class ListedRun:
     """``None`` for the built-in model."""
     owner: LockOwner | None = None
     """The process that trains it."""
+    note: str = ""
+    tags: tuple[str, ...] = ()
 
     @property
     def is_built_in(self) -> bool:
@@ -106,7 +111,7 @@ def read_run_list(store: Store) -> list[ListedRun]:
 
 
 def _read_run(run: Run) -> ListedRun:
-    record, infos, owner = run.metadata, run.checkpoints(), run.owner()
+    record, infos, owner, notes = run.metadata, run.checkpoints(), run.owner(), read_notes(run)
     best = best_checkpoint([info for info in infos if info.val_loss is not None])
     return ListedRun(
         name=run.name,
@@ -122,6 +127,8 @@ def _read_run(run: Run) -> ListedRun:
         path=str(run.path),
         metadata=record,
         owner=owner,
+        note=notes.note or "",
+        tags=tuple(notes.tags or ()),
     )
 
 
@@ -251,13 +258,21 @@ class RunList:
 
 
 def filter_runs(runs: Iterable[ListedRun], words: str) -> list[ListedRun]:
-    """Return the runs that have every one of ``words`` in their name, status, corpus or preset."""
-    wanted = words.casefold().split()
-    return [
-        run
-        for run in runs
-        if all(word in f"{run.name} {run.title} {run.status} {run.corpus} {run.preset}".casefold() for word in wanted)
-    ]
+    """Return the runs that have every one of ``words`` in their name, status, corpus, preset, tags or note.
+
+    A word such as ``learning_rate=2e-3`` asks for the runs with that setting.
+    """
+    return [run for run in runs if all(_matches(run, word) for word in words.split())]
+
+
+def _matches(run: ListedRun, word: str) -> bool:
+    if word.endswith("="):
+        return True  # its value is still to be typed
+    if run.metadata is not None and "=" in word:
+        with suppress(UsageError):  # then it may be a part of a note
+            return SettingFilter.parse(word).matches(run.metadata)
+    texts = (run.name, run.title, run.status, run.corpus, run.preset, *run.tags, run.note)
+    return word.casefold() in " ".join(texts).casefold()
 
 
 def sort_runs(runs: Iterable[ListedRun], key: SortKey, *, reverse: bool = False) -> list[ListedRun]:

@@ -58,6 +58,10 @@ def run_settings(row: Row, snapshot: Snapshot | None) -> dict[str, str]:
         size = formatting.size(checkpoint.info.bytes)
         settings["Checkpoint"] = f"step {formatting.count(checkpoint.info.step)}, {size}"
         settings["Validation"] = f"loss {loss}"
+    if run.tags:
+        settings["Tags"] = ", ".join(run.tags)
+    if run.note:
+        settings["Note"] = " ".join(run.note.split())
     settings["Model"] = f"{run.preset} · " * bool(run.preset) + f"{formatting.compact(run.parameters)} weights"
     settings["Text"] = run.corpus
     settings["Steps"] = formatting.count(run.steps)

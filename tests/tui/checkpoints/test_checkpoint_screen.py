@@ -12,13 +12,15 @@ from textual.widgets import Input, Static
 
 from shakegpt.errors import ShakegptError
 from shakegpt.events import Event
+from shakegpt.runs.notes import change_tags, write_note
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.runs.store import Store
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.chart.chart_screen import ChartScreen
 from shakegpt.tui.chart.curve_plot import CurvePlot
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
-from shakegpt.tui.checkpoints.run_list import age, filter_runs, read_run_list, sort_runs
+from shakegpt.tui.checkpoints.run_list import Row, age, filter_runs, read_run_list, sort_runs
+from shakegpt.tui.checkpoints.run_settings import run_settings
 from shakegpt.tui.checkpoints.run_table import RunTable
 from shakegpt.tui.dialogs.questions import ConfirmScreen, PromptScreen
 from shakegpt.tui.formatting import NO_VALUE
@@ -122,6 +124,28 @@ def test_runs_are_filtered_by_words(store: Store, words: str, names: Any) -> Non
     runs = [run for run in read_run_list(store) if not run.is_built_in]
     found = [run.name for run in filter_runs(runs, words)]
     assert len(found) == names if isinstance(names, int) else found == names
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ("baseline", ["macbeth"]),
+        ("FIRST try", ["macbeth"]),
+        ("lr=2e-3", []),
+        ("lr=3e-3 baseline", ["macbeth"]),
+        ("rate=high", ["macbeth"]),
+        ("macb lr=", ["macbeth"]),  # its value is still to be typed
+    ],
+)
+def test_runs_are_filtered_by_tag_note_and_setting(store: Store, words: str, names: list[str]) -> None:
+    macbeth = store.run("macbeth")
+    change_tags(macbeth, add=("baseline",))
+    write_note(macbeth, "First try, rate=high")
+    runs = [run for run in read_run_list(store) if not run.is_built_in]
+    assert [run.name for run in filter_runs(runs, words)] == names
+    (listed,) = (run for run in runs if run.name == "macbeth")
+    settings = run_settings(Row(listed), None)
+    assert (settings["Tags"], settings["Note"]) == ("baseline", "First try, rate=high")
 
 
 @pytest.mark.parametrize(
