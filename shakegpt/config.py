@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal, get_args
 
-DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+DeviceKind = Literal["auto", "cpu", "cuda", "mps"]
+# fmt: off
+NumberedGpu = Literal[
+    "cuda:0", "cuda:1", "cuda:2", "cuda:3", "cuda:4", "cuda:5", "cuda:6", "cuda:7",
+    "cuda:8", "cuda:9", "cuda:10", "cuda:11", "cuda:12", "cuda:13", "cuda:14", "cuda:15",
+]
+# fmt: on
+DeviceName = Literal[DeviceKind, NumberedGpu]
 Precision = Literal["fp32", "bf16", "fp16"]
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
 OnHangup = Literal["continue", "save"]
@@ -44,6 +51,12 @@ def _check_number(
 
 def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:
     _check(name, value, valid=value in choices, rule=f"{', '.join(choices[:-1])} or {choices[-1]}")
+
+
+def check_device(name: str) -> None:
+    """Raise ``ValueError`` where no device can have this name."""
+    kinds, last = ", ".join(get_args(DeviceKind)), get_args(NumberedGpu)[-1]
+    _check("The device", name, valid=name in get_args(DeviceName), rule=f"{kinds}, or one GPU from cuda:0 to {last}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +175,7 @@ class TrainingConfig:
     seed: int = 1337
     """Fixes the weights at the start, every batch, every dropout mask and every sample."""
     device: DeviceName = "auto"
-    """Where to train."""
+    """Where to train; cuda:N is one GPU of several, and without a number it is the one with the most free memory."""
     precision: PrecisionName = "auto"
     """Number format of the matrix multiplications; weights and optimizer are always fp32."""
     sample_prompt: str = "\n"
@@ -188,7 +201,7 @@ class TrainingConfig:
         _check_number("The seconds between saves", self.save_seconds, minimum=0)
         _check_integer("The number of checkpoints to keep", self.keep, 1)
         _check_integer("The seed", self.seed, 0)
-        _check_choice("The device", self.device, get_args(DeviceName))
+        check_device(self.device)
         _check_choice("The precision", self.precision, get_args(PrecisionName))
         _check_integer("The sample length", self.sample_length, 0)
         if self.batch_size % self.accumulate:

@@ -72,6 +72,8 @@ class Started(Event):
     """The checkpoint whose weights training began from, on another text than its own."""
     new_characters: int | None = None
     """How many characters of the vocabulary that checkpoint did not know."""
+    gpu: str | None = None
+    """What the driver calls the GPU that it trains on, such as ``GPU-8f2a…``; ``None`` on other devices."""
 
     @property
     def begun_note(self) -> str:

@@ -45,7 +45,7 @@ def test_an_invalid_model_is_refused(changes: dict[str, object], message: str) -
         ("learning_rate", math.inf), ("min_learning_rate", -1e-9), ("min_learning_rate", 1.0),
         ("warmup", -1), ("weight_decay", -0.1), ("beta1", 1.0), ("beta2", -0.1), ("grad_clip", -1.0), ("eval_every", 0),
         ("save_every", 0), ("save_seconds", -1.0), ("keep", 0), ("seed", -1), ("seed", 2**31), ("device", "tpu"),
-        ("precision", "fp8"), ("sample_length", -1),
+        ("device", "cuda:16"), ("precision", "fp8"), ("sample_length", -1),
     ],
 )  # fmt: skip
 def test_an_invalid_training_value_is_named(field: str, value: object) -> None:

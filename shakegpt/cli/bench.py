@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from shakegpt.cli.options import Json, choices, complete_presets
+from shakegpt.cli.options import DEVICE_METAVAR, Json, choices, complete_devices, complete_presets, parse_device
 from shakegpt.cli.output import print_json, print_note
 from shakegpt.config import DEFAULT_PRESET, PRESETS, DeviceName, PrecisionName, current_preset
 from shakegpt.errors import UsageError
@@ -19,7 +19,12 @@ def bench(
         Literal["transformers"] | None,
         typer.Option(metavar="transformers", help="Measure this as well, and print the ratios."),
     ] = None,
-    device: Annotated[DeviceName, typer.Option(metavar=choices(DeviceName), help="Where to compute.")] = "auto",
+    device: Annotated[
+        DeviceName,
+        typer.Option(
+            metavar=DEVICE_METAVAR, help="Where to compute.", parser=parse_device, autocompletion=complete_devices
+        ),
+    ] = "auto",
     precision: Annotated[
         PrecisionName, typer.Option(metavar=choices(PrecisionName), help="Format of the matrix multiplications.")
     ] = "auto",

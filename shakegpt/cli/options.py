@@ -8,7 +8,16 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import typer
 
 from shakegpt.cli.help import EVALUATION_AND_SAVING, MACHINE, MODEL, OPTIMIZATION, OUTPUT, format_number
-from shakegpt.config import DEFAULT_PRESET, PRESETS, SHAPE_FIELDS, ModelConfig, TrainingConfig, field_docs
+from shakegpt.config import (
+    DEFAULT_PRESET,
+    PRESETS,
+    SHAPE_FIELDS,
+    DeviceKind,
+    ModelConfig,
+    TrainingConfig,
+    check_device,
+    field_docs,
+)
 from shakegpt.errors import ShakegptError
 
 _NOT_OFFERED = {"beta1", "beta2", "save_seconds", "sample_prompt", "sample_length"}
@@ -83,6 +92,23 @@ def choices(kind: Any) -> str:
     return "|".join(get_args(kind))
 
 
+DEVICE_METAVAR = f"{choices(DeviceKind)}|cuda:N"
+
+
+def parse_device(text: str) -> str:
+    """Return the name of a device as it is; raises ``typer.BadParameter`` where no device can have it."""
+    try:
+        check_device(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return text
+
+
+def complete_devices(incomplete: str) -> list[str]:
+    """Return the kinds of devices that begin with ``incomplete``."""
+    return [kind for kind in get_args(DeviceKind) if kind.startswith(incomplete)]
+
+
 def with_training_options(command: Callable[..., None]) -> Callable[..., None]:
     """Turn a command's ``**changes`` into an option for each field of ``TrainingConfig`` and of a model's shape.
 
@@ -102,7 +128,9 @@ def with_training_options(command: Callable[..., None]) -> Callable[..., None]:
                 typer.Option(
                     f"--{name.replace('_', '-')}",
                     *_OTHER_NAMES.get(name, []),
-                    metavar=_metavar(kinds[name]),
+                    metavar=DEVICE_METAVAR if name == "device" else _metavar(kinds[name]),
+                    parser=parse_device if name == "device" else None,
+                    autocompletion=complete_devices if name == "device" else None,
                     help=help_texts.get(name),
                     show_default=_default_of_field(name),
                     rich_help_panel=_GROUP_OF_FIELD.get(name, OPTIMIZATION),

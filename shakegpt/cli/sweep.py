@@ -114,7 +114,7 @@ def sweep(
         for run in plan.runs:
             print(shlex.join(["shakegpt", *plan.arguments(run)]))
         return
-    slots = _choose_slots(plan, jobs)
+    slots = _choose_slots(parsed, jobs)
     if resume is None:
         save_plan(store, plan)
     print_note(_announce(store, plan, slots, parsed))
@@ -157,17 +157,19 @@ def _plan(
     return make_plan(name or free_name(store), varied, common, split.of_the_session)
 
 
-def _choose_slots(plan: "SweepPlan", jobs: int | None) -> "list[Slot]":
+def _choose_slots(runs: list[ParsedRun], jobs: int | None) -> "list[Slot]":
     from shakegpt.system.processors import available_cores, has_apple_gpu, visible_gpus
     from shakegpt.training.sweep import make_slots
 
-    on_cpu = plan.options.get("device") == ["cpu"]
+    devices = {run.training.device for run in runs}
+    numbered = any(":" in device for device in devices)  # the runs name their GPU, which must not be hidden from them
+    on_cpu = devices == {"cpu"}
     return make_slots(
-        runs=len(plan.runs),
+        runs=len(runs),
         jobs=jobs,
-        gpus=[] if on_cpu else visible_gpus(),
+        gpus=[] if on_cpu or numbered else visible_gpus(),
         cores=available_cores(),
-        shared_gpu=not on_cpu and has_apple_gpu(),
+        shared_gpu=numbered or (not on_cpu and has_apple_gpu()),
     )
 
 

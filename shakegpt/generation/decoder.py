@@ -141,10 +141,11 @@ def record_forward(model: GPT, cache: KVCache) -> Callable[[Tensor], Tensor] | N
         What takes token ids, (B, 1), to logits, (B, 1, V), that the next call overwrites; ``None`` where the pass
         cannot be recorded.
     """
-    ids = torch.zeros((cache.keys_values.shape[2], 1), dtype=torch.int64, device=cache.keys_values.device)
+    device = cache.keys_values.device
+    ids = torch.zeros((cache.keys_values.shape[2], 1), dtype=torch.int64, device=device)
     try:
-        graph, side = torch.cuda.CUDAGraph(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        side.wait_stream(torch.cuda.current_stream())
+        graph, side = torch.cuda.CUDAGraph(), torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        side.wait_stream(torch.cuda.current_stream(device))
         with torch.inference_mode(), torch.cuda.stream(side):
             for _ in range(_WARM_UPS):
                 model(ids, cache)
@@ -152,7 +153,7 @@ def record_forward(model: GPT, cache: KVCache) -> Callable[[Tensor], Tensor] | N
             # Only this thread is kept from what a recording forbids: another may be training.
             with torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
                 logits: Tensor = model(ids, cache)
-        torch.cuda.current_stream().wait_stream(side)
+        torch.cuda.current_stream(device).wait_stream(side)
     except RuntimeError:  # such as of a driver too old: generation goes on without
         return None
 

@@ -3,7 +3,7 @@
 import platform
 import timeit
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from shakegpt.config import DeviceName, Precision, PrecisionName
 from shakegpt.errors import ShakegptError
+from shakegpt.system.cuda_devices import describe_gpu, find_gpus, freest_gpu, has_gpu_per_process
 from shakegpt.system.processors import available_cores
 
 _ATTENTION_KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
@@ -32,6 +33,8 @@ class DevicePlan:
     """Why this device and precision, for ``doctor`` and the training screen."""
     threads: int
     """How many threads share the work on a CPU; 1 on a GPU."""
+    gpu: str | None = None
+    """What the driver calls the GPU, such as ``GPU-8f2a…``; ``None`` elsewhere, and where torch does not know."""
 
 
 def choose_device_plan(device: DeviceName = "auto", precision: PrecisionName = "auto") -> DevicePlan:
@@ -46,20 +49,20 @@ def choose_device_plan(device: DeviceName = "auto", precision: PrecisionName = "
     else:
         chosen_precision, precision_reason = precision, f"{precision} as requested"
         _check_precision(chosen, precision)
-        if chosen.type == "cuda" and precision == "fp32":
+        if chosen.type == "cuda" and precision == "fp32" and _has_bf16(chosen):
             precision_reason += ", with matrix products in TF32"
+    gpu = describe_gpu(chosen.index or 0) if chosen.type == "cuda" else None
     return DevicePlan(
         device=chosen,
-        name=_device_name(chosen),
+        name=gpu.name if gpu else _device_name(chosen),
         precision=chosen_precision,
         reason=f"{device_reason}; {precision_reason}",
         threads=available_cores() if chosen.type == "cpu" else 1,
+        gpu=gpu.uuid if gpu else None,
     )
 
 
 def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
     if device.type == "mps":
         return "Apple GPU"
     with suppress(OSError):
@@ -67,6 +70,11 @@ def _device_name(device: torch.device) -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def on_device(device: torch.device) -> AbstractContextManager[Any]:
+    """Return a context in which what asks for no device means this one: streams, events, seeds, pinned memory."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 @contextmanager
@@ -98,27 +106,62 @@ def training_kernels(device: torch.device) -> Iterator[None]:
         settings.fill_uninitialized_memory = fill
 
 
+def default_device_type() -> str:
+    """Return what ``auto`` trains on here, ``cuda``, ``mps`` or ``cpu``, without choosing among several GPUs."""
+    if any(gpu.usable for gpu in find_gpus()):
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
 def _choose_device(device: DeviceName) -> tuple[torch.device, str]:
-    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    if device == "cuda" and not cuda:
-        built = "no NVIDIA GPU was found" if torch.version.cuda else "this torch was built without CUDA"
-        raise ShakegptError(f"This machine has no CUDA device: {built}; leave out --device, or give --device cpu.")
+    if device.startswith("cuda"):
+        return _choose_gpu(device)
+    mps = torch.backends.mps.is_available()
     if device == "mps" and not mps:
         raise ShakegptError("This machine has no Apple GPU; leave out --device, or give --device cpu.")
-    if device == "auto":
-        if cuda:
-            return torch.device("cuda"), "a CUDA GPU was found"
-        if mps:
-            return torch.device("mps"), "an Apple GPU was found"
-        return torch.device("cpu"), "no GPU was found"
-    return torch.device(device), f"{device} as requested"
+    if device != "auto":
+        return torch.device(device), f"{device} as requested"
+    gpus = find_gpus()
+    usable = [gpu for gpu in gpus if gpu.usable]
+    if usable:
+        gpu, reason = freest_gpu(usable)
+        return torch.device("cuda", gpu.index), reason
+    if mps:
+        return torch.device("mps"), "an Apple GPU was found"
+    return torch.device("cpu"), f"this torch has no kernels for {gpus[0].description}" if gpus else "no GPU was found"
+
+
+def _choose_gpu(device: DeviceName) -> tuple[torch.device, str]:
+    """Return the GPU that ``cuda`` or ``cuda:N`` means; of several that are not numbered, the one with most memory."""
+    gpus = find_gpus()
+    if not gpus:
+        built = "no NVIDIA GPU was found" if torch.version.cuda else "this torch was built without CUDA"
+        raise ShakegptError(f"This machine has no CUDA device: {built}; leave out --device, or give --device cpu.")
+    _, _, number = device.partition(":")
+    if number and has_gpu_per_process():
+        raise ShakegptError(f"--device {device} is one GPU, and torchrun gives each process its own; leave it out.")
+    reason = f"{device} as requested"
+    if number:
+        gpu = next((gpu for gpu in gpus if gpu.index == int(number)), None)
+        if gpu is None:
+            last = f" to cuda:{gpus[-1].index}" if len(gpus) > 1 else ""
+            raise ShakegptError(
+                f"This machine has no {device}: it has {gpus[0].device_name}{last}; give one that is here."
+            )
+    else:
+        gpu, chosen_reason = freest_gpu([gpu for gpu in gpus if gpu.usable] or gpus)
+        reason += f": {chosen_reason}" if len(gpus) > 1 else ""
+    if not gpu.usable:
+        raise ShakegptError(
+            f"This torch has no kernels for {gpu.description}, only for {', '.join(torch.cuda.get_arch_list())}; "
+            "install another build of torch, or give --device cpu."
+        )
+    return torch.device("cuda", gpu.index), reason
 
 
 def _fastest_precision(device: torch.device) -> tuple[Precision, str]:
     if device.type == "cuda":
-        if torch.cuda.is_bf16_supported(including_emulation=False):
-            return "bf16", "this GPU supports bf16"
-        return "fp16", "this GPU lacks bf16"
+        return ("bf16", "this GPU supports bf16") if _has_bf16(device) else ("fp16", "this GPU lacks bf16")
     if device.type == "mps":
         return "fp32", "mixed precision gains little on an Apple GPU"
     ratio = bf16_speed_ratio()
@@ -129,8 +172,13 @@ def _fastest_precision(device: torch.device) -> tuple[Precision, str]:
     return "fp32", f"bf16 is only {ratio:.1f} times as fast as fp32 on this CPU"
 
 
+def _has_bf16(device: torch.device) -> bool:
+    """Return whether a CUDA GPU computes in bf16 and TF32, and does not emulate them."""
+    return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
+
+
 def _check_precision(device: torch.device, precision: Precision) -> None:
-    if device.type == "cuda" and precision == "bf16" and not torch.cuda.is_bf16_supported(including_emulation=False):
+    if device.type == "cuda" and precision == "bf16" and not _has_bf16(device):
         raise ShakegptError("This GPU does not support bf16; give --precision fp16 or fp32.")
     if device.type == "mps" and precision != "fp32":
         raise ShakegptError("An Apple GPU trains in fp32 only; leave out --precision, or give --precision fp32.")

@@ -1,9 +1,9 @@
 """The load of an NVIDIA GPU, asked of its driver (NVML): no CUDA context is made, and torch is not needed."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 
@@ -16,56 +16,66 @@ class GpuUsage:
     busy: float | None = None
     """Share of the time that it computed lately, from 0 to 1; ``None`` where the driver does not say."""
     celsius: int | None = None
-    """Its temperature; ``None`` where the driver does not say, as for a part of a GPU (MIG) or a virtual one."""
+    """Its temperature; ``None`` where the driver does not say."""
 
 
-def gpu_usage() -> GpuUsage | None:
-    """Return the load of the first NVIDIA GPU that ``CUDA_VISIBLE_DEVICES`` leaves visible.
+def gpu_usage(uuid: str | None) -> GpuUsage | None:
+    """Return the load of an NVIDIA GPU; ``None`` where the driver does not say, or its bindings are not installed.
 
-    The GPUs are counted as the driver does, in the order of their PCI slots; CUDA may put a faster card first.
+    Asks the driver's own library (NVML), so that a process which only looks takes no memory of the GPU.
 
-    Returns:
-        ``None`` without a GPU, or without its driver's bindings (the extra ``gpu``).
+    Args:
+        uuid: what the driver calls the GPU; ``None`` for no GPU.
     """
-    nvml = _start_nvml()
-    if nvml is None:
+    nvml = _nvml() if uuid else None
+    if nvml is None or uuid is None:
         return None
-    handle = _ask(nvml, lambda: _first_visible(nvml))
+    handle = _ask(nvml, lambda: nvml.nvmlDeviceGetHandleByUUID(uuid))
+    if handle is None:  # a part of a GPU (MIG) is called otherwise
+        handle = _ask(nvml, lambda: nvml.nvmlDeviceGetHandleByUUID(uuid.replace("GPU-", "MIG-", 1)))
     memory = None if handle is None else _ask(nvml, lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
     if memory is None:
         return None
+    # Neither is said of a part of a GPU, or of a virtual one.
     rates = _ask(nvml, lambda: nvml.nvmlDeviceGetUtilizationRates(handle))
+    celsius = _ask(nvml, lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU))
     return GpuUsage(
-        used_bytes=int(memory.used),
-        total_bytes=int(memory.total),
+        used_bytes=memory.used,
+        total_bytes=memory.total,
         busy=None if rates is None else rates.gpu / 100,
-        celsius=_ask(nvml, lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)),
+        celsius=celsius,
     )
 
 
+def gpu_driver() -> str | None:
+    """Return the version of NVIDIA's driver, such as ``570.86.15``; ``None`` where there is none that says so."""
+    try:
+        first = _DRIVER_VERSION.read_text(encoding="ascii", errors="replace").partition("\n")[0]
+    except OSError:
+        nvml = _nvml()
+        return None if nvml is None else _ask(nvml, nvml.nvmlSystemGetDriverVersion)
+    return next((word for word in first.split() if word[0].isdecimal()), None)
+
+
+_DRIVER_VERSION = Path("/proc/driver/nvidia/version")
+
+
 @cache
-def _start_nvml() -> Any:
-    """Return the driver's bindings, started once for this process; ``None`` without them or without a driver."""
+def _nvml() -> Any:
+    """Return the driver's bindings, ready to be asked; ``None`` where they or the driver are missing."""
     try:
         import pynvml
     except ImportError:
         return None
-    return _ask(pynvml, lambda: (pynvml.nvmlInit(), pynvml)[1])
-
-
-def _first_visible(nvml: Any) -> Any:
-    """Return the handle of the GPU that CUDA is to use first; ``None`` where all are hidden."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is None:
-        return nvml.nvmlDeviceGetHandleByIndex(0)
-    first = visible.split(",")[0].strip()
-    if first.isdecimal():
-        return nvml.nvmlDeviceGetHandleByIndex(int(first))
-    return nvml.nvmlDeviceGetHandleByUUID(first) if first.startswith(("GPU-", "MIG-")) else None
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return None
+    return pynvml
 
 
 def _ask(nvml: Any, question: Callable[[], Any]) -> Any:
-    """Return the driver's answer; ``None`` where it has none, as for much of what a MIG or virtual GPU is asked."""
+    """Return the driver's answer; ``None`` where it has none."""
     try:
         return question()
     except nvml.NVMLError:

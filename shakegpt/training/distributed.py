@@ -133,7 +133,7 @@ def join_group(device: torch.device) -> int:
     """Join the processes that ``torchrun`` started, and return this one's rank.
 
     Args:
-        device: the kind of device to train on; each rank of a host takes a GPU of its own.
+        device: to train on; each rank of a host has a GPU of its own.
 
     Raises:
         ShakegptError: the processes cannot connect.
@@ -141,7 +141,7 @@ def join_group(device: torch.device) -> int:
     global _ranks
     on_gpu = device.type == "cuda"
     if on_gpu:
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(device)
         os.environ.setdefault("TORCH_NCCL_BLOCKING_WAIT", "1")  # else NCCL ends the process at a timeout, unsaved
     try:
         dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")

@@ -13,7 +13,7 @@ from torch import Tensor
 from shakegpt.config import TrainingConfig
 from shakegpt.data.corpus import cut_windows, draw_starts
 from shakegpt.model.dropout import make_dropout_masks
-from shakegpt.system.device import training_kernels
+from shakegpt.system.device import on_device, training_kernels
 from shakegpt.training.gradients import Gradients
 from shakegpt.training.optimizer import Optimizer
 
@@ -76,9 +76,10 @@ class StepProgram:
             draw_starts(len(self._ids), step, seed=seed, batch_size=batch_size, block_size=self._block_size)
             for step in steps
         ]
-        self._copy(torch.stack(starts), self._starts)
-        self._copy(torch.tensor([learning_rate(step) for step in steps], dtype=self._rates.dtype), self._rates)
-        self._row.zero_()
+        with on_device(self.device):
+            self._copy(torch.stack(starts), self._starts)
+            self._copy(torch.tensor([learning_rate(step) for step in steps], dtype=self._rates.dtype), self._rates)
+            self._row.zero_()
 
     def _copy(self, rows: Tensor, table: Tensor) -> None:
         if table.is_cuda:  # from other memory, the copy would wait for the GPU
@@ -87,12 +88,13 @@ class StepProgram:
 
     def begin(self, step: int) -> None:
         """Seed the dropout masks of a step: the part of it that cannot be recorded, so it comes before a replay too."""
-        self._masks = make_dropout_masks(self._config.seed, step, self._config.batch_size, self._ids.device)
+        with on_device(self.device):
+            self._masks = make_dropout_masks(self._config.seed, step, self._config.batch_size, self.device)
 
     def step(self) -> None:
         """Take the next step of the chunk: batch -> loss -> gradient -> finite? -> clip -> AdamW -> ledger."""
         optimizer = self._optimizer
-        with training_kernels(self._ids.device):
+        with on_device(self.device), training_kernels(self.device):
             starts = self._starts.index_select(0, self._row)[0]  # (B,)
             inputs, targets = cut_windows(self._ids, starts, self._block_size)  # (B, T) each
             scale = optimizer.loss_scale
@@ -108,7 +110,8 @@ class StepProgram:
 
     def copy_ledger(self, count: int) -> "LedgerCopy":
         """Begin to copy how the first ``count`` steps went; the next chunk can be loaded before this is read."""
-        return LedgerCopy(self._ledger[:count])
+        with on_device(self.device):
+            return LedgerCopy(self._ledger[:count])
 
 
 class LedgerCopy:

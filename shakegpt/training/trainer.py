@@ -184,6 +184,7 @@ class Trainer:
             eval_every=config.eval_every,
             begun_from=self.run.metadata.begun_from,
             new_characters=self.run.metadata.new_characters,
+            gpu=plan.gpu,
         )
 
     def _take_steps(self) -> Iterator[Event]:

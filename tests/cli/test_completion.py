@@ -91,6 +91,7 @@ BASH = {
     "shakegpt train --preset n": ["nano"],
     "shakegpt train --corpus d": ["demo"],
     "shakegpt train --device c": ["cpu", "cuda"],
+    "shakegpt bench --device m": ["mps"],
     "shakegpt train --tensorb": ["--tensorboard"],
     "shakegpt runs show mac": ["macbeth"],
     "shakegpt runs show macbeth mac": ["macbeth"],

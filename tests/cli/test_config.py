@@ -25,7 +25,10 @@ WRONG = {
     "a value for a command": ("train = 3", "train is a command, written as a table: [train]"),
     "text for a number": ("[train]\nsteps = 'many'", "train.steps = 'many'"),
     "a list for a number": ("[generate]\ntemperature = [1]", "generate.temperature = [1]"),
-    "no such choice": ("[train]\ndevice = 'tpu'", "'tpu' is not one of 'auto', 'cpu', 'cuda', 'mps'"),
+    "no such choice": (
+        "[train]\ndevice = 'tpu'",
+        "The device must be auto, cpu, cuda, mps, or one GPU from cuda:0 to cuda:15, not 'tpu'",
+    ),
     "keys no table": ("keys = 3", "keys is not a table"),
     "a key no text": ("[keys]\n'app.quit' = 3", "[keys] app.quit must be a key"),
     "no keys": ("[keys]\n'app.quit' = []", "[keys] app.quit must be a key"),

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from shakegpt.cli.sweep import _choose_slots
 from shakegpt.cli.sweep_console import SweepConsole, result_table, seconds_left
+from shakegpt.cli.sweep_options import parse_run
 from shakegpt.events import Started, Step
 from shakegpt.runs.snapshot import Snapshot, replay
 from shakegpt.training.sweep import SweepRow
@@ -125,3 +127,18 @@ def test_plain_lines_say_a_failure_once_and_the_result_has_why(capsys: pytest.Ca
         console.show("x-01", Failed(step=1, message="It broke.\x1b[2J"))
     assert capsys.readouterr().err == "x-01: failed: It broke.\\x1b[2J\n"
     assert "It broke.\\x1b[2J" in result_table(rows)[1]
+
+
+@pytest.mark.parametrize(
+    ("device", "variables", "count"),
+    [([], ["0", "1"], 2), (["--device", "cuda:1"], [None], 1), (["--device", "cpu"], [None, None], 2)],
+)
+def test_runs_that_name_their_gpu_can_see_it(
+    device: list[str], variables: list[str | None], count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shakegpt.system.processors.visible_gpus", lambda: ["0", "1"])
+    monkeypatch.setattr("shakegpt.system.processors.available_cores", lambda: 2)
+    runs = [parse_run(["train", "--preset", "nano", "--corpus", "demo", *device])] * 3
+    slots = _choose_slots(runs, None)
+    assert [slot.environment.get("CUDA_VISIBLE_DEVICES") for slot in slots] == variables
+    assert len(slots) == count

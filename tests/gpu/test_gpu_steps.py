@@ -10,6 +10,7 @@ import torch
 
 from shakegpt.config import PRESETS, Precision
 from shakegpt.model.gpt import GPT
+from shakegpt.system.cuda_devices import describe_gpu
 from shakegpt.system.gpu import gpu_usage
 from shakegpt.training.flat_parameters import FlatParameters
 from shakegpt.training.gradients import Gradients
@@ -109,6 +110,6 @@ def test_no_memory_is_added_once_a_step_is_recorded(device: str) -> None:
 def test_the_load_is_known_without_nvidia_smi(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pynvml", reason="the driver's bindings are missing: pip install 'shakegpt[gpu]'")
     monkeypatch.setenv("PATH", "")
-    usage = gpu_usage()
+    usage = gpu_usage(describe_gpu(torch.cuda.current_device()).uuid)
     assert usage is not None
     assert 0 < usage.used_bytes <= usage.total_bytes

@@ -8,6 +8,7 @@ from shakegpt.errors import ShakegptError
 from shakegpt.system import device
 from shakegpt.system.device import choose_device_plan, training_kernels
 from shakegpt.system.processors import available_cores
+from tests.fake_cuda import add_gpus, gpu
 
 
 @pytest.fixture
@@ -20,9 +21,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def add_cuda(machine: pytest.MonkeyPatch, *, bf16: bool) -> None:
-    machine.setattr(torch.cuda, "is_available", lambda: True)
-    machine.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: bf16)
-    machine.setattr(torch.cuda, "get_device_name", lambda _: "Fine GPU")
+    add_gpus(machine, gpu("Fine GPU", (9, 0) if bf16 else (7, 5)), architectures=["sm_75", "sm_90"])
 
 
 def test_a_cpu_computes_in_fp32_and_says_why(machine: pytest.MonkeyPatch) -> None:

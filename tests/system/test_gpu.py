@@ -1,104 +1,72 @@
-"""What an NVIDIA driver says of a GPU; the driver's bindings are a fake of the same functions and errors."""
+"""What an NVIDIA driver says of a GPU; its bindings are a fake of the same functions and errors."""
 
+import subprocess
 import sys
-from collections.abc import Iterator
-from types import SimpleNamespace
-from typing import Any
+from pathlib import Path
 
 import pytest
-import torch
 
 from shakegpt.system import gpu
-from shakegpt.system.gpu import GpuUsage, gpu_usage
-
-
-class NVMLError(Exception):
-    """As in pynvml, the parent of all its errors."""
-
-
-class NotSupportedError(NVMLError):
-    """What a MIG or virtual GPU answers to much."""
-
-
-class FakeNvml:
-    """Two GPUs and a MIG part, with what each answers; ``unsupported`` names the functions that it refuses."""
-
-    NVMLError = NVMLError
-    NVML_TEMPERATURE_GPU = 0
-
-    def __init__(self) -> None:
-        self.unsupported: set[str] = set()
-        self.starts = 0
-
-    def _answer(self, name: str, answer: Any) -> Any:
-        if name in self.unsupported:
-            raise NotSupportedError
-        return answer
-
-    def nvmlInit(self) -> None:  # noqa: N802
-        self._answer("nvmlInit", None)
-        self.starts += 1
-
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:  # noqa: N802
-        if index > 1:
-            raise NVMLError("Invalid Argument")
-        return index
-
-    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> int:  # noqa: N802
-        return {"GPU-b": 1, "MIG-c": 2}[uuid]
-
-    def nvmlDeviceGetMemoryInfo(self, handle: int) -> SimpleNamespace:  # noqa: N802
-        return self._answer("nvmlDeviceGetMemoryInfo", SimpleNamespace(used=3 + handle, total=8))
-
-    def nvmlDeviceGetUtilizationRates(self, handle: int) -> SimpleNamespace:  # noqa: N802
-        return self._answer("nvmlDeviceGetUtilizationRates", SimpleNamespace(gpu=50))
-
-    def nvmlDeviceGetTemperature(self, handle: int, sensor: int) -> int:  # noqa: N802
-        return self._answer("nvmlDeviceGetTemperature", 61)
-
-
-@pytest.fixture
-def nvml(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNvml]:
-    def refuse(*_: object) -> None:
-        raise AssertionError("a CUDA context was made")
-
-    fake = FakeNvml()
-    monkeypatch.setitem(sys.modules, "pynvml", fake)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(torch.cuda, "mem_get_info", refuse)
-    monkeypatch.setattr(torch.cuda, "init", refuse)
-    gpu._start_nvml.cache_clear()
-    yield fake
-    gpu._start_nvml.cache_clear()
-
-
-def test_the_driver_is_asked_without_a_cuda_context_and_started_once(nvml: FakeNvml) -> None:
-    assert gpu_usage() == gpu_usage() == GpuUsage(used_bytes=3, total_bytes=8, busy=0.5, celsius=61)
-    assert nvml.starts == 1
+from shakegpt.system.gpu import GpuUsage, gpu_driver, gpu_usage
+from tests.fake_cuda import GB, FakeNvml, install_nvml
 
 
 @pytest.mark.parametrize(
-    ("visible", "used"), [("1,0", 4), ("GPU-b", 4), ("MIG-c", 5), ("", None), ("-1", None), ("7", None)]
+    ("refused", "usage"),
+    [
+        ([], GpuUsage(used_bytes=2 * GB, total_bytes=8 * GB, busy=0.5, celsius=64)),
+        (["nvmlDeviceGetUtilizationRates"], GpuUsage(used_bytes=2 * GB, total_bytes=8 * GB, celsius=64)),
+        (["nvmlDeviceGetTemperature"], GpuUsage(used_bytes=2 * GB, total_bytes=8 * GB, busy=0.5)),
+        (["nvmlDeviceGetMemoryInfo"], None),
+        (["nvmlDeviceGetHandleByUUID"], None),
+        (["nvmlInit"], None),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) and value else "",
 )
-def test_the_gpu_is_the_first_visible_one(
-    nvml: FakeNvml, monkeypatch: pytest.MonkeyPatch, visible: str, used: int | None
+def test_the_driver_says_what_it_knows(
+    monkeypatch: pytest.MonkeyPatch, refused: list[str], usage: GpuUsage | None
 ) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    usage = gpu_usage()
-    assert (usage and usage.used_bytes) == used
+    """A part of a GPU (MIG) has no load and no temperature, and a virtual one may have neither."""
+    install_nvml(monkeypatch, FakeNvml(*refused, free=(1 * GB, 6 * GB)))
+    assert gpu_usage("GPU-uuid-1") == usage
 
 
-def test_a_part_of_a_gpu_says_what_it_knows(nvml: FakeNvml) -> None:
-    nvml.unsupported = {"nvmlDeviceGetUtilizationRates", "nvmlDeviceGetTemperature"}
-    assert gpu_usage() == GpuUsage(used_bytes=3, total_bytes=8)
+def test_a_part_of_a_gpu_is_found_by_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    install_nvml(monkeypatch, FakeNvml(free=(6 * GB,), prefix="MIG"))
+    usage = gpu_usage("GPU-uuid-0")
+    assert usage is not None
+    assert usage.used_bytes == 2 * GB
 
 
-@pytest.mark.parametrize("function", ["nvmlInit", "nvmlDeviceGetMemoryInfo"])
-def test_a_driver_that_does_not_answer_is_no_error(nvml: FakeNvml, function: str) -> None:
-    nvml.unsupported = {function}
-    assert gpu_usage() is None
+def test_the_gpu_of_another_machine_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    install_nvml(monkeypatch, FakeNvml())
+    assert gpu_usage("GPU-uuid-7") is None
 
 
-def test_without_the_drivers_bindings_nothing_is_known(nvml: FakeNvml, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pynvml", None)
-    assert gpu_usage() is None
+def test_a_run_without_a_gpu_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    nvml = FakeNvml()
+    install_nvml(monkeypatch, nvml)
+    assert gpu_usage(None) is None
+    assert nvml.asked == []
+
+
+def test_without_the_bindings_there_is_nothing_to_say(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    install_nvml(monkeypatch, None)
+    monkeypatch.setattr(gpu, "_DRIVER_VERSION", tmp_path / "missing")
+    assert gpu_usage("GPU-uuid-0") is None
+    assert gpu_driver() is None
+
+
+def test_torch_is_not_imported_to_ask() -> None:
+    code = "import sys; from shakegpt.system.gpu import *; gpu_usage('GPU-0'); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_driver_has_a_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    install_nvml(monkeypatch, FakeNvml())
+    monkeypatch.setattr(gpu, "_DRIVER_VERSION", tmp_path / "version")
+    assert gpu_driver() == "570.86.15"  # as its bindings say
+    (tmp_path / "version").write_text(
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19\nGCC 12\n"
+    )
+    assert gpu_driver() == "535.104.05"

@@ -54,9 +54,11 @@ def run_details(snapshot: Snapshot, memory_bytes: int | None, gpu: GpuUsage | No
     if snapshot.inspections and step:  # the heads may have taken the place of its panel
         details["Learning rate"] = formatting.scientific(step.learning_rate)
     if gpu is not None:
-        busy = "" if gpu.busy is None else f", {gpu.busy:.0%} busy"
-        heat = "" if gpu.celsius is None else f", {gpu.celsius} °C"
-        details["GPU"] = f"{formatting.size(gpu.used_bytes)} of {formatting.size(gpu.total_bytes)}{busy}{heat}"
+        details["GPU memory"] = f"{formatting.size(gpu.used_bytes)} of {formatting.size(gpu.total_bytes)}"
+        busy = [] if gpu.busy is None else [f"{gpu.busy:.0%} busy"]
+        warmth = [] if gpu.celsius is None else [f"{gpu.celsius} °C"]
+        if busy or warmth:
+            details["GPU"] = ", ".join(busy + warmth)
     details["Trained for"] = formatting.duration(step.seconds) if step else NO_VALUE
     details["Read"] = f"{formatting.compact(step.tokens)} characters" if step else NO_VALUE
     details["Validation bits/character"] = formatting.decimal(evaluation.bits_per_character) if evaluation else NO_VALUE

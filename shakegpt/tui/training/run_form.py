@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
-from shakegpt.config import DEFAULT_PRESET, PRESETS, DeviceName, PrecisionName, Preset, current_preset
+from shakegpt.config import DEFAULT_PRESET, PRESETS, DeviceKind, PrecisionName, Preset, current_preset
 from shakegpt.data.catalog import DEMO, TINY_SHAKESPEARE
 from shakegpt.errors import ShakegptError
 from shakegpt.runs.run import RunMetadata, check_run_name
@@ -25,7 +25,7 @@ NUMBERS: dict[str, Callable[[str], int | float]] = {
     "learning_rate": float,
     "seed": int,
 }
-CHOICES: dict[str, tuple[str, ...]] = {"device": get_args(DeviceName), "precision": get_args(PrecisionName)}
+CHOICES: dict[str, tuple[str, ...]] = {"device": get_args(DeviceKind), "precision": get_args(PrecisionName)}
 DEFAULTS: dict[str, str] = {
     "preset": DEFAULT_PRESET,
     "corpus": TINY_SHAKESPEARE,

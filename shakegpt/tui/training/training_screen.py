@@ -51,7 +51,7 @@ class TrainingScreen(Screen[None]):
 
     Args:
         read_memory: returns the bytes that this process holds; ``None`` where that is not known.
-        read_gpu: returns the load of the GPU; ``None`` without one. Both are called off the UI thread.
+        read_gpu: returns the load of the GPU that has a UUID; ``None`` without one. Both are called off the UI thread.
     """
 
     DEFAULT_CSS = """
@@ -88,7 +88,7 @@ class TrainingScreen(Screen[None]):
         context: AppContext,
         *,
         read_memory: Callable[[], int | None] = process_memory,
-        read_gpu: Callable[[], GpuUsage | None] = gpu_usage,
+        read_gpu: Callable[[str | None], GpuUsage | None] = gpu_usage,
     ) -> None:
         super().__init__()
         self.context = context
@@ -379,7 +379,8 @@ class TrainingScreen(Screen[None]):
     @work(thread=True, group="measure", exclusive=True, exit_on_error=False)
     def _measure(self) -> None:
         # On a thread: a GPU driver may be slow.
-        self._memory, self._gpu = self._read_memory(), self._read_gpu()
+        started = self.snapshot.started if self.snapshot else None
+        self._memory, self._gpu = self._read_memory(), self._read_gpu(started.gpu if started else None)
         self._stale = self.snapshot is not None
 
 

@@ -452,9 +452,14 @@ def test_a_finished_run_has_its_time_and_best_loss(snapshots: Snapshots) -> None
     )
 
 
-def test_a_gpu_is_among_the_details(snapshots: Snapshots) -> None:
-    gpu = GpuUsage(used_bytes=3_100_000_000, total_bytes=24_000_000_000, busy=0.87, celsius=61)
-    assert run_details(snapshots("training"), 10**9, gpu)["GPU"] == "3.1 GB of 24.0 GB, 87% busy, 61 °C"
+@pytest.mark.parametrize(
+    ("known", "shown"),
+    [({"busy": 0.87, "celsius": 64}, "87% busy, 64 °C"), ({"celsius": 64}, "64 °C"), ({}, None)],
+)
+def test_a_gpu_is_among_the_details(snapshots: Snapshots, known: dict[str, Any], shown: str | None) -> None:
+    gpu = GpuUsage(used_bytes=3_100_000_000, total_bytes=24_000_000_000, **known)
+    details = run_details(snapshots("training"), 10**9, gpu)
+    assert (details["GPU memory"], details.get("GPU")) == ("3.1 GB of 24.0 GB", shown)
     assert "GPU" not in run_details(snapshots("training"), 10**9, None)
 
 
