@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shakegpt.cli.command_line import choose_given
-from shakegpt.cli.options import CHECKPOINT_HELP, Encoding, Json, complete_checkpoints, complete_corpora
+from shakegpt.cli.options import CHECKPOINT_HELP, Encoding, Json, SameCheckpoint, complete_checkpoints, complete_corpora
 from shakegpt.cli.output import print_json, print_note
 from shakegpt.config import SamplingConfig
 from shakegpt.errors import CorpusError
@@ -19,10 +19,7 @@ def evaluate(
     reference: Annotated[
         str | None, typer.Argument(metavar="[REF]", help=CHECKPOINT_HELP, autocompletion=complete_checkpoints)
     ] = None,
-    checkpoint: Annotated[
-        str | None,
-        typer.Option("--checkpoint", "-c", metavar="REF", help="The same as REF.", autocompletion=complete_checkpoints),
-    ] = None,
+    checkpoint: SameCheckpoint = None,
     corpus: Annotated[
         str | None,
         typer.Option(

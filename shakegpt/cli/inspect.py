@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shakegpt.cli.options import CHECKPOINT_HELP, Json, complete_checkpoints
+from shakegpt.cli.command_line import choose_given
+from shakegpt.cli.options import CHECKPOINT_HELP, Json, SameCheckpoint, complete_checkpoints
 from shakegpt.cli.output import print_json, print_note
 from shakegpt.cli.standard_input import read_text_from_standard_input
 from shakegpt.errors import UsageError
@@ -28,9 +29,11 @@ _SCORES = ("back", "previous", "itself", "newline", "speaker", "distance", "entr
 
 
 def inspect(
-    checkpoint: Annotated[
+    context: typer.Context,
+    reference: Annotated[
         str | None, typer.Argument(metavar="[REF]", help=CHECKPOINT_HELP, autocompletion=complete_checkpoints)
     ] = None,
+    checkpoint: SameCheckpoint = None,
     text: Annotated[
         str | None,
         typer.Option(
@@ -55,6 +58,7 @@ def inspect(
     json: Json = False,
 ) -> None:
     """Look inside a model that reads a text: attention, logit lens, what adds to the next character, head scores."""
+    checkpoint = choose_given(context, "checkpoint", argument=reference, option=checkpoint)
     muted = [_parse_head(head) for head in mute or ()]
     if text == "-" or (text is None and not sys.stdin.isatty()):
         text = read_text_from_standard_input("text") or None

@@ -86,6 +86,12 @@ CheckpointArgument = Annotated[
     str, typer.Argument(metavar="REF", help=CHECKPOINT_HELP, autocompletion=complete_checkpoints)
 ]
 
+SameCheckpoint = Annotated[
+    str | None,
+    typer.Option("--checkpoint", "-c", metavar="REF", help="The same as REF.", autocompletion=complete_checkpoints),
+]
+"""For commands whose argument is a checkpoint: see ``choose_given``."""
+
 
 def choices(kind: Any) -> str:
     """Return the values of a ``Literal`` as the help texts list them: ``auto|cpu|cuda|mps``."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shakegpt.cli.options import CHECKPOINT_HELP, Encoding, Json, complete_checkpoints
+from shakegpt.cli.command_line import choose_given, is_typed
+from shakegpt.cli.options import CHECKPOINT_HELP, Encoding, Json, SameCheckpoint, complete_checkpoints
 from shakegpt.cli.output import print_json, print_note
 from shakegpt.cli.standard_input import read_standard_input
 from shakegpt.errors import ShakegptError, UsageError
@@ -22,12 +23,14 @@ _BEFORE, _AFTER = 24, 8  # characters that are shown around such a place
 
 
 def score(
-    checkpoint: Annotated[
+    context: typer.Context,
+    reference: Annotated[
         str | None, typer.Argument(metavar="[REF]", help=CHECKPOINT_HELP, autocompletion=complete_checkpoints)
     ] = None,
     file: Annotated[
         str | None, typer.Argument(metavar="[FILE]", help="The text; - or a pipe is read from standard input.")
     ] = None,
+    checkpoint: SameCheckpoint = None,
     top: Annotated[
         int,
         typer.Option(
@@ -43,8 +46,10 @@ def score(
 
     Windows overlap by half, so that each character has at least half a window of context, or all there is.
     """
-    if file is None and checkpoint is not None and (checkpoint == "-" or Path(checkpoint).is_file()):
-        checkpoint, file = None, checkpoint  # a text alone, for the default model
+    option_given = is_typed(context, "checkpoint")
+    if file is None and reference is not None and (option_given or reference == "-" or Path(reference).is_file()):
+        reference, file = None, reference  # a text alone
+    checkpoint = choose_given(context, "checkpoint", argument=reference, option=checkpoint)
     if top < 0:
         raise UsageError(f"The number of likeliest characters must be at least 0, not {top}.")
     data, name = _read(file)

@@ -48,6 +48,12 @@ def test_the_heads_are_scored_on_the_text_the_model_was_trained_on(store: Store,
     assert json.loads(invoke(*ARGUMENTS[:-1], "0", "--json").stdout)["heads"] is None
 
 
+def test_the_checkpoint_can_be_an_option_as_elsewhere(store: Store, invoke: Invoke) -> None:
+    text = ("--text", "To be", "--characters", "0", "--json")
+    assert invoke("inspect", "-c", "macbeth@20", *text).stdout == invoke("inspect", "macbeth@20", *text).stdout
+    assert "was given twice" in one_sentence(invoke("inspect", "macbeth@20", "-c", "macbeth", *text), 2)
+
+
 def test_what_people_read_names_the_answer_and_every_head(store: Store, invoke: Invoke) -> None:
     model = shakegpt.load("macbeth")
     shown = invoke(*ARGUMENTS, "--costs").stdout

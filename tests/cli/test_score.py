@@ -54,6 +54,15 @@ def test_a_text_comes_from_a_file_or_from_standard_input(
     assert result["checkpoint"] == store.find(named).reference
 
 
+def test_the_checkpoint_can_be_an_option_as_elsewhere(store: Store, invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text(TEXT)
+    expected = invoke("score", "macbeth@20", "-", "--json", stdin=TEXT).stdout
+    assert invoke("score", "-c", "macbeth@20", str(tmp_path / "text"), "--json").stdout == expected
+    assert invoke("score", "--checkpoint", "macbeth@20", "--json", stdin=TEXT).stdout == expected
+    both = invoke("score", "macbeth@20", "-", "-c", "macbeth", stdin=TEXT)
+    assert "was given twice" in one_sentence(both, 2)
+
+
 def test_what_people_read_says_how_the_text_was_read(store: Store, invoke: Invoke) -> None:
     size = shakegpt.load("macbeth").config.block_size
     text = (TEXT * 20)[: 2 * size + 7]
