@@ -58,7 +58,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("shakegpt runs list", ""),
         ("shakegpt runs show poems", ""),
     ),
-    "shakegpt runs list": (("shakegpt runs list --json", ""),),
+    "shakegpt runs list": (
+        ("shakegpt runs list --json", ""),
+        ("shakegpt runs list --tag baseline --where lr=2e-3", "by tag and setting"),
+    ),
     "shakegpt runs show": (
         ("shakegpt runs show poems", ""),
         ("shakegpt runs show poems verse --plot curves.svg", "two curves in one picture"),
@@ -73,6 +76,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "shakegpt runs remove": (("shakegpt runs remove poems", ""),),
     "shakegpt runs rename": (("shakegpt runs rename poems verse", ""),),
+    "shakegpt runs note": (("shakegpt runs note poems 'with more decay'", ""),),
+    "shakegpt runs tag": (("shakegpt runs tag poems baseline", ""),),
     "shakegpt runs path": (
         ("shakegpt runs path poems", "the run's folder"),
         ("shakegpt runs path poems@best", "its best checkpoint's folder"),

@@ -131,7 +131,7 @@ def test_runs_are_filtered_by_words(store: Store, words: str, names: Any) -> Non
     [
         ("baseline", ["macbeth"]),
         ("FIRST try", ["macbeth"]),
-        ("lr=2e-3", []),
+        ("lr=2e-3", ["lear"]),
         ("lr=3e-3 baseline", ["macbeth"]),
         ("rate=high", ["macbeth"]),
         ("macb lr=", ["macbeth"]),  # its value is still to be typed
