@@ -1,18 +1,22 @@
 """``shakegpt doctor``: what shakegpt finds on this machine."""
 
+import math
 import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shakegpt.cli.options import Json
 from shakegpt.cli.output import print_json, print_note
-from shakegpt.system.text import count
+from shakegpt.system.text import count, escape_line
+
+if TYPE_CHECKING:
+    import torch
 
 
 def doctor(json: Json = False) -> None:
-    """Show the device, versions, paths and terminal that are found here."""
+    """Show the device, versions, paths and terminal that are found here, and whether a GPU computes as the CPU does."""
     import torch
 
     from shakegpt.data import catalog
@@ -29,6 +33,7 @@ def doctor(json: Json = False) -> None:
         "precision": device_plan.precision,
         "reason": device_plan.reason,
         "threads": device_plan.threads,
+        "step_check": _check_step(device_plan.device),
         "versions": versions() | {"cuda": torch.version.cuda or "none"},
         "paths": {
             "home": str(store.home),
@@ -47,6 +52,7 @@ def doctor(json: Json = False) -> None:
     threads = count(device_plan.threads, "thread")
     print(f"device     {device_plan.name} ({report['device']}), {device_plan.precision}, {threads}")
     print(f"why        {device_plan.reason}")
+    print(f"check      {_describe_check(report['step_check'])}")
     print("versions   " + ", ".join(f"{name} {version}" for name, version in report["versions"].items()))
     print(f"home       {home} ({count(report['runs'], 'run')}, {report['disk_free_bytes'] / 1e9:.1f} GB free)")
     print("corpora    " + ", ".join(f"{name} ({source})" for name, source in report["corpora"].items()))
@@ -59,6 +65,40 @@ def doctor(json: Json = False) -> None:
         print_note(
             "An NVIDIA driver is here, but this torch was built without CUDA; install a CUDA build of torch to use it."
         )
+
+
+def _check_step(device: "torch.device") -> dict[str, Any]:
+    """Return whether a GPU's training step is the CPU's; ``agrees`` is ``None`` where there is nothing to compare."""
+    if device.type == "cpu":
+        return {"agrees": None, "error": None}
+    from shakegpt.training.device_check import compare_with_cpu
+
+    try:
+        comparison = compare_with_cpu(device)
+    except RuntimeError as error:
+        return {"agrees": False, "error": str(error).partition("\n")[0]}
+    differences = {
+        name: value if math.isfinite(value := getattr(comparison, name)) else None
+        for name in ("loss_difference", "gradient_difference", "update_difference")
+    }
+    return {"agrees": comparison.agrees, "error": None, **differences}
+
+
+def _describe_check(check: dict[str, Any]) -> str:
+    if check["agrees"] is None:
+        return "nothing to compare: the CPU trains"
+    if check["error"]:
+        return f"a training step failed: {escape_line(check['error'])}"
+    loss, gradient = (
+        "not finite" if (value := check[f"{name}_difference"]) is None else f"{value:.1e}"
+        for name in ("loss", "gradient")
+    )
+    if check["agrees"]:
+        return f"a training step is the CPU's within rounding (loss {loss}, gradient {gradient})"
+    return (
+        f"A TRAINING STEP DIFFERS FROM THE CPU'S (loss {loss}, gradient {gradient}, relative): do not train on this "
+        "device; try another version of torch or of the driver, or give --device cpu"
+    )
 
 
 def _free_bytes(path: Path) -> int:

@@ -81,6 +81,10 @@ class TrainingMetadata(StrictRecord):
     """How often the run went back to a checkpoint after losses that were not finite."""
     learning_rate_scale: float
     """What going back has multiplied the learning rate by."""
+    gpu: str | None = None
+    """The model of the CUDA GPU; ``None`` on other devices and in checkpoints of earlier versions, as the driver is."""
+    driver: str | None = None
+    """The version of its driver."""
 
 
 @dataclass(frozen=True)
@@ -216,6 +220,9 @@ def _encode(tensors: Mapping[str, Tensor], metadata: ModelMetadata | TrainingMet
     for name in _LATER_FIELDS if isinstance(metadata, TrainingMetadata) else ():
         if not values["training"][name]:
             del values["training"][name]
+    for name in ("gpu", "driver"):  # which a checkpoint of another device lacks, as those of earlier versions do
+        if name in values and values[name] is None:
+            del values[name]
     text = json.dumps(values, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return encode_tensors(tensors, text)
 

@@ -15,6 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from shakegpt.config import DeviceName, Precision, PrecisionName
 from shakegpt.errors import ShakegptError
 from shakegpt.system.cuda_devices import describe_gpu, find_gpus, freest_gpu, has_gpu_per_process
+from shakegpt.system.gpu import gpu_driver
 from shakegpt.system.processors import available_cores
 
 _ATTENTION_KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
@@ -35,6 +36,8 @@ class DevicePlan:
     """How many threads share the work on a CPU; 1 on a GPU."""
     gpu: str | None = None
     """What the driver calls the GPU, such as ``GPU-8f2a…``; ``None`` elsewhere, and where torch does not know."""
+    driver: str | None = None
+    """The version of the GPU's driver, where that is known."""
 
 
 def choose_device_plan(device: DeviceName = "auto", precision: PrecisionName = "auto") -> DevicePlan:
@@ -59,6 +62,7 @@ def choose_device_plan(device: DeviceName = "auto", precision: PrecisionName = "
         reason=f"{device_reason}; {precision_reason}",
         threads=available_cores() if chosen.type == "cpu" else 1,
         gpu=gpu.uuid if gpu else None,
+        driver=gpu_driver() if gpu else None,
     )
 
 

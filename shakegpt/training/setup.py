@@ -330,8 +330,12 @@ def _exactness_warnings(saved: "TrainingMetadata", device_plan: "DevicePlan") ->
         "device": (saved.device, device_plan.device.type),
         "precision": (saved.precision, device_plan.precision),
         "threads": (saved.threads, device_plan.threads),
+        "GPU": (saved.gpu, device_plan.name),
+        "driver": (saved.driver, device_plan.driver),
         **{name: (saved.versions.get(name), version) for name, version in versions().items() if name != "python"},
     }
+    if saved.gpu is None or device_plan.device.type != "cuda":  # another device, or a checkpoint that does not say
+        del pairs["GPU"], pairs["driver"]
     differences = ", ".join(f"{name} {old} -> {new}" for name, (old, new) in pairs.items() if old != new)
     return [f"Going on, but not to the bit as an uncut run would: {differences}."] if differences else []
 

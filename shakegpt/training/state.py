@@ -141,6 +141,8 @@ class TrainingState:
             non_finite=self.non_finite_steps,
             rollbacks=self.rollbacks,
             learning_rate_scale=self.learning_rate_scale,
+            gpu=self._device_plan.name if self._device_plan.device.type == "cuda" else None,
+            driver=self._device_plan.driver,
         )
         return SavedTrainingState(metadata, self.optimizer.state_dict())
 

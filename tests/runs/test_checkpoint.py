@@ -321,3 +321,13 @@ def test_a_trained_checkpoint_is_whole(macbeth: Run) -> None:
         assert isinstance(checkpoint, Checkpoint)
         assert checkpoint.read_training_state().metadata.step == info.step
         assert checkpoint.config.parameters == info.parameters
+
+
+@pytest.mark.parametrize(("gpu", "driver"), [("H100", "570.1"), (None, None)])
+def test_the_gpu_is_recorded_where_there_is_one(tmp_path: Path, gpu: str | None, driver: str | None) -> None:
+    """Without one, the bytes are those of versions that did not record it."""
+    state = replace(training_state(), metadata=training_record(gpu=gpu, driver=driver))
+    write(tmp_path / "saved", training_state=state)
+    metadata = read_checkpoint(tmp_path / "saved").read_training_state().metadata
+    assert (metadata.gpu, metadata.driver) == (gpu, driver)
+    assert (b"driver" in (tmp_path / "saved" / "training.safetensors").read_bytes()) == (driver is not None)

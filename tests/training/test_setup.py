@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from shakegpt.config import PRESETS
 from shakegpt.errors import CheckpointError, CorpusError, RunBusyError, ShakegptError, UsageError
@@ -11,7 +12,10 @@ from shakegpt.evaluation.loss import Loss
 from shakegpt.events import Event, Finished, Started, Step, Warning
 from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
-from shakegpt.training.setup import TrainingRequest, build_trainer
+from shakegpt.system.device import DevicePlan, choose_device_plan
+from shakegpt.training.setup import TrainingRequest, _exactness_warnings, build_trainer
+from shakegpt.version import versions
+from tests.runs.test_checkpoint import training_record
 
 TrainNano = Callable[..., tuple[Run, list[Event]]]
 
@@ -304,3 +308,37 @@ def test_of_two_runs_begun_in_one_second_the_later_one_is_the_newer(train_nano: 
     for name in ("zoe", "adam"):
         train_nano(run_name=name, steps=1)
     assert [run.name for run in store.runs()] == ["adam", "zoe"]
+
+
+@pytest.mark.parametrize(
+    ("saved", "now", "said"),
+    [
+        (("H100", "570.1"), ("H100", "570.1"), ""),
+        (("H100", "570.1"), ("A100", "570.1"), "GPU H100 -> A100"),
+        (("H100", "570.1"), ("H100", "580.2"), "driver 570.1 -> 580.2"),
+        (("H100", None), ("H100", "580.2"), "driver None -> 580.2"),
+        ((None, None), ("A100", "580.2"), ""),  # an earlier version did not say
+    ],
+)
+def test_a_resume_on_another_gpu_or_driver_is_not_exact(
+    saved: tuple[str | None, str | None], now: tuple[str, str], said: str
+) -> None:
+    plan = DevicePlan(device=torch.device("cuda:1"), name=now[0], precision="bf16", reason="", threads=1, driver=now[1])
+    metadata = training_record(
+        device="cuda", precision="bf16", threads=1, versions=versions(), gpu=saved[0], driver=saved[1]
+    )
+    assert _exactness_warnings(metadata, plan) == (
+        [f"Going on, but not to the bit as an uncut run would: {said}."] if said else []
+    )
+
+
+def test_a_checkpoint_of_a_gpu_goes_on_on_a_cpu_with_a_warning(cpu_plan: DevicePlan) -> None:
+    metadata = training_record(threads=cpu_plan.threads, versions=versions(), device="cuda", gpu="H100", driver="570.1")
+    assert _exactness_warnings(metadata, cpu_plan) == [
+        "Going on, but not to the bit as an uncut run would: device cuda -> cpu."
+    ]
+
+
+@pytest.fixture
+def cpu_plan() -> DevicePlan:
+    return choose_device_plan("cpu", "fp32")
