@@ -6,6 +6,7 @@ import sys
 import textwrap
 
 from shakegpt.cli.output import print_json, print_note
+from shakegpt.config import current_preset
 from shakegpt.events import Evaluation, Event, Failed, Finished, Inspection, Sample, Saved, Started, Step, Warning
 from shakegpt.runs.overfitting import overfitting
 from shakegpt.runs.snapshot import Snapshot
@@ -37,9 +38,9 @@ def describe(event: Event, snapshot: Snapshot) -> str:
             resumed = f", resumed from {event.resumed_from}" if event.resumed_from else ""
             notes = [f"{note}\n" for note in (event.corpus_note, event.begun_note) if note]
             return (
-                f"{''.join(notes)}{event.run}: {event.preset}, {event.parameters:,} weights on {event.corpus}, "
-                f"{event.steps:,} steps of {event.batch_size} x {event.block_size} characters, {event.device}, "
-                f"{event.precision} ({event.reason}){resumed}"
+                f"{''.join(notes)}{event.run}: {current_preset(event.preset)}, {event.parameters:,} weights "
+                f"on {event.corpus}, {event.steps:,} steps of {event.batch_size} x {event.block_size} characters, "
+                f"{event.device}, {event.precision} ({event.reason}){resumed}"
             )
         case Step():
             left = _time_left(snapshot, "  ")

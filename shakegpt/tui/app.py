@@ -2,18 +2,15 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
-from rich.console import RenderableType
 from textual import events, on
-from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App, SystemCommand
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.command import CommandPalette
-from textual.filter import LineFilter
 from textual.screen import Screen
 
 from shakegpt.config import OnHangup
@@ -35,11 +32,10 @@ from shakegpt.tui.dialogs.help import help_for
 from shakegpt.tui.dialogs.questions import Dialog, QuitChoice, QuitScreen
 from shakegpt.tui.driver import driver_class
 from shakegpt.tui.formatting import count
-from shakegpt.tui.line_filters import AsciiFilter, StyledFilter, supports_utf8
 from shakegpt.tui.messages import GenerateFrom, StartTraining, TrainingChanged
+from shakegpt.tui.painting import PaintingApp
 from shakegpt.tui.palette import PLACEHOLDER, AllThemes, ThemeCommands, highlighted_theme
 from shakegpt.tui.preferences import load_preferences
-from shakegpt.tui.shown_cells import ShownCells
 from shakegpt.tui.themes import SIXTEEN, THEMES, with_contrast
 from shakegpt.tui.training_notes import notify_changes
 from shakegpt.tui.watching import WatchingApp
@@ -62,7 +58,7 @@ class ShowsSnapshot(Protocol):
         """Show the newest snapshot of the run."""
 
 
-class ShakegptApp(WatchingApp):
+class ShakegptApp(PaintingApp, WatchingApp):
     """Trains a GPT, shows it learn, and generates text from it.
 
     Args:
@@ -100,9 +96,6 @@ class ShakegptApp(WatchingApp):
         self.on_hangup: OnHangup = on_hangup
         self.event_loop: asyncio.AbstractEventLoop | None = None
         """For threads that want the app to exit; ``None`` until it runs."""
-        self._shown_cells = ShownCells()
-        self._styled = StyledFilter()
-        self._ascii = AsciiFilter(enabled=not supports_utf8())
         self._first_mode: Mode = mode or ("training" if training or watch else "generation")
         self._watched_run = watch
         self._unsubscribe: Callable[[], None] | None = None
@@ -249,35 +242,6 @@ class ShakegptApp(WatchingApp):
         yield SystemCommand(
             "Screenshot", "Save the screen as an SVG", lambda: self.set_timer(0.1, self.deliver_screenshot)
         )
-
-    def get_key_display(self, binding: Binding) -> str:
-        """Return a key's name in words where the terminal cannot show its symbol."""
-        display = super().get_key_display(binding)
-        return display if display.isascii() or not self._ascii.enabled else binding.key
-
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        """Add a filter that leaves only ASCII, where the terminal shows nothing else, and one for ``NO_COLOR``."""
-        filters = super().get_line_filters()
-        if self.no_color:
-            filters = [self._styled, *filters]
-        return [*filters, self._ascii] if self._ascii.enabled else filters
-
-    # What is written to the terminal
-
-    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
-        """Write only the cells that have changed."""
-        if isinstance(renderable, LayoutUpdate | ChopsUpdate):
-            renderable = cast("RenderableType", self._shown_cells.changes_of(renderable))
-        super()._display(screen, renderable)
-
-    def on_resize(self) -> None:
-        """Write every cell anew: the terminal has another size, or comes back from another program."""
-        self._shown_cells.forget()
-
-    def action_redraw(self) -> None:
-        """Draw the whole screen again, where something else has written over it."""
-        self._shown_cells.forget()
-        self.refresh(layout=True)
 
     # Training
 

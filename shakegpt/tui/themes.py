@@ -121,6 +121,8 @@ SIXTEEN = Theme(
         "text-muted": "ansi_default",
         "text-disabled": "ansi_default",
         "foreground-muted": "ansi_default",
+        # Half of one of the sixteen colours is all of it: text of the same colour would be lost on it.
+        **dict.fromkeys(("success-muted", "warning-muted", "error-muted"), "ansi_default"),
         "footer-key-foreground": "ansi_yellow",
         "scrollbar": "ansi_white",
         "scrollbar-hover": "ansi_white",

@@ -52,6 +52,18 @@ async def test_a_start_empties_the_trash_of_killed_apps(home: Path) -> None:
         await until(pilot, lambda: not left.exists())
 
 
+async def test_an_app_may_exit_before_its_first_screen_is_composed(snapshots: Snapshots, fake_training: Fake) -> None:
+    class ExitsAtOnce(FakeModelApp):
+        async def on_mount(self) -> None:
+            self.exit()
+            await super().on_mount()
+
+    app = ExitsAtOnce(training=fake_training("training"))
+    async with app.run_test():
+        pass
+    assert app.return_code == 0
+
+
 # Screens
 
 

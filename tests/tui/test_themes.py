@@ -63,6 +63,12 @@ def test_selected_text_is_readable(theme: Theme) -> None:
             assert ratio(text, ground) >= 4.5
 
 
+@pytest.mark.parametrize("level", ["success", "warning", "error"])
+def test_a_notice_has_not_the_colour_of_its_background(level: str) -> None:
+    css = variables(SIXTEEN)
+    assert Color.parse(css[f"text-{level}"]).ansi != Color.parse(css[f"{level}-muted"]).ansi
+
+
 def test_sixteen_colours_keep_gold_green_and_red() -> None:
     names = [Color.parse(colour).css for colour in (SIXTEEN.primary, SIXTEEN.secondary or "", SIXTEEN.accent or "")]
     assert names == ["ansi_yellow", "ansi_green", "ansi_red"]

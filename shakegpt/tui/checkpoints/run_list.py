@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
 
+from shakegpt.config import current_preset
 from shakegpt.errors import ShakegptError, UsageError
 from shakegpt.runs.lock import LockOwner
 from shakegpt.runs.manifest import CheckpointInfo, best_checkpoint
@@ -116,7 +117,7 @@ def _read_run(run: Run) -> ListedRun:
     return ListedRun(
         name=run.name,
         status="training" if owner else run.status(),
-        preset=record.preset,
+        preset=current_preset(record.preset),
         corpus=record.corpus,
         parameters=record.model.parameters,
         steps=record.training.steps,

@@ -321,7 +321,7 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
             preset: f"{formatting.compact(float(f'{weights(preset, shapes[preset]):.2g}'))}{unit}" for preset in PRESETS
         }
         width = max(map(len, sizes.values()))
-        hints = [f"{sizes[preset]:<{width}}   {plans[preset].time}" for preset in PRESETS]
+        hints = [f"{sizes[preset]:<{width}}  {plans[preset].time}" for preset in PRESETS]
         self._choices("preset").set_hints([""] * len(hints) if begins else hints)
         self._choices("preset").disabled = self._field("shape").disabled = begins
         self._field("begin_from").set_hint(begin_hint(values, start))

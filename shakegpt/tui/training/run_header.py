@@ -5,7 +5,7 @@ from typing import ClassVar, get_args
 
 from rich.cells import cell_len
 
-from shakegpt.config import DEFAULT_PRESET, PRESETS, SHAPE_FIELDS
+from shakegpt.config import DEFAULT_PRESET, PRESETS, SHAPE_FIELDS, current_preset
 from shakegpt.data.catalog import TINY_SHAKESPEARE
 from shakegpt.events import Started
 from shakegpt.runs.snapshot import Snapshot, State
@@ -79,7 +79,7 @@ class RunHeader(DiffWidget):
 
 def _details(started: Started) -> list[str]:
     weights = formatting.compact(started.parameters)
-    return [f"  {escape_line(started.corpus)}", f"  {started.preset}", f"  {weights} weights"]
+    return [f"  {escape_line(started.corpus)}", f"  {current_preset(started.preset)}", f"  {weights} weights"]
 
 
 def _requested(request: TrainingRequest) -> list[str]:

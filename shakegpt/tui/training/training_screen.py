@@ -320,6 +320,11 @@ class TrainingScreen(Screen[None]):
     def _run(self) -> str | None:
         return _run_of(self.snapshot) if self.snapshot else None
 
+    @property
+    def _composed(self) -> bool:
+        """Whether there is something to paint; there is not in an app that exits while it opens this screen."""
+        return bool(self.query(SampleList))
+
     def _send(self, command: Callable[[TrainingSource], None], pending: str) -> None:
         """Send a command, and show it until the run has carried it out after its step."""
         if self.context.training is None:
@@ -333,7 +338,7 @@ class TrainingScreen(Screen[None]):
             self._paint_state()
 
     def _paint_state(self) -> None:
-        if self.is_active and self.snapshot is not None:
+        if self._composed and self.is_active and self.snapshot is not None:
             self.query_one(RunHeader).show(self.snapshot, self._pending_command, self.context.training_request)
             self.query_one(Notice).show(self._notice(self.snapshot))
 
@@ -351,7 +356,7 @@ class TrainingScreen(Screen[None]):
             self._paint()
 
     def _paint(self) -> None:
-        self._stale = not self.is_mounted or not self.is_active
+        self._stale = not self._composed or not self.is_active
         if self._stale:
             return
         snapshot = self.snapshot

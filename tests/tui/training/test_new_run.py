@@ -318,9 +318,9 @@ async def test_presets_say_their_size_and_how_long_they_take_here() -> None:
         await settle(pilot)
         lines = drawn(app).splitlines()
         shown = {preset: next(line for line in lines if f" {preset} " in line) for preset in PRESETS}
-        assert "1.6 M weights   about 25 min here" in shown["mini"]
-        assert "58 k weights    time not known yet" in shown["nano"]
-        assert "11 M weights    perhaps" in shown["baby"]
+        assert "1.6 M weights  about 25 min here" in shown["mini"]
+        assert "58 k weights   time not known yet" in shown["nano"]
+        assert "11 M weights   perhaps" in shown["baby"]
         assert "time not known yet" in shown["gpt2"]
         assert "9,000 steps · 37 passes" in drawn(app)
 

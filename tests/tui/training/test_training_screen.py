@@ -281,6 +281,16 @@ async def test_the_first_step_is_shown_at_once(events: Callable[..., list[Any]])
         assert "step 1" in text_of(app.screen.query_one(AreaChart))
 
 
+async def test_a_preset_has_its_name_of_today(snapshots: Snapshots) -> None:
+    snapshot = snapshots("finished")
+    assert snapshot.started is not None
+    app = TrainingApp(replace(snapshot, started=replace(snapshot.started, preset="seed")))
+    async with app.run_test(size=(120, 40)):
+        header = text_of(app.training_screen.query_one(RunHeader))
+        assert " mini " in header
+        assert "seed" not in header
+
+
 @pytest.mark.parametrize("state", ["stopped", "failed"])
 async def test_r_goes_on_from_the_last_checkpoint(snapshots: Snapshots, state: str) -> None:
     app = TrainingApp(snapshots(state))
