@@ -15,7 +15,8 @@ from shakegpt.model.gpt import GPT
 from shakegpt.system.seeds import derive_seed
 from shakegpt.system.threads import ThreadPool
 
-_WINDOWS_PER_BATCH = 4
+_WINDOWS_ON_CPU = 4  # a thread's activations stay near its core's caches
+_CHARACTERS_ON_GPU = 32_768  # enough to keep one busy
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def evaluate(
     rows = torch.arange(whole)
     if 0 < windows < all_windows:
         rows, rest = _choose_windows(rows, windows), 0
-    batches = [rows[start : start + _WINDOWS_PER_BATCH] for start in range(0, len(rows), _WINDOWS_PER_BATCH)]
+    size = windows_per_batch(device, block_size)
+    batches = [rows[start : start + size] for start in range(0, len(rows), size)]
     rows_of_inputs, rows_of_targets = (
         part[: whole * block_size].view(whole, block_size) for part in (inputs, targets)
     )  # (windows, T) each
@@ -111,6 +113,11 @@ def evaluate(
     )
 
 
+def windows_per_batch(device: torch.device, block_size: int) -> int:
+    """Return how many windows go through a model at once where nothing is differentiated."""
+    return _WINDOWS_ON_CPU if device.type == "cpu" else max(_WINDOWS_ON_CPU, _CHARACTERS_ON_GPU // block_size)
+
+
 def _choose_windows(rows: Tensor, count: int) -> Tensor:
     """Return so many of the rows, in their order, drawn with a fixed seed."""
     generator = torch.Generator().manual_seed(derive_seed(0, "evaluation"))
@@ -132,13 +139,14 @@ def loss_by_position(model: GPT, ids: Tensor, *, pool: ThreadPool | None = None)
     device = model.token_embedding.weight.device
     windows = (len(ids) - 1) // block_size
     inputs, targets = (part[: windows * block_size].view(windows, block_size) for part in (ids, ids[1:]))
+    size = windows_per_batch(device, block_size)
 
     @torch.inference_mode()
     def sum_losses(start: int) -> Tensor:
-        x, y = (part[start : start + _WINDOWS_PER_BATCH].long().to(device) for part in (inputs, targets))  # (B, T)
+        x, y = (part[start : start + size].long().to(device) for part in (inputs, targets))  # (B, T) each
         losses = functional.cross_entropy(model(x).flatten(0, 1), y.flatten(), reduction="none")
         return losses.view_as(y).double().sum(dim=0)
 
-    sums = (pool or ThreadPool()).map(sum_losses, range(0, windows, _WINDOWS_PER_BATCH))
+    sums = (pool or ThreadPool()).map(sum_losses, range(0, windows, size))
     result: NDArray[np.float64] = (torch.stack(sums).sum(dim=0) / windows).cpu().numpy()
     return result

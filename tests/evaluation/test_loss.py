@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from shakegpt.config import ModelConfig
-from shakegpt.evaluation.loss import Loss, evaluate, loss_by_position
+from shakegpt.evaluation.loss import Loss, evaluate, loss_by_position, windows_per_batch
 from shakegpt.model.gpt import GPT
 from shakegpt.system.threads import ThreadPool
 
@@ -71,6 +71,18 @@ def test_a_subset_of_the_windows_is_fixed_and_of_that_size(tiny_model: GPT) -> N
 def test_threads_that_share_the_work_change_no_bit(tiny_model: GPT) -> None:
     ids = torch.randint(13, (8 * 32 * 5 + 3,), generator=torch.Generator().manual_seed(0))
     assert evaluate(tiny_model, ids, pool=ThreadPool(2)) == evaluate(tiny_model, ids)
+
+
+def test_a_gpu_takes_more_windows_at_once_for_the_same_loss(tiny_model: GPT, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [windows_per_batch(torch.device(name), 128) for name in ("cpu", "cuda", "mps")] == [4, 256, 256]
+    assert windows_per_batch(torch.device("cuda"), 1_000_000) == 4
+    ids = torch.arange(999) % 11
+    expected, by_position = evaluate(tiny_model, ids), loss_by_position(tiny_model, ids)
+    monkeypatch.setattr("shakegpt.evaluation.loss._WINDOWS_ON_CPU", 37)
+    many = evaluate(tiny_model, ids)
+    assert many.nats == pytest.approx(expected.nats, rel=1e-6)
+    assert (many.characters, many.windows) == (expected.characters, expected.windows)
+    assert loss_by_position(tiny_model, ids) == pytest.approx(by_position, rel=1e-6)
 
 
 def test_a_pass_can_be_stopped(tiny_model: GPT) -> None:
