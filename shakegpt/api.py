@@ -53,6 +53,7 @@ class TrainingOptions(TypedDict, total=False):
     beta1: float
     beta2: float
     grad_clip: float
+    ema: float
     eval_every: int
     eval_windows: int
     early_stop: int

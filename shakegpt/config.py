@@ -160,6 +160,8 @@ class TrainingConfig:
     """AdamW's decay of the squared gradient's running mean; small batches need a slow decay."""
     grad_clip: float = 1.0
     """Largest norm of the gradient; 0 turns clipping off."""
+    ema: float = 0.0
+    """Decay of a moving average of the weights, used where it does better, such as 0.999; 0 keeps none."""
     eval_every: int = 250
     """Steps between passes over the validation split."""
     eval_windows: int = 0
@@ -194,6 +196,7 @@ class TrainingConfig:
         _check_number("beta1", self.beta1, minimum=0, below=1)
         _check_number("beta2", self.beta2, minimum=0, below=1)
         _check_number("Gradient clipping", self.grad_clip, minimum=0)
+        _check_number("The decay of the average of the weights", self.ema, minimum=0, below=1)
         _check_integer("The evaluation interval", self.eval_every, 1)
         _check_integer("The number of windows to evaluate", self.eval_windows, 0)
         _check_integer("The number of evaluations without a new best", self.early_stop, 0)

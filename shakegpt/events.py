@@ -108,6 +108,7 @@ class Evaluation(Event):
     train_loss: float
     """Mean loss of the training steps since the last evaluation."""
     val_loss: float
+    """Where the run averages its weights, the lower of the two; ``perplexity`` and what follows are of that one."""
     perplexity: float
     bits_per_character: float
     best: bool
@@ -118,6 +119,12 @@ class Evaluation(Event):
     """How many windows were evaluated, where that is a fixed subset of the split."""
     all_windows: int | None = None
     """How many windows the split has, where only a subset was evaluated."""
+    ema: bool | None = None
+    """Whether ``val_loss`` is that of the averaged weights; ``None`` in a run that keeps no average, as below."""
+    ema_val_loss: float | None = None
+    """Loss of the averaged weights."""
+    live_val_loss: float | None = None
+    """Loss of the weights in training."""
 
     @property
     def subset(self) -> str:
@@ -154,6 +161,8 @@ class Saved(Event):
     best: bool
     val_loss: float | None
     """The newest validation loss at the time."""
+    ema: bool | None = None
+    """Whether the checkpoint's weights are the averaged ones; ``None`` in a run that keeps no average."""
 
 
 @dataclass(frozen=True, kw_only=True)

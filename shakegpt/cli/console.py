@@ -1,5 +1,6 @@
 """Training without a screen: its events as JSON, as a live line on a terminal, or as plain lines in a log."""
 
+import math
 import os
 import select
 import sys
@@ -51,6 +52,7 @@ def describe(event: Event, snapshot: Snapshot) -> str:
         case Evaluation():
             return (
                 f"step {event.step:,}  train loss {event.train_loss:.4f}  validation loss {event.val_loss:.4f}  "
+                f"{_both_losses(event)}"
                 f"perplexity {event.perplexity:.2f}"
                 + (f"  over {event.subset}" if event.subset else "")
                 + ("  best so far" if event.best else "")
@@ -67,6 +69,14 @@ def describe(event: Event, snapshot: Snapshot) -> str:
             return f"shakegpt: {event.message}"
         case _:
             return ""
+
+
+def _both_losses(event: Evaluation) -> str:
+    """Return the losses of the weights in training and of their average, of which the lower one counts."""
+    if event.ema is None:
+        return ""
+    live, average = (math.nan if loss is None else loss for loss in (event.live_val_loss, event.ema_val_loss))
+    return f"(live {live:.4f}, ema {average:.4f})  "
 
 
 def _time_left(snapshot: Snapshot, separator: str) -> str:

@@ -96,7 +96,13 @@ def show(
 
 def _details(store: "Store", run: "Run") -> dict[str, Any]:
     checkpoints = [
-        {"reference": info.reference, "step": info.step, "val_loss": info.val_loss, "bytes": info.bytes}
+        {
+            "reference": info.reference,
+            "step": info.step,
+            "val_loss": info.val_loss,
+            "ema": info.ema,
+            "bytes": info.bytes,
+        }
         for info in run.checkpoints()
     ]
     return asdict(store.summary(run)) | {"record": asdict(run.metadata), "checkpoint_list": checkpoints}
@@ -134,12 +140,14 @@ def _print_summary(store: "Store", run: "Run") -> None:
         print(
             f"  best      loss {snapshot.best.val_loss:.4f}, perplexity {snapshot.best.perplexity:.2f}, "
             f"{snapshot.best.bits_per_character:.3f} bits per character, at step {snapshot.best.step:,}"
+            + (" (ema)" if snapshot.best.ema else "")
         )
     if owner := run.owner():
         print(f"  locked by {owner}")
     for info in checkpoints:
         loss = "        " if info.val_loss is None else f"{info.val_loss:.4f}  "
         marks = " best" * (best is not None and info.step == best.step) + " last" * (info is checkpoints[-1])
+        marks += " ema" * info.ema
         print(f"  {info.reference:<22} loss {loss} {info.bytes / 1e6:.1f} MB {marks}".rstrip())
     if chart := draw_chart(snapshot):
         print("\n" + "\n".join(f"  {line}" for line in chart))

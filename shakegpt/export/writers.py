@@ -50,6 +50,8 @@ def scalars_of(event: Event) -> dict[str, float]:
             }
         case Evaluation():
             values = {"loss/validation": event.val_loss, "perplexity/validation": event.perplexity}
+            both = {"loss/validation_live": event.live_val_loss, "loss/validation_averaged": event.ema_val_loss}
+            values |= {name: loss for name, loss in both.items() if loss is not None}
     return {name: value for name, value in values.items() if math.isfinite(value)}
 
 

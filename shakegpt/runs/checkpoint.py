@@ -37,7 +37,7 @@ from shakegpt.system.json_records import StrictRecord, parse_record
 
 _MAX_FILE_BYTES = 4 * 1024**3
 _MAX_CACHE_BYTES = 1024**3
-_LATER_FIELDS = ("eval_windows", "early_stop")
+_LATER_FIELDS = ("eval_windows", "early_stop", "ema")
 """Fields of a training's configuration that version 0.1.0 lacked: off, they are left out, and its bytes stay."""
 
 
@@ -89,7 +89,11 @@ class TrainingMetadata(StrictRecord):
 
 @dataclass(frozen=True)
 class SavedTrainingState:
-    """What a checkpoint has beside its weights, to resume from: counters, optimizer moments and the loss scale."""
+    """What a checkpoint has beside its weights, to resume from: counters, optimizer moments and the loss scale.
+
+    Where the run averages its weights, also the average, and where the checkpoint's weights are the average, the
+    weights in training.
+    """
 
     metadata: TrainingMetadata
     tensors: Mapping[str, Tensor]
@@ -105,6 +109,8 @@ class CheckpointData:
     step: int
     val_loss: float | None = None
     """In nats per character, where the step was evaluated."""
+    ema: bool = False
+    """Whether the weights are the moving average; then ``training_state`` has those in training."""
     seconds: float = 0.0
     """Time spent training."""
     training_state: SavedTrainingState | None = None
@@ -152,7 +158,13 @@ class Checkpoint:
             raise damaged(path, error) from None
         if metadata.schema != SCHEMA or metadata.step != self.manifest.step or not _is_sensible(metadata):
             raise damaged(path, "its fields do not fit together")
-        if shapes != _training_shapes(self.config, scaled=metadata.precision == "fp16"):
+        expected = _training_shapes(
+            self.config,
+            scaled=metadata.precision == "fp16",
+            averaged=metadata.training.ema > 0,
+            live=self.manifest.ema,
+        )
+        if shapes != expected:
             raise damaged(path, "its tensors do not fit the model")
         tensors = decode_tensors(data, path)
         if any(bool((tensor < 0).any()) for name, tensor in tensors.items() if not name.startswith(_SIGNED)):
@@ -160,13 +172,18 @@ class Checkpoint:
         return SavedTrainingState(metadata, tensors)
 
 
-def check_size(config: ModelConfig) -> None:
+def check_size(config: ModelConfig, *, averaged: bool = False) -> None:
     """Check that a model of this shape could be read back from its checkpoint.
+
+    Args:
+        config: the shape.
+        averaged: whether the run keeps a moving average of the weights.
 
     Raises:
         ValueError: it is too large.
     """
-    if 2 * 4 * config.parameters > _MAX_FILE_BYTES or cache_bytes(config) > _MAX_CACHE_BYTES:
+    vectors = 4 if averaged else 2  # two moments; the average, and the weights in training
+    if vectors * 4 * config.parameters > _MAX_FILE_BYTES or cache_bytes(config) > _MAX_CACHE_BYTES:
         raise ValueError(
             f"A model of {config.parameters:,} weights and a context of {config.block_size:,} is too large for "
             "shakegpt; choose a smaller shape."
@@ -211,6 +228,7 @@ def encode_checkpoint(data: CheckpointData) -> EncodedCheckpoint:
         seconds=data.seconds,
         parameters=data.config.parameters,
         files={name: FileEntry(size=len(content), sha256=sha256(content)) for name, content in files.items()},
+        ema=data.ema,
     )
     return EncodedCheckpoint(manifest, files)
 
@@ -281,15 +299,18 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     return Checkpoint(path=folder, manifest=manifest, config=config, vocabulary=vocabulary, weights=weights)
 
 
-_SIGNED = "optimizer.exp_avg."  # the only numbers of the optimizer that may be negative
+AVERAGE_PREFIX = "ema."
+"""Of the names of averaged weights among the tensors of a training."""
+LIVE_PREFIX = "weights."
+"""Of the names of the weights in training, where the checkpoint's own are the average."""
+_SIGNED = ("optimizer.exp_avg.", AVERAGE_PREFIX, LIVE_PREFIX)  # no other number of a training may be negative
 
 
-def _training_shapes(config: ModelConfig, *, scaled: bool) -> Shapes:
+def _training_shapes(config: ModelConfig, *, scaled: bool, averaged: bool, live: bool) -> Shapes:
     scalars = ["optimizer.step"] + ["scaler.scale", "scaler.growth_tracker"] * scaled
+    prefixes = ["optimizer.exp_avg.", "optimizer.exp_avg_sq.", *[AVERAGE_PREFIX] * averaged, *[LIVE_PREFIX] * live]
     return dict.fromkeys(scalars, ()) | {
-        f"optimizer.{moment}.{name}": shape
-        for moment in ("exp_avg", "exp_avg_sq")
-        for name, shape in config.weight_shapes.items()
+        f"{prefix}{name}": shape for prefix in prefixes for name, shape in config.weight_shapes.items()
     }
 
 

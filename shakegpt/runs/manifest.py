@@ -39,10 +39,15 @@ class Manifest(StrictRecord):
     """Time spent training up to here."""
     parameters: int
     files: dict[str, FileEntry]
+    ema: bool = False
+    """Whether these weights are the moving average, which did better than the weights in training."""
 
     def to_json(self) -> bytes:
         """Return the bytes of the manifest's file."""
-        return (json.dumps(asdict(self), indent=2, sort_keys=True) + "\n").encode()
+        values = asdict(self)
+        if not self.ema:  # as in versions that kept no average
+            del values["ema"]
+        return (json.dumps(values, indent=2, sort_keys=True) + "\n").encode()
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -130,6 +135,11 @@ class CheckpointInfo:
     def val_loss(self) -> float | None:
         """Its full-pass validation loss, where it was evaluated."""
         return self.manifest.val_loss
+
+    @property
+    def ema(self) -> bool:
+        """Whether its weights are the moving average."""
+        return self.manifest.ema
 
     @property
     def seconds(self) -> float:

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from shakegpt.config import Precision, TrainingConfig
+from shakegpt.runs.checkpoint import AVERAGE_PREFIX
 from shakegpt.training.flat_parameters import FlatParameters
+from shakegpt.training.weight_average import WeightAverage
 
 _EPSILON = 1e-8
 _NORM_EPSILON = 1e-6  # of torch's clip_grad_norm_
@@ -27,7 +29,7 @@ class Optimizer:
 
     Args:
         parameters: those to step, and their gradient.
-        config: betas, decay and clipping.
+        config: betas, decay and clipping; whether to average the weights.
         precision: fp16 scales the loss so that small gradients do not vanish (Micikevicius et al. 2018,
             arXiv:1710.03740).
     """
@@ -38,6 +40,8 @@ class Optimizer:
         device = weights.device
         self._exp_avg, self._exp_avg_sq = torch.zeros_like(weights), torch.zeros_like(weights)
         self._steps = torch.zeros((), device=device)
+        self.average = WeightAverage(weights, config.ema) if config.ema else None
+        """A moving average of the weights, where one is kept."""
         self._decays = ((config.weight_decay, parameters.matrices), (0.0, parameters.vectors))
         self._betas = config.beta1, config.beta2
         self._max_norm = config.grad_clip or float("inf")
@@ -77,6 +81,8 @@ class Optimizer:
         self._parameters.gradient.mul_((self._max_norm / (norm + _NORM_EPSILON)).clamp(max=1.0))
         self.finite.copy_(torch.isfinite(loss) & torch.isfinite(norm))
         self._adamw(learning_rate)
+        if self.average is not None:
+            self.average.update(self._steps, self.finite)
         if self._scaler.is_enabled():
             before = self.loss_scale
             self._scaler.update()  # after an overflow lower, after many steps without one higher
@@ -111,7 +117,7 @@ class Optimizer:
             tensor.copy_(torch.where(self.finite, tensor, old))
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return the moments, the step count and the loss scale, by name, in fp32."""
+        """Return the moments, the step count, the loss scale and the averaged weights, by name, in fp32."""
         tensors: dict[str, Tensor] = {}
         squares = self._parameters.views(self._exp_avg_sq)
         for name, mean in self._parameters.views(self._exp_avg).items():
@@ -122,21 +128,35 @@ class Optimizer:
             state = self._scaler.state_dict()
             tensors["scaler.scale"] = torch.tensor(float(state["scale"]))
             tensors["scaler.growth_tracker"] = torch.tensor(float(state["_growth_tracker"]))
+        for name, weight in self.averaged_weights().items():
+            tensors[f"{AVERAGE_PREFIX}{name}"] = weight
         return tensors
 
+    def averaged_weights(self) -> dict[str, Tensor]:
+        """Return the averaged weights by name; nothing where no average is kept."""
+        return {} if self.average is None else self._parameters.views(self.average.vector)
+
     def reset(self) -> None:
-        """Return to the state before the first step."""
+        """Return to the state before the first step, which the weights must have returned to before."""
         for tensor in (self._exp_avg, self._exp_avg_sq, self._steps):
             tensor.zero_()
         self._set_loss_scale(_INITIAL_SCALE, 0)
+        if self.average is not None:
+            self.average.restart()
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
-        """Restore what ``state_dict`` returned. The loss scale is the initial one where another precision had none."""
+        """Restore what ``state_dict`` returned, after the weights.
+
+        The loss scale is the initial one where another precision had none. An average that there was none of before
+        begins with the weights.
+        """
         self._steps.copy_(tensors["optimizer.step"])
         squares = self._parameters.views(self._exp_avg_sq)
         for name, mean in self._parameters.views(self._exp_avg).items():
             mean.copy_(tensors[f"optimizer.exp_avg.{name}"])
             squares[name].copy_(tensors[f"optimizer.exp_avg_sq.{name}"])
+        for name, weight in self.averaged_weights().items():
+            weight.copy_(tensors.get(f"{AVERAGE_PREFIX}{name}", self._parameters.views(self._parameters.weights)[name]))
         scale, tracker = tensors.get("scaler.scale"), tensors.get("scaler.growth_tracker")
         self._set_loss_scale(
             _INITIAL_SCALE if scale is None else scale.item(), 0 if tracker is None else int(tracker.item())

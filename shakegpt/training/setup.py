@@ -126,7 +126,7 @@ def prepare_training(
         name, preset = start.preset, PRESETS[start.preset].gentle()
         model_changes = {"dropout": start.checkpoint.config.dropout} | model_changes | start.checkpoint.config.shape
     config = preset.training_config(**changes)
-    check_size(preset.model_config(1, **model_changes))
+    check_size(preset.model_config(1, **model_changes), averaged=config.ema > 0)
 
     device_plan = choose_device_plan(config.device, config.precision)
     if request.corpus is None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from shakegpt.config import ModelConfig, TrainingConfig
 from shakegpt.data.corpus import Corpus
 from shakegpt.model.gpt import GPT
-from shakegpt.runs.checkpoint import Checkpoint, SavedTrainingState, TrainingMetadata
+from shakegpt.runs.checkpoint import LIVE_PREFIX, Checkpoint, SavedTrainingState, TrainingMetadata
 from shakegpt.runs.manifest import SCHEMA
 from shakegpt.system.device import DevicePlan
 from shakegpt.system.seeds import derive_seed
@@ -102,7 +102,10 @@ class TrainingState:
     def _clear(self) -> None:
         self.step = self.tokens = 0
         self.val_loss: float | None = None
-        """Validation loss of the weights as they are now; ``None`` until they are evaluated."""
+        """Validation loss of the weights as they are now, or of their average where that is lower; ``None`` until
+        they are evaluated."""
+        self.average_is_better = False
+        """Whether it is that of the average."""
         self.best_val_loss: float | None = None
         """The lowest validation loss of earlier weights."""
         self.best_step: int | None = None
@@ -120,7 +123,7 @@ class TrainingState:
     # To disk and back
 
     def save(self, corpus: Corpus, preset: str) -> SavedTrainingState:
-        """Return what a checkpoint records beside the weights. Waits for a GPU."""
+        """Return what a checkpoint records beside ``best_weights``. Waits for a GPU."""
         metadata = TrainingMetadata(
             schema=SCHEMA,
             step=self.step,
@@ -144,7 +147,14 @@ class TrainingState:
             gpu=self._device_plan.name if self._device_plan.device.type == "cuda" else None,
             driver=self._device_plan.driver,
         )
-        return SavedTrainingState(metadata, self.optimizer.state_dict())
+        tensors = self.optimizer.state_dict()
+        if self.average_is_better:
+            tensors |= {f"{LIVE_PREFIX}{name}": weight for name, weight in self.model.state_dict().items()}
+        return SavedTrainingState(metadata, tensors)
+
+    def best_weights(self) -> dict[str, Tensor]:
+        """Return the weights to use: those in training, or their average where that was evaluated as better."""
+        return self.optimizer.averaged_weights() if self.average_is_better else self.model.state_dict()
 
     def restore(self, checkpoint: Checkpoint, saved: SavedTrainingState, *, is_saved: bool = True) -> None:
         """Restore the state that a checkpoint records.
@@ -154,18 +164,23 @@ class TrainingState:
             saved: what it records beside them.
             is_saved: whether the checkpoint is one of the run's own.
         """
-        metadata = saved.metadata
-        self.model.load_state_dict(dict(checkpoint.weights))
+        metadata, manifest = saved.metadata, checkpoint.manifest
+        weights = {
+            name: saved.tensors.get(f"{LIVE_PREFIX}{name}", weight) for name, weight in checkpoint.weights.items()
+        }
+        self.model.load_state_dict(weights)
         self.optimizer.load_state_dict(saved.tensors)
         self.step, self.tokens = metadata.step, metadata.tokens
-        self.val_loss = checkpoint.manifest.val_loss
+        self.average_is_better = manifest.ema and self.optimizer.average is not None
+        # A fork that keeps no average goes on with weights whose own loss is not recorded.
+        self.val_loss = None if manifest.ema and not self.average_is_better else manifest.val_loss
         self.best_step, self.best_val_loss = metadata.best_step, metadata.best_val_loss
         self.non_finite_steps, self.rollbacks = metadata.non_finite, metadata.rollbacks
         self.learning_rate_scale = metadata.learning_rate_scale
         then, now = metadata.training, self._config
         if (then.batch_size, then.accumulate) == (now.batch_size, now.accumulate):
             self.accumulate = metadata.accumulate
-        self.clock.restore(checkpoint.manifest.seconds)
+        self.clock.restore(manifest.seconds)
         self.is_saved = is_saved
         self._reset_losses(metadata.train_loss_sum, metadata.train_loss_count)
 
@@ -189,7 +204,7 @@ class TrainingState:
         if self.is_best:
             self.best_val_loss, self.best_step = self.val_loss, self.step
         self._reset_losses()
-        self.val_loss = None
+        self.val_loss, self.average_is_better = None, False
 
     def end_step(self, loss: float | None, tokens: int) -> None:
         """Count a step.
@@ -204,10 +219,11 @@ class TrainingState:
         self.step += 1
         self.tokens += tokens
 
-    def set_val_loss(self, val_loss: float) -> None:
-        """Note the validation loss of these weights, which may not be finite."""
-        self.val_loss = val_loss
-        self.is_saved &= not math.isfinite(val_loss)
+    def set_val_loss(self, val_loss: float, average_val_loss: float = math.nan) -> None:
+        """Note the validation loss of these weights, and of their average, which may not be finite."""
+        self.average_is_better = math.isfinite(average_val_loss) and not val_loss <= average_val_loss
+        self.val_loss = average_val_loss if self.average_is_better else val_loss
+        self.is_saved &= not math.isfinite(self.val_loss)
 
     @property
     def train_loss(self) -> float:

@@ -12,7 +12,7 @@ from torch import Tensor
 from shakegpt.config import ModelConfig, SamplingConfig, TrainingConfig, current_preset
 from shakegpt.data.corpus import Corpus
 from shakegpt.errors import ShakegptError, describe_failure
-from shakegpt.evaluation.loss import evaluate
+from shakegpt.evaluation.loss import Loss, evaluate
 from shakegpt.events import Evaluation, Event, Failed, Finished, Sample, Saved, Started, Step, Warning, perplexity
 from shakegpt.generation.stream import Stream
 from shakegpt.model.language_model import LanguageModel
@@ -110,7 +110,7 @@ class Trainer:
             vocabulary=self.corpus.vocabulary,
             name=f"{self.run.name} (live)",
             step=step,
-            val_loss=self.state.val_loss,
+            val_loss=None if self.state.average_is_better else self.state.val_loss,
         )
 
     # The loop
@@ -265,18 +265,16 @@ class Trainer:
         return state.step > 0 and state.val_loss is None and at_interval and not self._stop.is_set()
 
     def _evaluate(self) -> Iterator[Event]:
-        state, began = self.state, time.monotonic()
-        loss = evaluate(
-            state.model,
-            self._validation_ids,
-            pool=self._pool,
-            windows=self.config.eval_windows,
-            stop=self._stop.is_set,
-        )
-        if loss is None:  # stopped meanwhile: a resumed run evaluates first
+        state, began, average = self.state, time.monotonic(), self.state.optimizer.average
+        live = averaged = self._validate()
+        if average is not None and live is not None:
+            with average.in_use():
+                averaged = self._validate()
+        if live is None or averaged is None:  # stopped meanwhile: a resumed run evaluates first
             return
         self._evaluation_seconds = time.monotonic() - began
-        state.set_val_loss(loss.nats)
+        state.set_val_loss(live.nats, averaged.nats)
+        loss = averaged if state.average_is_better else live
         self._save_requested |= state.is_best
         yield Evaluation(
             step=state.step,
@@ -289,12 +287,25 @@ class Trainer:
             tokens=state.tokens,
             windows=loss.windows if (partial := loss.windows < loss.all_windows) else None,
             all_windows=loss.all_windows if partial else None,
+            ema=None if average is None else state.average_is_better,
+            ema_val_loss=None if average is None else averaged.nats,
+            live_val_loss=None if average is None else live.nats,
         )
         language_model = LanguageModel(model=state.model, vocabulary=self.corpus.vocabulary, name=self.run.name)
         if inspection := inspect_heads(language_model, self.corpus.validation_text, state.step):
             yield inspection
         if self.config.sample_length:
             yield self._sample()
+
+    def _validate(self) -> Loss | None:
+        """Return the loss of the model's weights as they are; ``None`` where the run was stopped meanwhile."""
+        return evaluate(
+            self.state.model,
+            self._validation_ids,
+            pool=self._pool,
+            windows=self.config.eval_windows,
+            stop=self._stop.is_set,
+        )
 
     def _early_end(self) -> str | None:
         """Return why the run ends before its last step: the newest evaluations brought no new best."""
@@ -330,9 +341,10 @@ class Trainer:
                 CheckpointData(
                     config=self._model_config,
                     vocabulary=self.corpus.vocabulary,
-                    weights=state.model.state_dict(),
+                    weights=state.best_weights(),
                     step=state.step,
                     val_loss=state.finite_val_loss,
+                    ema=state.average_is_better,
                     seconds=state.clock.seconds,
                     training_state=state.save(self.corpus, self._preset),
                 )
@@ -341,7 +353,8 @@ class Trainer:
             yield Warning(step=state.step, kind="save", message=str(error))
             return
         state.is_saved, self._save_requested = True, False
-        yield Saved(step=info.step, path=str(info.path), best=state.is_best, val_loss=info.val_loss)
+        ema = state.average_is_better if self.config.ema else None
+        yield Saved(step=info.step, path=str(info.path), best=state.is_best, val_loss=info.val_loss, ema=ema)
 
     def _finish(self) -> Iterator[Event]:
         """Save what is not saved yet, until patience ends or somebody asks to stop, and say how the run ended."""

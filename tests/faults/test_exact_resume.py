@@ -20,7 +20,7 @@ from tests.faults.fault_processes import Start, end_all, starting
 from tests.faults.fault_work import CUT_EXCEPTION, CUT_KILL, CUT_TERM
 
 EXIT_CODES = {CUT_EXCEPTION: 1, CUT_TERM: 143, CUT_KILL: -9}
-OPTIONS = {"fp16": {"precision": "fp16"}, "worse": {"learning_rate": 3, "min_learning_rate": 3}}
+OPTIONS = {"fp16": {"precision": "fp16"}, "worse": {"learning_rate": 3, "min_learning_rate": 3, "ema": 0.5}}
 OVERFLOW = {"scale_grows_after": 5, "first_scale": 2.0**24}
 """fp16 whose loss scale is too high at first, and grows again within the run."""
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -179,7 +179,7 @@ STATE = {
         *("weights", "optimizer.exp_avg.", "optimizer.exp_avg_sq.", "optimizer.step"),
         *("step", "tokens", "train_loss_sum", "train_loss_count"),
     ],
-    "worse": ["best"],
+    "worse": ["best", "ema."],
     "fp16": ["scaler.scale", "scaler.growth_tracker"],
     "diverging": ["learning_rate_scale", "rollbacks", "accumulate"],
 }

@@ -117,7 +117,7 @@ def test_a_step_needs_nothing_of_the_host(demo: Corpus, precision: Precision, mo
         "shakegpt.training.step.make_dropout_masks",
         lambda seed, step, _, device: DeviceDropoutMasks(seed, step, device),
     )
-    setup = Setup(demo, precision, accumulate=2)
+    setup = Setup(demo, precision, accumulate=2, ema=0.9)
     setup.program.load(1, 2, setup.rate)
     setup.program.begin(1)
     setup.program.step()
@@ -136,14 +136,14 @@ def tensors_of(instance: Any) -> dict[str, int]:
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_every_tensor_of_the_state_stays_where_it_is(demo: Corpus, precision: Precision) -> None:
     """A recorded step reads and writes the addresses that it was recorded with."""
-    setup = Setup(demo, precision)
+    setup = Setup(demo, precision, ema=0.9)
 
     def places() -> dict[str, int]:
         parts = {"program": setup.program, "optimizer": setup.optimizer, "parameters": setup.parameters}
         own = {f"{part}.{name}": place for part, holder in parts.items() for name, place in tensors_of(holder).items()}
         scaler = {f"scaler.{name}": place for name, place in tensors_of(setup.optimizer._scaler).items()}
         weights = {name: parameter.data_ptr() for name, parameter in setup.model.named_parameters()}
-        return own | scaler | weights
+        return own | scaler | weights | {"average": setup.optimizer.averaged_weights()["final_norm.bias"].data_ptr()}
 
     before = places()
     assert len(before) > 20

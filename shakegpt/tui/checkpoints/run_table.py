@@ -202,7 +202,8 @@ class RunTable(DataTable[Text]):
         dim = self._style("dim")
         info = checkpoint.info
         branch = "└" if run.checkpoints[-1] is checkpoint else "├"
-        marks = " ".join(word for word, applies in (("best", checkpoint.best), ("last", checkpoint.last)) if applies)
+        words = {"best": checkpoint.best, "last": checkpoint.last, "ema": info.ema}
+        marks = " ".join(word for word, applies in words.items() if applies)
         return {
             "name": Text.assemble(self._loaded_mark(loaded=loaded), (f" {branch} ", dim), f"@{info.step}"),
             "state": Text(marks, style=self._style("good") if checkpoint.best else dim),
