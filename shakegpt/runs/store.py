@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,6 +84,14 @@ class Store:
     def runs_folder(self) -> Path:
         """Where the runs are."""
         return runs_folder(self.home)
+
+    @cached_property
+    def writable(self) -> bool:
+        """Whether runs can be made and changed here: not in a store that others share with us to read."""
+        folder = self.runs_folder
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        return os.access(folder, os.W_OK)
 
     def runs(self) -> list[Run]:
         """Return every readable run, newest first."""

@@ -85,3 +85,13 @@ def test_where_the_file_system_has_no_locks_no_run_is_in_training(
 
     monkeypatch.setattr(fcntl, "flock", fail)
     assert macbeth.is_locked() is locked
+
+
+@pytest.mark.usefixtures("read_only")
+def test_it_says_that_nothing_can_be_changed(store: Store) -> None:
+    assert not Store(store.home).writable
+    assert not Store(store.home / "not" / "there").writable
+
+
+def test_a_store_of_ones_own_can_be_changed_before_it_is_there(tmp_path: Path) -> None:
+    assert Store(tmp_path / "not" / "there").writable

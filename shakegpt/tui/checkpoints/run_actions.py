@@ -25,6 +25,8 @@ from shakegpt.tui.messages import GenerateFrom, StartTraining
 _TRAIN = Binding.Group("Train")
 _CURVES = Binding.Group("Curves")
 _CHANGE = Binding.Group("Delete, rename, copy")
+_CHANGES = frozenset({"resume", "new_run", "fine_tune", "stop", "delete", "undo", "rename"})
+"""Actions that write to the store."""
 
 
 class RunActions(Screen[None]):
@@ -104,7 +106,9 @@ class RunActions(Screen[None]):
         raise NotImplementedError
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Offer to undo only where something was deleted."""
+        """Offer to undo only where something was deleted, and changes only in a store that can be changed."""
+        if action in _CHANGES and not self.context.store.writable:
+            return False
         return action != "undo" or len(self.trash) > 0
 
     def on_unmount(self) -> None:

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 from shakegpt.config import current_preset
 from shakegpt.errors import ShakegptError, UsageError
+from shakegpt.events import Step
 from shakegpt.runs.lock import LockOwner
 from shakegpt.runs.manifest import CheckpointInfo, best_checkpoint
 from shakegpt.runs.notes import read_notes
@@ -61,6 +62,8 @@ class ListedRun:
     """``None`` for the built-in model."""
     owner: LockOwner | None = None
     """The process that trains it."""
+    live_step: int = 0
+    """The newest step of its log while it is in training."""
     note: str = ""
     tags: tuple[str, ...] = ()
 
@@ -76,8 +79,8 @@ class ListedRun:
 
     @property
     def step(self) -> int:
-        """The step of its last checkpoint."""
-        return max((checkpoint.info.step for checkpoint in self.checkpoints), default=0)
+        """The step of its last checkpoint, or the newest while it is in training."""
+        return max((self.live_step, *(checkpoint.info.step for checkpoint in self.checkpoints)))
 
     @property
     def best_loss(self) -> float | None:
@@ -128,9 +131,14 @@ def _read_run(run: Run) -> ListedRun:
         path=str(run.path),
         metadata=record,
         owner=owner,
+        live_step=_newest_step(run) if owner else 0,
         note=notes.note or "",
         tags=tuple(notes.tags or ()),
     )
+
+
+def _newest_step(run: Run) -> int:
+    return next((event.step for event in run.log.newest() if isinstance(event, Step)), 0)
 
 
 def _pretrained(store: Store) -> list[ListedRun]:

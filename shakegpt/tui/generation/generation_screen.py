@@ -112,7 +112,7 @@ class GenerationScreen(ControlsScreen):
             yield self.right
             yield TakePane()
             yield self.scene
-            yield SideColumn()
+            yield SideColumn(self.context.store)
         yield PromptBar(self.prompt, self.line, status=ModelStatus())
         yield KnobsBar(self.left.settings)
         yield self.notice

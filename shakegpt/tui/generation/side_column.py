@@ -3,6 +3,7 @@
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
+from shakegpt.runs.store import Store
 from shakegpt.tui.generation.next_character import NextCharacter
 from shakegpt.tui.generation.surprise_strip import SurpriseStrip
 from shakegpt.tui.generation.takes_pane import TakesPane
@@ -11,7 +12,11 @@ from shakegpt.tui.generation.try_pane import TryPane
 
 
 class SideColumn(Vertical):
-    """The odds; in a large terminal also what to try and the takes, and in a very large one the last surprises."""
+    """The odds; in a large terminal also what to try and the takes, and in a very large one the last surprises.
+
+    Args:
+        store: the user's runs.
+    """
 
     DEFAULT_CSS = """
     SideColumn {
@@ -20,10 +25,14 @@ class SideColumn(Vertical):
     }
     """
 
+    def __init__(self, store: Store) -> None:
+        super().__init__()
+        self._store = store
+
     def compose(self) -> ComposeResult:
         """The odds at the top, the takes in what room is left."""
         yield NextCharacter()
-        yield TryPane()
+        yield TryPane(self._store)
         yield SurpriseStrip()
         yield TakesPane()
 

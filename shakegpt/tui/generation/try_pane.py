@@ -1,12 +1,20 @@
 """What there is to try on the generation screen, to be pressed or clicked."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import ClassVar
 
-from textual import events
+from textual import events, work
 from textual.content import Content
+from textual.message import Message
 from textual.style import Style
 from textual.widgets import Static
+
+from shakegpt.errors import ShakegptError
+from shakegpt.runs.speed import Speed, measured_speeds
+from shakegpt.runs.store import Store
+from shakegpt.tui.training.demo import USUAL_TIME, demo_time
 
 _ACTION = "suggestion"
 Suggestion = tuple[str, str, str]
@@ -21,7 +29,7 @@ SUGGESTIONS: Mapping[str, Sequence[Sequence[Suggestion]]] = {
         (("generation.edit", "your own first line", "screen.edit"),),
         (("generation.scene", "play a scene with it", "screen.scene"),),
         (("generation.duel", "two texts, side by side", "screen.duel"),),
-        (("app.training", "train your own: 20 seconds", "app.switch_mode('training')"),),
+        (("app.training", "train your own: {demo_time}", "app.switch_mode('training')"),),
     ),
     "duel": (
         (
@@ -48,18 +56,47 @@ SUGGESTIONS: Mapping[str, Sequence[Sequence[Suggestion]]] = {
 
 
 class TryPane(Static):
-    """Keys worth pressing, each with what it does; a click does the same."""
+    """Keys worth pressing, each with what it does; a click does the same.
+
+    Args:
+        store: whose runs tell how long a training takes on this machine.
+    """
 
     DEFAULT_CSS: ClassVar[str] = """
     TryPane { height: auto; }
     """
 
-    def __init__(self) -> None:
+    @dataclass
+    class SpeedsRead(Message):
+        """It is known how fast this machine has trained."""
+
+        speeds: Mapping[str, Speed]
+
+    def __init__(self, store: Store) -> None:
         super().__init__(classes="pane")
         self.border_title = "Try"
+        self._store = store
+        self._mode = ""
+        self._demo_time = USUAL_TIME
+
+    def on_mount(self) -> None:
+        """Find out how long a training takes here."""
+        self._read_speed()
+
+    @work(thread=True, group="speed", exit_on_error=False)
+    def _read_speed(self) -> None:
+        with suppress(ShakegptError):
+            self.post_message(self.SpeedsRead(measured_speeds(self._store)))
+
+    def on_try_pane_speeds_read(self, message: SpeedsRead) -> None:
+        """Say how long it takes, where this machine has done it before."""
+        if (time := demo_time(message.speeds)) is not None:
+            self._demo_time = time.removeprefix("about ").removesuffix(" here")  # the pane is narrow
+            self.show(self._mode)
 
     def show(self, mode: str) -> None:
         """Show what there is to try in a mode; keys are those that the user has bound."""
+        self._mode = mode
         keys: dict[str | None, str] = {}
         for active in self.screen.active_bindings.values():
             keys.setdefault(active.binding.id, self.app.get_key_display(active.binding))
@@ -70,7 +107,8 @@ class TryPane(Static):
         self.update(Content("\n").join(lines))
 
     def _part(self, key: str, words: str, action: str) -> Content:
-        part = Content.styled(key, "bold $primary") + Content(f"  {words}" if words else "")
+        said = words.replace("{demo_time}", self._demo_time)
+        part = Content.styled(key, "bold $primary") + Content(f"  {said}" if said else "")
         return part.stylize(Style.from_meta({_ACTION: action}))
 
     async def on_click(self, event: events.Click) -> None:

@@ -72,7 +72,7 @@ class VotesPane(DiffWidget):
         """Show what adds to the logit of the answer; a head stands out."""
         self._votes, self._read, self._head = votes, read, head
         if votes is not None:
-            title = f"Votes for {character_name(votes.character)}: logit {votes.logit:+.2f}"
+            title = f"Votes for {character_name(votes.character)}: logit {votes.logit:+z.2f}"
             if title != str(self.border_title):
                 self.border_title = title.replace("[", r"\[")
         self.redraw()
@@ -98,7 +98,7 @@ class VotesPane(DiffWidget):
                     (left, styles["against"]),
                     ("│", styles["figure"]),
                     (right, styles["for"]),
-                    (f"{value:+{_FIGURE}.2f}", styles["figure"]),
+                    (f"{value:+z{_FIGURE}.2f}", styles["figure"]),
                 ]
             )
         return rows

@@ -24,7 +24,7 @@ def _key(
 BINDINGS: tuple[Binding, ...] = (
     _key(
         "training.demo", "enter", "demo", "Train the demo", group=_RUN, shown="⏎",
-        help_="Train a tiny model on the play that comes with shakegpt: about 20 seconds",
+        help_="Train a tiny model on the play that comes with shakegpt",
     ),
     _key(
         "training.generate", "enter", "generate", "Listen", group=_RUN, shown="⏎",

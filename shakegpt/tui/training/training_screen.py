@@ -184,11 +184,11 @@ class TrainingScreen(Screen[None]):
             "save": running,
             "stop": (running or state == "loading") and not read_only,
             "continue_run": state in ("stopped", "failed") and not read_only and self._run is not None,
-            "demo": self.snapshot is None,
+            "demo": self.snapshot is None and self.context.store.writable,
+            "new_run": self.context.store.writable,
             "zoom": self.snapshot is not None,
             "generate": self._run is not None,
-            "sample": bool(self.snapshot and self.snapshot.samples),
-            "copy": bool(self.snapshot and self.snapshot.samples),
+            **dict.fromkeys(("sample", "copy"), bool(self.snapshot and self.snapshot.samples)),
             "hide_notice": self.snapshot is not None and self.snapshot.warning is not self._hidden_warning,
         }
         return enabled.get(action, True)

@@ -13,14 +13,12 @@ from textual.message import Message
 from textual.widgets import Static
 
 from shakegpt.config import DEFAULT_PRESET, PRESETS
-from shakegpt.data.catalog import DEMO
 from shakegpt.errors import ShakegptError
 from shakegpt.runs.speed import Speed, measured_speeds
 from shakegpt.runs.store import Store
 from shakegpt.tui import formatting
-from shakegpt.tui.training.run_form import DEFAULTS, Machine, plan
+from shakegpt.tui.training.demo import DEMO_PRESET, USUAL_TIME, demo_time
 
-_DEMO_PRESET = "nano"
 _CHARACTERS = 65  # of Tiny Shakespeare, for the number of weights
 _WHAT_HAPPENS = (
     "The model reads the text again and again, and its loss falls. Now and then it writes a few lines: noise at first, "
@@ -94,13 +92,13 @@ class Welcome(Container):
 
     def compose(self) -> ComposeResult:
         """Put the three ways above what will happen."""
-        demo, default = (PRESETS[name].model_config(_CHARACTERS).parameters for name in (_DEMO_PRESET, DEFAULT_PRESET))
-        steps = formatting.count(PRESETS[_DEMO_PRESET].training_config().steps)
+        demo, default = (PRESETS[name].model_config(_CHARACTERS).parameters for name in (DEMO_PRESET, DEFAULT_PRESET))
+        steps = formatting.count(PRESETS[DEMO_PRESET].training_config().steps)
         with Vertical(classes="pane") as pane:
             pane.border_title = "Train a GPT of your own"
             yield Choice(
                 "Enter",
-                "Train the demo: about 20 seconds",
+                f"Train the demo: about {USUAL_TIME}",
                 f"{formatting.compact(demo)} weights, {steps} steps, on the play that comes with shakegpt",
                 "demo",
             )
@@ -129,7 +127,5 @@ class Welcome(Container):
 
     def on_welcome_speeds_read(self, message: SpeedsRead) -> None:
         """Say how long the demo takes on this machine, where it has been trained before."""
-        if _DEMO_PRESET in message.speeds:
-            values = {**DEFAULTS, "preset": _DEMO_PRESET, "corpus": DEMO}
-            demo = plan(values, _DEMO_PRESET, Machine(speeds=message.speeds))
-            self.query(Choice).first().set_title(f"Train the demo: {demo.time}")
+        if (time := demo_time(message.speeds)) is not None:
+            self.query(Choice).first().set_title(f"Train the demo: {time}")

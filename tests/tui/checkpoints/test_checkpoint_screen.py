@@ -720,3 +720,24 @@ async def test_n_asks_what_to_train(store: Store) -> None:
         await ready(pilot)
         await pilot.press("n")
         await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
+
+
+async def test_a_run_in_training_is_as_far_as_its_log(store: Store, events: Events) -> None:
+    run = store.run("macbeth")
+    with run.lock():
+        for event in events(upto=317, run="macbeth")[-1:]:
+            run.log.append(event)
+        run.log.close()
+        listed = {run.name: run for run in read_run_list(store)}
+    assert listed["macbeth"].step == 317
+    assert listed["hamlet"].step == 500
+    assert {run.name: run.step for run in read_run_list(store)}["macbeth"] == 200  # its last checkpoint's
+
+
+async def test_a_store_to_be_read_only_offers_no_changes(store: Store) -> None:
+    store.writable = False
+    async with (app := RunsApp(store)).run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.runs.current is not None)
+        offered = {active.binding.action for active in app.screen.active_bindings.values() if active.enabled}
+        assert {"curves", "copy_path"} <= offered
+        assert not {"resume", "new_run", "fine_tune", "stop", "delete", "rename", "undo"} & offered

@@ -3,6 +3,7 @@
 import pytest
 from textual.events import MouseScrollDown, MouseScrollUp
 
+from shakegpt.runs.speed import Speed
 from shakegpt.tui.generation.knobs_bar import KnobsBar
 from shakegpt.tui.generation.next_character import NextCharacter
 from shakegpt.tui.generation.try_pane import TryPane
@@ -60,6 +61,14 @@ async def test_the_suggestions_can_be_clicked() -> None:
         await pilot.pause()
         await pilot.click(TryPane, offset=(4, 1))
         assert app.generation.left.settings.temperature == pytest.approx(0.85)
+
+
+async def test_the_suggestions_say_how_long_a_training_takes_here() -> None:
+    async with (app := FakeModelApp()).run_test(size=(120, 40)) as pilot:
+        pane = app.generation.query_one(TryPane)
+        await until(pilot, lambda: "train your own: 20 seconds" in str(pane.content))
+        pane.post_message(TryPane.SpeedsRead({"nano": Speed(58_000, 10_000.0)}))
+        await until(pilot, lambda: "train your own: 51 s\n" in f"{pane.content}\n")
 
 
 async def test_a_pane_is_chosen_by_a_click() -> None:
