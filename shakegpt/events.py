@@ -182,6 +182,7 @@ class Warning(Event):  # noqa: A001  (the contract's name; this module never nee
         "writer",
         "ranks",
         "recording",
+        "notify",
     ]
     message: str
 

@@ -118,6 +118,8 @@ def _check_table(settings: Settings, command: Any, table: Mapping[str, Any], pre
             raise _unknown(settings, name, prefix, commands if isinstance(value, dict) else options)
         else:
             parameter = options[name]
+            if getattr(parameter, "multiple", False) and isinstance(value, str):
+                value = [value]
             try:
                 parameter.process_value(typer.Context(command), value)
             except typer.BadParameter as error:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Sequence
 from errno import EIO, EPIPE
 from pathlib import Path
 from queue import SimpleQueue
@@ -13,6 +14,7 @@ from shakegpt.cli.command_line import is_typed
 from shakegpt.cli.console import Console, choose_console
 from shakegpt.cli.corpus import download_bar
 from shakegpt.cli.help import EVALUATION_AND_SAVING, MACHINE, MODEL, OUTPUT
+from shakegpt.cli.notify import Notify, chosen_ways, terminal_writer
 from shakegpt.cli.options import (
     Encoding,
     choices,
@@ -26,7 +28,7 @@ from shakegpt.cli.output import print_note
 from shakegpt.cli.writers import open_writers
 from shakegpt.config import DEFAULT_PRESET, SHAPE_FIELDS, DeviceName, OnHangup, TrainingConfig
 from shakegpt.errors import UsageError
-from shakegpt.events import Event, Failed, Finished, Step
+from shakegpt.events import Event, Failed, Finished, Step, Warning
 from shakegpt.runs.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -124,6 +126,7 @@ def train(
     trackio: Annotated[
         bool, typer.Option("--trackio", help="Write them for trackio, on this machine.", rich_help_panel=OUTPUT)
     ] = False,
+    notify: Notify = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per event.", rich_help_panel=OUTPUT)
     ] = False,
@@ -164,6 +167,7 @@ def train(
         begin_from=begin_from,
         save_patience=save_patience,
     )
+    ways = chosen_ways(context, notify)
     configure_process()
     process_count = int(os.environ.get("WORLD_SIZE", "1"))  # torchrun sets it
     if process_count > 1:
@@ -180,7 +184,7 @@ def train(
     thread = TrainingThread(prepare)
     writers = open_writers(store, tensorboard=tensorboard, wandb=wandb, trackio=trackio)
     console = choose_console(json=json, eval_every=changes.get("eval_every", TrainingConfig.eval_every))
-    code = _show_until_end(thread, console, on_hangup, writers)
+    code = _show_until_end(thread, console, on_hangup, writers, ways)
     if process_count > 1:
         from shakegpt.training.distributed import leave_group
 
@@ -211,9 +215,14 @@ def _join_processes(device: DeviceName) -> None:
 
 
 def _show_until_end(
-    thread: "TrainingThread", console: Console, on_hangup: OnHangup, writers: "list[WriterThread]"
+    thread: "TrainingThread",
+    console: Console,
+    on_hangup: OnHangup,
+    writers: "list[WriterThread]",
+    ways: Sequence[str],
 ) -> int:
     """Start a training, show it until it ends, and return the exit code. Training never waits for the terminal."""
+    from shakegpt.runs.notifier import Notifier
     from shakegpt.system.signals import ShutdownHandler
 
     waiting: SimpleQueue[tuple[Event, Snapshot]] = SimpleQueue()
@@ -227,9 +236,19 @@ def _show_until_end(
         failure = thread.await_end()
         for writer in writers:
             writer.finish()
+        if notifier is not None:
+            notifier.finish()
         return failure
 
+    def warn(message: str) -> None:
+        snapshot = thread.latest
+        waiting.put((Warning(step=snapshot.current_step, kind="notify", message=message), snapshot))
+
     thread.subscribe(receive)
+    notifier = Notifier(ways, write=terminal_writer(), warn=warn, begin=thread.latest) if ways else None
+    if notifier is not None:
+        thread.subscribe(notifier.receive)
+        notifier.start()
     for writer in writers:
         writer.on_warning = lambda warning: waiting.put((warning, thread.latest))
         thread.subscribe(writer.receive)

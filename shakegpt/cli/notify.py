@@ -1,0 +1,69 @@
+"""``--notify``: how the user of a training is told of its end, a failure, a roll-back or a stall."""
+
+import os
+import re
+import select
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from shakegpt.cli.help import OUTPUT
+from shakegpt.errors import UsageError
+from shakegpt.system.terminal_notice import DESKTOP, RING
+from shakegpt.system.text import escape_line
+
+_WORD = re.compile(r"[\w.+-]+")
+_TERMINAL = "/dev/tty"
+
+Notify = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="bell|desktop|COMMAND",
+        help="Tell of the end, a failure, a roll-back or a stall: ring, notify through the terminal, or run a command "
+        "with the event as JSON on its standard input. Repeatable.",
+        show_default=False,
+        rich_help_panel=OUTPUT,
+    ),
+]
+
+
+def chosen_ways(context: typer.Context, ways: list[str] | None) -> list[str]:
+    """Return how to tell the user, checked as ``check_notify`` does.
+
+    In the environment variable, each line is one: Typer would make a value of each word of a command.
+    """
+    source = context.get_parameter_source("notify")
+    if source is not None and source.name == "ENVIRONMENT":
+        ways = os.environ[f"{context.auto_envvar_prefix}_NOTIFY"].splitlines()
+    return check_notify(ways or [])
+
+
+def check_notify(ways: list[str]) -> list[str]:
+    """Return the same ways to tell the user.
+
+    Raises:
+        UsageError: one is empty, or a word that is no command: most likely a misspelt one of ours.
+    """
+    for way in ways:
+        if not way.strip():
+            raise UsageError("--notify is empty: give bell, desktop or a command.")
+        if way not in (RING, DESKTOP) and _WORD.fullmatch(way) and shutil.which(way) is None:
+            raise UsageError(f"There is no command {escape_line(way)}: --notify takes bell, desktop or a command.")
+    return ways
+
+
+def terminal_writer() -> Callable[[str], None]:
+    """Return what writes a sequence to the terminal of this process, if it has one, without ever waiting for it."""
+    descriptor = next((number for number in (2, 1) if os.isatty(number)), None)
+    if descriptor is None:
+        with suppress(OSError):
+            descriptor = os.open(_TERMINAL, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def write(sequence: str) -> None:
+        if descriptor is not None and select.select([], [descriptor], [], 0)[1]:
+            os.write(descriptor, sequence.encode())
+
+    return write
