@@ -18,6 +18,7 @@ from shakegpt.cli.generate import generate
 from shakegpt.cli.help import Command
 from shakegpt.cli.inspect import inspect
 from shakegpt.cli.lr_find import lr_find
+from shakegpt.cli.notify import Notify, chosen_ways
 from shakegpt.cli.options import choices
 from shakegpt.cli.output import configure_streams
 from shakegpt.cli.presets import presets
@@ -62,6 +63,7 @@ def open_app(
             metavar=choices(OnHangup), help="When the terminal goes away: go on training without it, or save and end."
         ),
     ] = "continue",
+    notify: Notify = None,
 ) -> None:
     """Train a GPT from scratch in your terminal, watch it learn, and hear it speak Shakespeare.
 
@@ -72,7 +74,7 @@ def open_app(
         raise typer.Exit
     require_usable_settings(context)
     if context.invoked_subcommand is None:
-        open_full_screen(on_hangup=on_hangup)
+        open_full_screen(on_hangup=on_hangup, notify=chosen_ways(context, notify))
 
 
 def main() -> None:

@@ -2,10 +2,7 @@
 
 import os
 import re
-import select
 import shutil
-from collections.abc import Callable
-from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -16,7 +13,6 @@ from shakegpt.system.terminal_notice import DESKTOP, RING
 from shakegpt.system.text import escape_line
 
 _WORD = re.compile(r"[\w.+-]+")
-_TERMINAL = "/dev/tty"
 
 Notify = Annotated[
     list[str] | None,
@@ -53,17 +49,3 @@ def check_notify(ways: list[str]) -> list[str]:
         if way not in (RING, DESKTOP) and _WORD.fullmatch(way) and shutil.which(way) is None:
             raise UsageError(f"There is no command {escape_line(way)}: --notify takes bell, desktop or a command.")
     return ways
-
-
-def terminal_writer() -> Callable[[str], None]:
-    """Return what writes a sequence to the terminal of this process, if it has one, without ever waiting for it."""
-    descriptor = next((number for number in (2, 1) if os.isatty(number)), None)
-    if descriptor is None:
-        with suppress(OSError):
-            descriptor = os.open(_TERMINAL, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
-
-    def write(sequence: str) -> None:
-        if descriptor is not None and select.select([], [descriptor], [], 0)[1]:
-            os.write(descriptor, sequence.encode())
-
-    return write

@@ -14,7 +14,7 @@ from shakegpt.cli.command_line import is_typed
 from shakegpt.cli.console import Console, choose_console
 from shakegpt.cli.corpus import download_bar
 from shakegpt.cli.help import EVALUATION_AND_SAVING, MACHINE, MODEL, OUTPUT
-from shakegpt.cli.notify import Notify, chosen_ways, terminal_writer
+from shakegpt.cli.notify import Notify, chosen_ways
 from shakegpt.cli.options import (
     Encoding,
     choices,
@@ -224,6 +224,7 @@ def _show_until_end(
     """Start a training, show it until it ends, and return the exit code. Training never waits for the terminal."""
     from shakegpt.runs.notifier import Notifier
     from shakegpt.system.signals import ShutdownHandler
+    from shakegpt.system.terminal_notice import terminal_writer
 
     waiting: SimpleQueue[tuple[Event, Snapshot]] = SimpleQueue()
 

@@ -2,10 +2,12 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from shakegpt.cli.notify import Notify, chosen_ways
 from shakegpt.cli.options import RunArgument, complete_runs
 from shakegpt.cli.output import print_note
 from shakegpt.config import OnHangup
@@ -18,16 +20,19 @@ _TERMS_WITHOUT_CURSOR = ("dumb", "unknown")
 
 
 def watch(
+    context: typer.Context,
     run: Annotated[
         str | None, typer.Argument(metavar="[RUN]", help="A run; by default the newest.", autocompletion=complete_runs)
     ] = None,
     *,
     web: Annotated[bool, typer.Option("--web", help="Show it in a browser on this machine, to watch only.")] = False,
     port: Annotated[int, typer.Option(metavar="N", min=1, max=65535, help="Where the browser finds it.")] = 8000,
+    notify: Notify = None,
 ) -> None:
     """Open the training screen on a run of another process."""
     from shakegpt.runs.store import Store
 
+    ways = chosen_ways(context, notify)
     store = Store.default()
     if run is not None:
         found = store.run(run)
@@ -41,7 +46,7 @@ def watch(
 
         serve_run(found.name, port)
         return
-    open_full_screen(watch=found)
+    open_full_screen(watch=found, notify=ways)
 
 
 def stop(run: RunArgument) -> None:
@@ -54,7 +59,9 @@ def stop(run: RunArgument) -> None:
     print_note(f"Asked {owner} to save {run} and stop." if owner else f"{run} has ended.")
 
 
-def open_full_screen(*, on_hangup: OnHangup = "continue", watch: "Run | None" = None) -> None:
+def open_full_screen(
+    *, on_hangup: OnHangup = "continue", watch: "Run | None" = None, notify: Sequence[str] = ()
+) -> None:
     """Open the app, on the run to watch if one is given, and exit with its exit code."""
     from shakegpt.tui.driver import in_browser
 
@@ -73,4 +80,6 @@ def open_full_screen(*, on_hangup: OnHangup = "continue", watch: "Run | None" = 
     from shakegpt.system.signals import end_process
     from shakegpt.tui.terminal import open_app
 
-    end_process(open_app(on_hangup=on_hangup, watch=watch))  # a text's thread, or the one that imports torch, may run
+    end_process(
+        open_app(on_hangup=on_hangup, watch=watch, notify=notify)
+    )  # a text's thread, or the one that imports torch, may run

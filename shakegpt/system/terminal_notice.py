@@ -1,12 +1,16 @@
 """What makes a terminal ring, or show a notification of its desktop. Whoever owns the terminal writes it."""
 
-from collections.abc import Mapping
+import os
+import select
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from shakegpt.system.text import escape_line
 
 RING, DESKTOP = "bell", "desktop"
 """What ``--notify`` takes beside commands."""
 BELL = "\a"
+_TERMINAL = "/dev/tty"
 _MOST_CHARACTERS = 240
 _TITLE = "shakegpt"
 _BOTH = frozenset({"ghostty", "WezTerm"})
@@ -32,3 +36,17 @@ def desktop_notification(message: str, environment: Mapping[str, str]) -> str:
     if environment.get("TMUX"):
         sequences = ["\x1bPtmux;" + sequence.replace("\x1b", "\x1b\x1b") + "\x1b\\" for sequence in sequences]
     return "".join(sequences)
+
+
+def terminal_writer() -> Callable[[str], None]:
+    """Return what writes a sequence to the terminal of this process, if it has one, without ever waiting for it."""
+    descriptor = next((number for number in (2, 1) if os.isatty(number)), None)
+    if descriptor is None:
+        with suppress(OSError):
+            descriptor = os.open(_TERMINAL, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def write(sequence: str) -> None:
+        if descriptor is not None and select.select([], [descriptor], [], 0)[1]:
+            os.write(descriptor, sequence.encode())
+
+    return write

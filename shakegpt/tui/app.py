@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
@@ -33,6 +33,7 @@ from shakegpt.tui.dialogs.questions import Dialog, QuitChoice, QuitScreen
 from shakegpt.tui.driver import driver_class
 from shakegpt.tui.formatting import count
 from shakegpt.tui.messages import GenerateFrom, StartTraining, TrainingChanged
+from shakegpt.tui.notifying import TrainingNotifier
 from shakegpt.tui.painting import PaintingApp
 from shakegpt.tui.palette import PLACEHOLDER, AllThemes, ThemeCommands, highlighted_theme
 from shakegpt.tui.preferences import load_preferences
@@ -67,7 +68,8 @@ class ShakegptApp(PaintingApp, WatchingApp):
         watch: a run of another process to show.
         on_hangup: what happens to the training when the terminal goes away.
         mode: the first screen; by default training where there is one to show, and generation otherwise.
-        only_watch: no key changes anything: no training, no generating, no other screen, no file.
+        only_watch: no key changes anything: no training, no generating, no other screen, no file, no notification.
+        notify: how to tell of the training on show, as for ``Notifier``.
 
     Raises:
         UsageError: the user's ``config.toml``, which may name other keys, cannot be used.
@@ -89,11 +91,13 @@ class ShakegptApp(PaintingApp, WatchingApp):
         on_hangup: OnHangup = "continue",
         mode: Mode | None = None,
         only_watch: bool = False,
+        notify: Sequence[str] = (),
     ) -> None:
         super().__init__(driver_class=driver_class())
         self.context = AppContext(store=store or Store.default(), preferences=load_preferences(), training=training)
         self.context.only_watch = self.only_watch = only_watch
         self.on_hangup: OnHangup = on_hangup
+        self.notifier = TrainingNotifier(self, lambda: self.event_loop, () if only_watch else notify)
         self.event_loop: asyncio.AbstractEventLoop | None = None
         """For threads that want the app to exit; ``None`` until it runs."""
         self._first_mode: Mode = mode or ("training" if training or watch else "generation")
@@ -274,6 +278,7 @@ class ShakegptApp(PaintingApp, WatchingApp):
         self.context.training, self.context.training_note, self.context.training_request = training, note, request
         self._last_shown = None
         self._unsubscribe = training.subscribe(self._on_training_event)
+        self.notifier.follow(training)
         self._show(training.latest)
 
     def _on_training_event(self, event: Event | None, _: Snapshot) -> None:

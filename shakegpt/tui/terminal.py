@@ -5,7 +5,7 @@ import select
 import sys
 import termios
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -23,9 +23,9 @@ _RESET_SEQUENCES = (
 )
 
 
-def open_app(*, on_hangup: OnHangup = "continue", watch: Run | None = None) -> int:
+def open_app(*, on_hangup: OnHangup = "continue", watch: Run | None = None, notify: Sequence[str] = ()) -> int:
     """Open the app, and return the exit code of the process."""
-    return run_app(ShakegptApp(watch=watch, on_hangup=on_hangup, only_watch=in_browser()))
+    return run_app(ShakegptApp(watch=watch, on_hangup=on_hangup, only_watch=in_browser(), notify=notify))
 
 
 def run_app(app: ShakegptApp) -> int:
@@ -42,6 +42,7 @@ def run_app(app: ShakegptApp) -> int:
     _watch_terminal(lambda: _hang_up(shutdown))
     app.run()
     failure = _finish_training(app, shutdown)
+    app.notifier.finish()
     shutdown.finish()
     return failure or shutdown.exit_code or app.return_code or 0
 

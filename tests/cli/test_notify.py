@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from shakegpt.cli.notify import check_notify
 from shakegpt.errors import UsageError
+from shakegpt.runs.store import Store
 from tests.cli.cli_results import Invoke, one_sentence
 from tests.conftest import WriteConfig
 
@@ -45,3 +47,23 @@ def test_what_is_one_is_taken(way: str) -> None:
     assert check_notify([way]) == [way]
     with pytest.raises(UsageError):
         check_notify([way, " "])
+
+
+@pytest.mark.parametrize("typed", [True, False])
+@pytest.mark.parametrize("arguments", [["watch", "macbeth"], []])
+def test_the_app_is_told_how_to_tell(
+    arguments: list[str],
+    typed: bool,
+    store: Store,
+    invoke: Invoke,
+    write_config: WriteConfig,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened: list[Any] = []
+    for module in ("watch", "app"):
+        monkeypatch.setattr(f"shakegpt.cli.{module}.open_full_screen", lambda notify, **_: opened.append(notify))
+    if not typed:
+        write_config('notify = ["bell", "true | cat"]\n[watch]\nnotify = ["bell", "true | cat"]\n')
+    result = invoke(*arguments, *(["--notify", "bell", "--notify", "true | cat"] if typed else []))
+    assert result.exit_code == 0, result.output
+    assert opened == [["bell", "true | cat"]]
