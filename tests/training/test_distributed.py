@@ -24,8 +24,11 @@ from shakegpt.training.gradients import Gradients
 from shakegpt.training.setup import TrainingRequest, build_trainer
 from shakegpt.training.trainer import Trainer
 
-OPTIONS = "--preset nano --corpus demo --dropout 0.1 --batch-size 5 --eval-every 4 --device cpu --precision fp32 --json"
-CHANGES = {"dropout": 0.1, "batch_size": 5, "eval_every": 4, "device": "cpu", "precision": "fp32"}
+OPTIONS = (
+    "--preset nano --corpus demo --dropout 0.1 --batch-size 5 --eval-every 4 --ema 0.9 --device cpu --precision fp32 "
+    "--json"
+)
+CHANGES = {"dropout": 0.1, "batch_size": 5, "eval_every": 4, "ema": 0.9, "device": "cpu", "precision": "fp32"}
 Start = Callable[[str], list["subprocess.Popen[str]"]]
 
 
@@ -86,7 +89,7 @@ def test_two_processes_train_as_one_and_one_resumes_their_run(start_two: Start) 
     assert [run.name for run in Store.default().runs()] == ["two"]  # and alone writes
 
     alone = list(trainer(steps=8))
-    for kind, key in (("step", "loss"), ("step", "grad_norm"), ("evaluation", "val_loss")):
+    for kind, key in (("step", "loss"), ("step", "grad_norm"), ("evaluation", "ema_val_loss")):
         together = [event[key] for event in events if event["event"] == kind]
         assert len(together) > 0
         assert together == pytest.approx(values(alone, kind, key), rel=1e-5)
@@ -212,6 +215,8 @@ def train_together(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Event]
         assert len(followers) == count - 1
         for follower in followers:
             assert torch.equal(weights(follower._state.model), weights(leader.state.model))
+            averages = [state.optimizer.average for state in (follower._state, leader.state)]
+            assert torch.equal(averages[0].vector, averages[1].vector)  # type: ignore[union-attr]
         return events
 
     return train
@@ -224,7 +229,7 @@ def test_any_number_of_ranks_trains_as_one(
     together = train_together(count, steps=8, precision=precision)
     monkeypatch.setattr(distributed, "_ranks", None)
     alone = list(trainer(steps=8, precision=precision))
-    for kind, key in (("step", "loss"), ("step", "grad_norm"), ("evaluation", "val_loss")):
+    for kind, key in (("step", "loss"), ("step", "grad_norm"), ("evaluation", "ema_val_loss")):
         expected = pytest.approx(values(alone, kind, key), rel=1e-5 if precision == "fp32" else 1e-3)
         assert values(together, kind, key) == expected
     assert len(values(together, "step", "loss")) == 8
