@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from shakegpt.benchmark.timing import Rates, Report, Turn, Work, measure_rate, take_turns
-from shakegpt.benchmark.transformers_baseline import start_baseline
+from shakegpt.benchmark.transformers_baseline import recipe_for, start_baseline
 from shakegpt.config import DEFAULT_PRESET, PRESETS, SamplingConfig
 from shakegpt.data.catalog import find_corpus
 from shakegpt.data.vocabulary import Vocabulary
@@ -34,9 +34,12 @@ from shakegpt.training.flat_parameters import FlatParameters
 from shakegpt.training.gradients import DTYPES, Gradients
 from shakegpt.training.optimizer import Optimizer
 from shakegpt.training.step import StepProgram
+from shakegpt.training.step_runner import make_step_runner
 
 _SAMPLES = 32
 _MATRIX_SIZE = 2048
+_STEPS_ON_GPU = 32
+"""Taken together, so that the GPU need not wait for the host."""
 _COPIED_FLOATS = 2**25  # 128 MB, beyond any cache
 _CHARACTERS = "\n !$&',-.3:;?" + "".join(chr(code) for code in (*range(65, 91), *range(97, 123)))  # Tiny Shakespeare's
 _TINY_SHAKESPEARE_LENGTH = 1_115_394
@@ -130,7 +133,9 @@ def measure(
         "memory": {"train_peak_bytes_over_torch": memory},
     }
     if baseline is not None:
-        results["against"] = {"name": against, "version": baseline.version, "precision": "fp32"} | {
+        recipe = recipe_for(device_plan.device)
+        about = {"name": against, "version": baseline.version, "precision": recipe.precision, "compiled": recipe.tuned}
+        results["against"] = about | {
             task: {
                 unit: round(rates[f"baseline {task}"].median, 1),
                 "spread": rates[f"baseline {task}"].spread(),
@@ -186,13 +191,15 @@ class Workloads:
         self._ids = torch.randint(self.config.vocab_size, (100_000,), generator=generator).to(device_plan.device)
         self._step = 0
         parameters = FlatParameters(self.model)
-        self._program = StepProgram(
+        program = StepProgram(
             self._ids,
             replace(self.training, seed=0),
             self.config.block_size,
             Gradients(self.model, parameters, precision=device_plan.precision, pool=self._pool),
             Optimizer(parameters, self.training, precision=device_plan.precision),
         )
+        self._runner = make_step_runner(program, device_plan.device, alone=True)
+        self._steps_at_once = 1 if device_plan.device.type == "cpu" else _STEPS_ON_GPU
         dtype = DTYPES[device_plan.precision]
         self._matrix = torch.ones((_MATRIX_SIZE, _MATRIX_SIZE), dtype=dtype, device=device_plan.device)
         self._floats = torch.zeros(_COPIED_FLOATS, device=device_plan.device)
@@ -236,13 +243,13 @@ class Workloads:
             thread.join()
 
     def train(self) -> float:
-        """Take one optimizer step as the trainer does; in characters."""
-        self._step += 1
-        self._program.load(self._step, 1, lambda _: self.training.learning_rate)
-        self._program.begin(self._step)
+        """Take optimizer steps as the trainer does, one on a CPU and many on a GPU; in characters."""
+        steps = range(self._step + 1, self._step + 1 + self._steps_at_once)
+        self._step, rate = steps[-1], self.training.learning_rate
         with torch_threads(1):
-            self._program.step()
-        return self.training.batch_size * self.config.block_size
+            for _ in self._runner.take(steps, lambda _: rate, accumulate=self.training.accumulate, go_on=lambda: True):
+                pass
+        return len(steps) * self.training.batch_size * self.config.block_size
 
     def multiply(self) -> float:
         """Multiply two matrices in the training's precision, on all cores; in floating-point operations."""

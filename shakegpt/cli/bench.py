@@ -86,7 +86,8 @@ def _print(results: dict[str, Any]) -> None:
     print(f"  copying       {limits['memory_bytes_per_second'] / 1e9:>9,.1f} GB/s")
     if "against" in results:
         baseline = results["against"]
-        print(f"against {baseline['name']} {baseline['version']} ({baseline['precision']}, in a process of its own):")
+        how = baseline["precision"] + ", compiled" * baseline["compiled"]
+        print(f"against {baseline['name']} {baseline['version']} ({how}, in a process of its own):")
         for task, rate in (("train", "tokens_per_second"), ("generate", "characters_per_second")):
             speed, ratio = baseline[task][rate], baseline[task]["ratio"]
             print(f"  {task:<14}{speed:>9,.0f} characters/s; shakegpt is {ratio:.2f} times as fast")

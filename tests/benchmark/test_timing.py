@@ -47,3 +47,17 @@ def test_every_workload_has_a_turn_in_every_round_and_the_first_round_warms_up()
     assert order == ["ours", "theirs"] * 3
     assert measured == {"ours": Rates((3.0, 5.0)), "theirs": Rates((4.0, 6.0))}
     assert reported == ["a round to warm up", "round 1 of 2", "round 2 of 2"]
+
+
+def test_a_gpu_is_waited_for_after_ever_more_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, order = [0.0], list[str]()
+    monkeypatch.setattr("shakegpt.benchmark.timing.time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda _: order.append("wait"))
+
+    def work() -> float:
+        clock[0] += 0.5
+        order.append("work")
+        return 3.0
+
+    assert measure_rate(work, 3.5, torch.device("cuda")) == 6.0
+    assert " ".join(order) == "work wait work wait work work wait work work work work wait"

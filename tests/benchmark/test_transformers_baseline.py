@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from shakegpt.benchmark import transformers_baseline
-from shakegpt.benchmark.transformers_baseline import serve, start_baseline
+from shakegpt.benchmark.transformers_baseline import Recipe, Transformers, recipe_for, serve, start_baseline
 from shakegpt.config import ModelConfig, TrainingConfig
 from shakegpt.errors import ShakegptError
 
@@ -103,7 +103,7 @@ def test_it_trains_on_all_threads_and_generates_on_one(
         version = "0"
 
         def __init__(self, *arguments: object) -> None:
-            assert arguments == (CONFIG, TRAINING, CPU)
+            assert arguments == (CONFIG, TRAINING, CPU, Recipe())
 
         def train(self) -> float:
             threads["train"] = torch.get_num_threads()
@@ -163,3 +163,37 @@ def test_the_process_ends_when_the_pipe_is_closed(stand_in: Callable[[str], None
         baseline._connection.close()
         baseline._process.join(60)
         assert baseline._process.exitcode == 0
+
+
+@pytest.mark.parametrize(
+    ("device", "capability", "recipe"),
+    [
+        ("cpu", None, Recipe()),
+        ("mps", None, Recipe()),
+        ("cuda", (9, 0), Recipe("bf16", tuned=True)),
+        ("cuda", (7, 5), Recipe("fp32", tuned=True)),
+    ],
+)
+def test_on_a_gpu_it_is_run_as_its_users_would(
+    device: str, capability: tuple[int, int] | None, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    assert recipe_for(torch.device(device)) == recipe
+
+
+def test_the_tuned_recipe_is_what_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a CPU, where it works as well; compiling is left out, which takes a minute."""
+    pytest.importorskip("transformers")
+    compiled: list[torch.nn.Module] = []
+    precisions: list[str] = []
+    monkeypatch.setattr(torch, "compile", lambda model: compiled.append(model) or model)
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", precisions.append)
+    baseline = Transformers(CONFIG, TRAINING, CPU, Recipe("bf16", tuned=True))
+    seen: list[torch.dtype] = []
+    head = baseline._model.lm_head
+    head.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    before = head.weight.detach().clone()
+    assert baseline.train() == TRAINING.batch_size * CONFIG.block_size
+    assert (compiled, precisions, seen) == ([baseline._model], ["high"], [torch.bfloat16])
+    assert baseline._optimizer.defaults["fused"]
+    assert not torch.equal(head.weight, before)
