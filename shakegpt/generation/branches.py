@@ -4,6 +4,9 @@ import math
 from array import array
 from collections.abc import Iterable, Iterator
 
+_LEAST = 1e-300
+"""The probability below which all count alike: the logarithm of 0 would make every sum infinite."""
+
 
 class Branch:
     """One of several texts that share a beginning. It keeps the part of its own; the rest is its parent's.
@@ -20,7 +23,10 @@ class Branch:
         """The position of its first character of its own: the first that differs from the parent's."""
         self.own = ""
         """Its characters from ``start`` on."""
-        self._own_logs = array("d")  # the log-probability of each of them
+        self.log_before = 0.0
+        """The log-probability, in nats, of what it shares with its parent, as far back as it is kept."""
+        self._own_logs = array("d")  # the log-probability of each character of its own
+        self._own_log = 0.0  # their sum
 
     @property
     def end(self) -> int:
@@ -40,12 +46,7 @@ class Branch:
     @property
     def log_probability(self) -> float:
         """The log-probability of the whole text under the model, in nats, as far back as it is kept."""
-        return math.fsum(log for _, log in self.characters())
-
-    @property
-    def own_log_probability(self) -> float:
-        """The log-probability of its own characters, in nats."""
-        return math.fsum(self._own_logs)
+        return self.log_before + self._own_log
 
     def line(self) -> "Iterator[Branch]":
         """Yield the branch, its parent, and so on to the root."""
@@ -56,7 +57,11 @@ class Branch:
 
     def before(self, position: int) -> str:
         """Return the text before a position."""
-        return "".join(character for character, _ in self.characters(end=position))
+        parts: list[str] = []
+        for branch in self.line():
+            parts.append(branch.own[: max(0, position - branch.start)])
+            position = min(position, branch.start)
+        return "".join(reversed(parts))
 
     def characters(self, start: int = 0, end: int | None = None) -> list[tuple[str, float]]:
         """Return the characters from ``start`` to before ``end``, each with its log-probability in nats."""
@@ -76,13 +81,16 @@ class Branch:
         """Add characters at the end, each with its probability."""
         added = list(characters)
         self.own += "".join(character for character, _ in added)
-        self._own_logs.extend(math.log(probability) if probability > 0 else -math.inf for _, probability in added)
+        logs = [math.log(max(probability, _LEAST)) for _, probability in added]
+        self._own_logs.extend(logs)
+        self._own_log += math.fsum(logs)
 
     def forget_before(self, position: int) -> None:
         """Become the root of a tree whose texts begin at ``position``."""
         gone = max(0, position - self.start)
         self.own = self.own[gone:]
         del self._own_logs[:gone]
+        self.log_before, self._own_log = 0.0, math.fsum(self._own_logs)
         self.start = position
         self.parent = None
 
@@ -146,6 +154,7 @@ class Branches:
             raise ValueError(f"a branch goes on with {character!r} at {position} already")
         self._count += 1
         new = Branch(self._count, branch.owner(position), position)
+        new.log_before = math.fsum(log for _, log in branch.characters(end=position))
         new.extend([(character, probability)])
         self._branches.append(new)
         return new
@@ -157,9 +166,14 @@ class Branches:
             The branches that are gone.
         """
         root = branch.owner(position)
+        before = root.log_probability
         root.forget_before(max(position, root.start))
+        lost = before - root.log_probability
         kept = [other for other in self._branches if _grows_from(root, other)]
         gone = [other for other in self._branches if other not in kept]
+        for other in kept:
+            if other is not root:
+                other.log_before -= lost
         self.root, self._branches = root, kept
         return gone
 

@@ -75,6 +75,8 @@ def test_what_parted_before_a_forgotten_beginning_is_gone(data: st.DataObject) -
     for other in tree:
         assert other.text == texts[other][position:]
         assert other.end == len(texts[other])
+        kept_logs = [math.log(PROBABILITY[letter]) for letter in texts[other][position:]]
+        assert other.log_probability == pytest.approx(sum(kept_logs))
 
 
 def test_a_branch_needs_a_character_to_part_from_and_another_to_go_on_with() -> None:
@@ -88,4 +90,4 @@ def test_a_branch_needs_a_character_to_part_from_and_another_to_go_on_with() -> 
     assert (child.number, child.depth, child.own) == (2, 1, "c")
     sibling = tree.fork(child, 1, "a", 0.5)
     assert sibling.parent is tree.root, "the root and both of them part in the same place"
-    assert sibling.own_log_probability == pytest.approx(math.log(0.5))
+    assert sibling.log_probability == pytest.approx(2 * math.log(0.5))

@@ -12,6 +12,7 @@ from tests.processes import PATIENCE
 
 if TYPE_CHECKING:
     from shakegpt.generation.stream import Finish, Stream
+    from shakegpt.model.language_model import LanguageModel
 
 PROBABILITIES = (0.95, 0.8, 0.7, 0.4, 0.99, 0.9, 0.12, 0.97, 0.6, 0.03, 0.85, 0.3, 0.004)
 
@@ -30,6 +31,14 @@ class FakeChoice(NamedTuple):
 class FakeDistribution:
     choices: tuple[FakeChoice, ...]
     entropy: float = 1.25
+
+    @property
+    def characters(self) -> list[str]:
+        return [choice.character for choice in self.choices]
+
+    @property
+    def model_probabilities(self) -> list[float]:
+        return [choice.uncut_probability for choice in self.choices]
 
     def likeliest(self, count: int) -> tuple[FakeChoice, ...]:
         return self.choices[:count]
@@ -134,6 +143,7 @@ class FakeModelLoader(ModelLoader):
         self.opened: list[tuple[str, str]] = []
         self.seeds: list[int] = []
         self.missing: set[str] = set()
+        self.branches: list[str] = []
 
     def let(self, count: int) -> None:
         """Let so many characters be drawn."""
@@ -152,6 +162,12 @@ class FakeModelLoader(ModelLoader):
         stream = FakeStream(self.texts.get(reference, self.default), reference, settings, self.gate)
         self.streams.append(stream)
         return cast("Stream", stream)
+
+    def open_branch(
+        self, language_model: "LanguageModel", prompt: str, settings: Callable[[], SamplingConfig]
+    ) -> "Stream":
+        self.branches.append(prompt)
+        return cast("Stream", FakeStream(self.default, language_model.name, settings, self.gate))
 
     def preload(self) -> str:
         return "pretrained"

@@ -61,9 +61,12 @@ def test_an_action_has_the_same_key_on_every_screen(words: str, key: str) -> Non
     assert all(others.get(name, key) in keys for name, keys in found.items()), found
 
 
-@pytest.mark.parametrize("key", ["left_square_bracket", "right_square_bracket"])
-def test_keys_of_coming_actions_are_free(key: str) -> None:
-    assert [name for name, binding in known_bindings().items() if key in binding.key.split(",")] == []
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [("left_square_bracket", "generation.branch_before"), ("right_square_bracket", "generation.branch_next")],
+)
+def test_the_brackets_walk_the_branches_and_nothing_else(key: str, name: str) -> None:
+    assert [found for found, binding in known_bindings().items() if key in binding.key.split(",")] == [name]
 
 
 def test_what_cannot_be_taken_back_has_a_capital() -> None:

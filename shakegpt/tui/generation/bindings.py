@@ -9,7 +9,7 @@ from shakegpt.tui.generation.knobs import KNOBS
 
 SCENE_ACTIONS = frozenset({"cast", "replay", "rewind"})
 """Actions that are offered in a scene only."""
-NO_SCENE_ACTIONS = frozenset({"again", "duel", "freeze", "step"})
+NO_SCENE_ACTIONS = frozenset({"again", "duel", "freeze", "step", "walk_branches"})
 """Actions that are not offered in a scene."""
 
 _SPEAK = Binding.Group("Speak")
@@ -50,8 +50,19 @@ BINDINGS: list[Binding] = [
     _shown("duel", "d", "duel", "Duel", "Two texts side by side from one opening and seed, or one again", _SPEAK),
     _shown("next_character", "x", "show_next", "Odds", "Show the odds of the next letter, or hide them", _WATCH),
     _shown("tint", "u", "tint", "Tint", "Colour each letter by how surprising it was, or not", _WATCH),
-    _shown("freeze", "f", "freeze", "Freeze", "Stop, and pick letters by hand; again to let go", _WATCH),
+    _shown(
+        "freeze",
+        "f",
+        "freeze",
+        "Freeze",
+        "Stop, and pick letters by hand, here or further back (←); again to let go",
+        _WATCH,
+    ),
     _key("draw_one", "full_stop", "step", "One letter", "Draw one letter and stop", _WATCH),
+    _key(
+        "branch_before", "left_square_bracket", "walk_branches(-1)", "Branch before", "Show the branch before", _WATCH
+    ),
+    _key("branch_next", "right_square_bracket", "walk_branches(1)", "Next branch", "Show the next branch", _WATCH),
     *_knob_keys(),
     _key("voice_back", "V", "preset(-1)", "Preset before", "The preset before", _KNOBS),
     _key("reset", "0", "reset", "Reset", "Put all knobs back to where they began", _KNOBS),
@@ -87,6 +98,8 @@ BINDINGS: list[Binding] = [
         "sideways_1", "right,l", "select(1)", "Right", "In a duel, the right text; in a scene, the speech after", _SPEAK
     ),
     _key("copy", "y", "copy", "Copy", "Copy the text through the terminal (OSC 52)", _KEEP),
-    _key("write", "w", "save", "Save", "Save the text to a file, and say where", _KEEP),
+    _key(
+        "write", "w", "save", "Save", "Save the text to a file, and say where; of several branches, one or all", _KEEP
+    ),
     _key("clear", "ctrl+l", "clear", "Clear", "Clear the page", _KEEP),
 ]

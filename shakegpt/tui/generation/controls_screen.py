@@ -151,6 +151,8 @@ class ControlsScreen(Screen[None]):
     def on_next_character_chosen(self, message: NextCharacter.Chosen) -> None:
         """Let the character that was chosen come next."""
         self.pane.current.step(message.character)
+        if self.pane.current.busy:  # it was chosen further back, and the text goes on from there
+            self.focus_text()
 
     # The takes
 

@@ -13,13 +13,11 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
 
-from shakegpt.errors import ShakegptError
-from shakegpt.system.paths import texts_folder
 from shakegpt.system.text import escape_line
 from shakegpt.tui.context import AppContext
 from shakegpt.tui.dialogs.choose_model import ChooseModelScreen, model_choices
 from shakegpt.tui.generation.bindings import BINDINGS, NO_SCENE_ACTIONS, SCENE_ACTIONS
-from shakegpt.tui.generation.controls_screen import ControlsScreen
+from shakegpt.tui.generation.branching_pane import BranchingTextPane
 from shakegpt.tui.generation.generation_pane import DuelPane, GenerationPane, PromptPane
 from shakegpt.tui.generation.generation_thread import (
     GenerationOptions,
@@ -38,9 +36,9 @@ from shakegpt.tui.generation.side_column import SideColumn
 from shakegpt.tui.generation.speech import GenerationSpeech
 from shakegpt.tui.generation.takes_pane import TakePane
 from shakegpt.tui.generation.text_pane import TextPane
+from shakegpt.tui.generation.text_screen import TextScreen
 from shakegpt.tui.generation.try_pane import TryPane
 from shakegpt.tui.messages import GenerateFrom
-from shakegpt.tui.save_text import save_text, shown_path
 from shakegpt.tui.widgets.footer import Footer
 from shakegpt.tui.widgets.top_bar import TopBar
 
@@ -56,7 +54,7 @@ _LONGEST_LABEL = 16
 _FIRST_PROMPT = "ROMEO:\n"
 
 
-class GenerationScreen(ControlsScreen):
+class GenerationScreen(TextScreen):
     """Where models generate text: unasked at the first start, and later if they did so when the app was left."""
 
     DEFAULT_CSS = """
@@ -73,6 +71,7 @@ class GenerationScreen(ControlsScreen):
         &.-wide.-tall, &.-very-wide.-tall {
             & NextCharacter { height: 14; }
             & TryPane, & TakesPane { display: block; }
+            &.branched BranchesPane { display: block; }
         }
         &.-very-wide.-tall SurpriseStrip { display: block; }
         &.scene #left, &.scene #right, &.scene #prompt { display: none; }
@@ -89,17 +88,17 @@ class GenerationScreen(ControlsScreen):
         loader = loader or ModelLoader(context)
         options = GenerationOptions(preferences.speed)
         settings = replace(preferences.sampling, stop=())
-        left, right, answer = (TextPane(loader, settings, options, id=name) for name in ("left", "right", "answer"))
+        left, right = (BranchingTextPane(loader, settings, options, id=name) for name in ("left", "right"))
+        answer = TextPane(loader, settings, options, id="answer")
         super().__init__(context, PromptPane(left), DuelPane(left, right), options)
         self.choose_seed: Callable[[], int] = lambda: random.randrange(1, 100_000)
         """Returns the seed of "again with a new seed"."""
         self._loader = loader
-        self._texts_folder = texts_folder(context.store.home)
         self.speech = context.speech = GenerationSpeech(self)
         first = next(iter(preferences.prompts), _FIRST_PROMPT)
         self.prompt = PromptField(first, history=preferences.prompts, placeholder="an opening line", id="prompt")
         self.line = PromptField(placeholder="say something; Enter alone: go on", id="line")
-        self.scene = ScenePane(answer, self.line, self.notice, loader, self._texts_folder)
+        self.scene = ScenePane(answer, self.line, self.notice, loader, self.texts_folder)
         self._pane_before_scene: GenerationPane = self.single
         self._paused_by_scene: list[TextPane] = []
         self._began_unasked = False
@@ -360,29 +359,6 @@ class GenerationScreen(ControlsScreen):
         """Choose the model."""
         choices = model_choices(self.context.store, live=self.context.own_training is not None)
         self.app.push_screen(ChooseModelScreen(choices, self.pane.current.reference), self.use_model)
-
-    # The text
-
-    def action_copy(self) -> None:
-        """Copy the text; some terminals drop it, so saving is named too."""
-        if text := self.pane.text:
-            self.app.copy_to_clipboard(text)
-            self.notice.show(f"Copied {len(text):,} letters. If your terminal drops them, w saves them to a file.")
-        else:
-            self.notice.show("There is nothing to copy yet.")
-
-    def action_save(self) -> None:
-        """Save the text to a file of its own."""
-        if not self.pane.text.strip():
-            self.notice.show("There is nothing to save yet.")
-            return
-        try:
-            path = save_text(self.pane.text, self.pane.title, self._texts_folder)
-            current = self.pane.current
-            what = f"The last {len(current.generated):,} letters are saved" if current.is_cut else "Saved"
-            self.notice.show(f"{what} in {shown_path(path)}")
-        except ShakegptError as error:
-            self.notice.show(str(error), error=True)
 
     def action_clear(self) -> None:
         """Remove the text; what is being generated is stopped."""

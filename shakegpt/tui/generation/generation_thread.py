@@ -4,8 +4,8 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -68,9 +68,20 @@ class NextCharacterView:
     """The place of that character among all, from 1."""
     drawn_choice: "Choice | None" = None
     """That character with its probabilities."""
+    position: int | None = None
+    """The place in the text of a character that was walked back to; another can be picked there."""
+    model_probabilities: Mapping[str, float] = field(default_factory=dict)
+    """There, the probability of every character under the model, before penalty, temperature and cuts."""
+
+    @property
+    def open(self) -> bool:
+        """Whether a character can be picked from it."""
+        return self.drawn is None or self.position is not None
 
     @classmethod
-    def of(cls, distribution: "Distribution", drawn: str | None = None) -> "NextCharacterView":
+    def of(
+        cls, distribution: "Distribution", drawn: str | None = None, position: int | None = None
+    ) -> "NextCharacterView":
         """Return the likeliest characters of a distribution, its entropy, and what was cut."""
         ranked = distribution.likeliest(sys.maxsize)
         rank = next((rank for rank, choice in enumerate(ranked, 1) if choice.character == drawn), None)
@@ -81,6 +92,10 @@ class NextCharacterView:
             drawn,
             rank,
             ranked[rank - 1] if rank else None,
+            position,
+            dict(zip(distribution.characters, distribution.model_probabilities, strict=True))
+            if position is not None
+            else {},
         )
 
 
@@ -129,6 +144,7 @@ class GenerationThread(threading.Thread):
         self._error = ""
         self._update_waits = False
         self._closed = False
+        self._looks = 0
         self._due = self._updated_at = 0.0  # on the monotonic clock
 
     # Commands, from any thread
@@ -153,6 +169,20 @@ class GenerationThread(threading.Thread):
     def refresh_next(self) -> None:
         """Compute the next character's distribution again while paused: the settings have changed."""
         self._send(self._refresh_next)
+
+    def look(self, open_stream: "Callable[[], Stream]", drawn: str, position: int) -> None:
+        """While paused, compute what another stream would draw next: at ``position`` of the text, where ``drawn`` is.
+
+        Of several looks that wait, only the last is taken.
+        """
+        self._looks += 1
+        self._send(partial(self._look, open_stream, drawn, position, self._looks))
+
+    @property
+    def language_model(self) -> "LanguageModel | None":
+        """The model that generates, once it is loaded."""
+        with self._changed:
+            return self._model
 
     def close(self) -> None:
         """End the thread after the current character; the last update can still be collected."""
@@ -230,6 +260,16 @@ class GenerationThread(threading.Thread):
     def _refresh_next(self, stream: "Stream") -> None:
         if self._state is not GenerationState.GENERATING:
             self._rest(stream, self._state)
+
+    def _look(
+        self, open_stream: "Callable[[], Stream]", drawn: str, position: int, number: int, _stream: "Stream"
+    ) -> None:
+        if self._state is GenerationState.GENERATING or number != self._looks:
+            return
+        view = NextCharacterView.of(open_stream().peek(), drawn, position)
+        with self._changed:
+            self._next_character = view
+            self._announce()
 
     def _rest(self, stream: "Stream", state: GenerationState) -> None:
         # Without the lock: commands return at once, whatever the model takes.

@@ -41,6 +41,14 @@ class ModelLoader:
         muted = self._context.muted_heads.intersection(all_heads(model.model.config))
         return Stream(mute(model, muted), prompt, settings)
 
+    def open_branch(
+        self, language_model: "LanguageModel", prompt: str, settings: Callable[[], SamplingConfig]
+    ) -> "Stream":
+        """Let a model that is loaded already read another prompt, such as the beginning of what it wrote."""
+        from shakegpt.generation.stream import Stream
+
+        return Stream(language_model, prompt, settings)
+
     def load(self, reference: str) -> "LanguageModel":
         """Return a model with all of its heads: a checkpoint's, or a copy of the live weights.
 

@@ -24,7 +24,10 @@ _PARTS = ("label", "bar", "cut", "drawn", "highlighted", "figure")
 
 
 _HINT = "f freezes"
-_FOCUSED_HINT = "⏎ takes it · f lets go"
+_FOCUSED_HINT = "← back · ⏎ takes it"
+_WALKING_HINT = "← → walk · ⏎ branches"
+_TITLE = "Odds of the next letter"
+_WALKING_TITLE = "Odds of the marked letter"
 
 
 def character_name(character: str) -> str:
@@ -72,7 +75,9 @@ class NextCharacter(DiffWidget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "choose(-1)", "Likelier", show=False, id="next.up", tooltip="Choose a likelier character"),
         Binding("down", "choose(1)", "Less likely", show=False, id="next.down", tooltip="Choose a less likely one"),
-        Binding("enter", "take", "Take it", id="next.take", tooltip="Let this character come next"),
+        Binding("left,h", "walk(-1)", "Back", id="next.back", tooltip="Walk back to the letter before"),
+        Binding("right,l", "walk(1)", "On", show=False, id="next.on", tooltip="Walk on to the letter after"),
+        Binding("enter", "take", "Take it", id="next.take", tooltip="Let this letter stand there; the model goes on"),
         Binding("escape", "leave", "Done", id="next.leave", tooltip="Leave the panel; nothing is drawn"),
     ]
 
@@ -82,31 +87,52 @@ class NextCharacter(DiffWidget, can_focus=True):
 
         character: str
 
+    @dataclass
+    class Walked(Message):
+        """The user walks along the text, by so many characters."""
+
+        step: int
+
     class Left(Message):
         """The user is done with choosing."""
 
     def __init__(self) -> None:
         super().__init__(classes="pane")
-        self.border_title = "Odds of the next letter"
+        self.border_title = _TITLE
         self.border_subtitle = _HINT
         self._view: NextCharacterView | None = None
         self._highlighted = 0
+        self._words = _TITLE, _HINT
 
     def show(self, view: NextCharacterView | None) -> None:
         """Show a distribution: one just drawn from, or the one to draw from next."""
         if view is not self._view:
-            self._highlighted = 0
+            walking = view is not None and view.position is not None
+            # Where a letter stands already, it is another that one comes for.
+            first = view.choices[0].character if view is not None and view.choices else None
+            self._highlighted = 1 if view is not None and walking and first == view.drawn else 0
         self._view = view
+        self._show_hint()
         self.redraw()
+
+    def _show_hint(self) -> None:
+        walking = self._view is not None and self._view.position is not None
+        words = (
+            _WALKING_TITLE if walking else _TITLE,
+            (_WALKING_HINT if walking else _FOCUSED_HINT) if self.has_focus else _HINT,
+        )
+        if words != self._words:  # setting them paints the panel again
+            self._words = words
+            self.border_title, self.border_subtitle = words
 
     def on_focus(self) -> None:
         """Highlight a character."""
-        self.border_subtitle = _FOCUSED_HINT
+        self._show_hint()
         self.redraw()
 
     def on_blur(self) -> None:
         """Highlight none."""
-        self.border_subtitle = _HINT
+        self._show_hint()
         self.redraw()
 
     def on_click(self, event: events.Click) -> None:
@@ -125,16 +151,27 @@ class NextCharacter(DiffWidget, can_focus=True):
 
     def action_take(self) -> None:
         """Choose the highlighted character."""
-        if self._view and self._view.drawn is None and (shown := self._shown(self.size.height)):
+        if self._view and self._view.open and (shown := self._shown(self.size.height)):
             self.post_message(self.Chosen(shown[self._highlighted % len(shown)].character))
+
+    def action_walk(self, step: int) -> None:
+        """Go back in the text, or on."""
+        self.post_message(self.Walked(step))
 
     def action_leave(self) -> None:
         """Give up choosing."""
         self.post_message(self.Left())
 
     def _shown(self, height: int) -> "Sequence[Choice]":
-        """Return the characters that there is room for, above the two lines of figures."""
-        return self._view.choices[: max(1, height - 2)] if self._view else ()
+        """Return the characters that there is room for, above the two lines of figures; the last is the drawn one."""
+        view = self._view
+        if view is None:
+            return ()
+        shown = view.choices[: max(1, height - 2)]
+        if view.drawn_choice is not None and view.rank is not None and view.rank > len(shown):
+            # It was drawn though it is not among the likeliest: it takes the place of the last of them.
+            return [*shown[:-1], view.drawn_choice]
+        return shown
 
     def draw(self, width: int, height: int) -> list[Row]:
         """Return a line for each character, then what was cut and the entropy."""
@@ -145,16 +182,13 @@ class NextCharacter(DiffWidget, can_focus=True):
         shown = self._shown(height)
         likeliest = max((choice.uncut_probability for choice in shown), default=1.0) or 1.0
         rows: list[Row] = []
-        for rank, choice in enumerate(shown, 1):
-            highlighted = self.has_focus and view.drawn is None and rank == self._highlighted + 1
+        for place, choice in enumerate(shown):
+            highlighted = self.has_focus and view.open and place == self._highlighted % len(shown)
             drawn = choice.character == view.drawn
             part = "highlighted" if highlighted else "cut" if choice.cut else "drawn" if drawn else "label"
-            mark = "▸ " if highlighted or drawn else "  "
+            mark = "▸ " if highlighted or (drawn and view.position is None) else "◆ " if drawn else "  "
+            rank = view.rank if drawn else place + 1
             rows.append(_row(mark, f"{rank}", choice, choice.uncut_probability / likeliest, width, styles, part))
-        if view.drawn_choice is not None and view.rank is not None and view.rank > len(shown):
-            # It was drawn though it is not among the likeliest: it takes the place of the last of them.
-            share = view.drawn_choice.uncut_probability / likeliest
-            rows[-1:] = [_row("▸ ", f"{view.rank}", view.drawn_choice, share, width, styles, "drawn")]
         cut = f"  cut ░░ {percentage(view.cut)}" if view.cut else ""
         return [*rows, [(cut, styles["cut"])], [(f"  {choices_in_words(view.entropy)}", styles["figure"])]]
 

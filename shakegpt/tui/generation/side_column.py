@@ -4,6 +4,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from shakegpt.runs.store import Store
+from shakegpt.tui.generation.branches_pane import BranchesPane
 from shakegpt.tui.generation.next_character import NextCharacter
 from shakegpt.tui.generation.surprise_strip import SurpriseStrip
 from shakegpt.tui.generation.takes_pane import TakesPane
@@ -12,7 +13,7 @@ from shakegpt.tui.generation.try_pane import TryPane
 
 
 class SideColumn(Vertical):
-    """The odds; in a large terminal also what to try and the takes, and in a very large one the last surprises.
+    """The odds; in a large terminal also branches, what to try and takes, in a very large one the last surprises.
 
     Args:
         store: the user's runs.
@@ -21,7 +22,7 @@ class SideColumn(Vertical):
     DEFAULT_CSS = """
     SideColumn {
         width: 32;
-        & TryPane, & TakesPane, & SurpriseStrip { display: none; }
+        & BranchesPane, & TryPane, & TakesPane, & SurpriseStrip { display: none; }
     }
     """
 
@@ -32,6 +33,7 @@ class SideColumn(Vertical):
     def compose(self) -> ComposeResult:
         """The odds at the top, the takes in what room is left."""
         yield NextCharacter()
+        yield BranchesPane()
         yield TryPane(self._store)
         yield SurpriseStrip()
         yield TakesPane()

@@ -14,7 +14,6 @@ from textual.content import Content
 from textual.message import Message
 
 from shakegpt.config import SamplingConfig
-from shakegpt.inspection.head import WITHOUT_HEAD
 from shakegpt.runs.store import PRETRAINED
 from shakegpt.system.text import escape_line
 from shakegpt.tui.generation.generation_thread import (
@@ -27,22 +26,17 @@ from shakegpt.tui.generation.generation_thread import (
 )
 from shakegpt.tui.generation.model_loader import DEFAULT_MODEL, ModelLoader
 from shakegpt.tui.generation.takes import LONGEST_TEXT, TAKES_KEPT, Take
+from shakegpt.tui.generation.text_titles import LEGEND, LEGEND_WIDTH, model_titles
 from shakegpt.tui.generation.transcript import TextKind, Transcript, shown_length
-from shakegpt.tui.messages import LIVE
 
 if TYPE_CHECKING:
+    from shakegpt.generation.stream import Stream
     from shakegpt.model.language_model import LanguageModel
 
 RECENT = 60
 """Characters whose probabilities are kept."""
 _RATE_SECONDS = 2.0
 """The time over which the speed is measured."""
-
-
-LEGEND = "[$text-muted]sure[/] · [$secondary]fair[/] · [bold $warning]unsure[/] · [bold underline $error]surprised[/]"
-"""What the colours of surprise mean."""
-_LEGEND_WIDTH = 38
-"""The width from which on it fits into the border."""
 
 
 class TextPane(Vertical):
@@ -106,7 +100,8 @@ class TextPane(Vertical):
         self._kind = TextKind.GENERATED
         self._first_settings = settings
         self._body_start = 0  # where the generated text begins in the transcript
-        self._title = self._legend = ""
+        self._title = ""
+        self._legend = Content("")
         self._measured: deque[tuple[float, int]] = deque()
 
     def compose(self) -> ComposeResult:
@@ -181,9 +176,8 @@ class TextPane(Vertical):
         self.close_thread()
         self._put_away()
         self.prompt = self.continued_prompt = prompt
-        self.generated, self.error, self.next_character, self._kind = "", "", None, kind
-        self.count = 0
-        self.recent.clear()
+        self._forget_text()
+        self.error, self.next_character, self._kind = "", None, kind
         self.number += 1
         self._first_settings = self.settings
         if show_prompt:
@@ -196,7 +190,10 @@ class TextPane(Vertical):
             length = self.settings.length if max_length is None else min(self.settings.length, max_length)
             return replace(self.settings, stop=stop, length=length)
 
-        self._start_thread(prompt, settings if stop else lambda: self.settings, paused=paused)
+        self._start_thread(
+            partial(self._loader.open_stream, self.reference, prompt, settings if stop else lambda: self.settings),
+            paused=paused,
+        )
 
     def renew_model(self) -> None:
         """Go on where the text is, with the model loaded anew: other heads are muted now."""
@@ -205,15 +202,19 @@ class TextPane(Vertical):
         paused = not self.busy
         self.close_thread()
         self.model = None
-        self._start_thread(self.text, lambda: self.settings, paused=paused)
+        self._open_again(paused=paused)
 
-    def _start_thread(self, prompt: str, settings: Callable[[], SamplingConfig], *, paused: bool) -> None:
-        self._thread = GenerationThread(
-            partial(self._loader.open_stream, self.reference, prompt, settings),
-            on_update=self._post_update,
-            options=self._options,
-            paused=paused,
+    def _open_again(self, *, paused: bool) -> None:
+        self._start_thread(
+            partial(self._loader.open_stream, self.reference, self.text, lambda: self.settings), paused=paused
         )
+
+    def _forget_text(self) -> None:
+        self.generated, self.count = "", 0
+        self.recent.clear()
+
+    def _start_thread(self, open_stream: "Callable[[], Stream]", *, paused: bool) -> None:
+        self._thread = GenerationThread(open_stream, on_update=self._post_update, options=self._options, paused=paused)
         self.state = GenerationState.LOADING
         self.transcript.cursor = True
         self._measured.clear()
@@ -272,7 +273,8 @@ class TextPane(Vertical):
         self.close_thread()
         self._put_away()
         self.transcript.clear()
-        self.state, self.generated, self.count = None, "", 0
+        self._forget_text()
+        self.state = None
 
     def forget_takes(self) -> None:
         """Begin to count again from 1."""
@@ -297,6 +299,11 @@ class TextPane(Vertical):
         message.stop()
         if message.thread is self._thread:
             self._collect()
+        else:
+            self._collect_aside(message.thread)
+
+    def _collect_aside(self, thread: GenerationThread) -> None:
+        """Take what a thread has that is no longer on show: nothing here."""
 
     def _collect(self) -> None:
         if self._thread:
@@ -312,12 +319,17 @@ class TextPane(Vertical):
             self.model = update.model
             self.show_title()
         self.transcript.write_characters(update.characters, self._kind)
-        self._body_start -= self.transcript.keep_last(LONGEST_TEXT)
+        if gone := self.transcript.keep_last(LONGEST_TEXT):
+            self._body_start -= gone
+            self._page_was_cut()
         self.transcript.cursor = self.busy
         now = time.monotonic()
         self._measured.append((now, self.count))
         while now - self._measured[0][0] > _RATE_SECONDS and len(self._measured) > 2:
             self._measured.popleft()
+
+    def _page_was_cut(self) -> None:
+        """Do what there is to do when the page has lost its beginning."""
 
     # The title
 
@@ -341,34 +353,12 @@ class TextPane(Vertical):
         if title != self._title:
             self._title = title
             self.border_title = Content(escape_line(title))
-        legend = LEGEND if self.transcript.tint and self.size.width >= _LEGEND_WIDTH else ""
+        legend = self._subtitle()
         if legend != self._legend:
             self._legend = legend
-            self.border_subtitle = Content.from_markup(legend)
+            self.border_subtitle = legend
 
-
-def model_titles(name: str, behind: int | None = None) -> list[str]:
-    """Return what a text of this model is headed with, the longest first.
-
-    Args:
-        name: the model's name or reference, such as ``pretrained``, ``macbeth@500`` or ``macbeth (live)``.
-        behind: how many steps its run has trained since.
-    """
-    whole, without, heads = name.partition(WITHOUT_HEAD)
-    if without:
-        return [f"{title} ·{without}{heads}" for title in model_titles(whole, behind)]
-    if name in (DEFAULT_MODEL, PRETRAINED):
-        return [
-            "A tiny GPT improvises Shakespeare, one letter at a time",
-            "A tiny GPT improvises Shakespeare",
-            "Shakespeare, improvised",
-            "Shakespeare",
-        ]
-    if name == LIVE or name.endswith("(live)"):
-        run = name.removesuffix("(live)").strip() if name != LIVE else "The run in training"
-        return [f"{run} improvises, with the weights it has at this moment", f"{run}, live weights", "Live weights"]
-    run, at, step = name.partition("@")
-    model = f"{run}, checkpoint {int(step):,}" if step.isdecimal() else f"{run}{at}{step}"
-    if behind:
-        return [f"{model}, {behind:,} step{'s' * (behind != 1)} behind", model, run]
-    return [f"{model}, improvises one letter at a time", model, run]
+    def _subtitle(self) -> Content:
+        """Return what stands in the border below."""
+        shown = self.transcript.tint and self.size.width >= LEGEND_WIDTH
+        return Content.from_markup(LEGEND) if shown else Content("")

@@ -119,6 +119,8 @@ class Transcript(ScrollView, can_focus=True):
     """The start and the end of the part of the text that is marked."""
     parting: var[int | None] = var(None)
     """The index of the first character that differs from the text beside this one."""
+    walked: var[int | None] = var(None)
+    """The index of the character that was walked back to."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -171,7 +173,7 @@ class Transcript(ScrollView, can_focus=True):
         line, gone = self._wrapped.drop_lines(len(self) - length)
         del self._kinds[:gone]
         del self._levels[:gone]
-        self.marked = None
+        self.marked = self.walked = None
         if self.parting is not None:
             self.parting = self.parting - gone if self.parting >= gone else None
         following, top = self.following, self.scroll_offset.y
@@ -283,6 +285,12 @@ class Transcript(ScrollView, can_focus=True):
         """Draw the mark."""
         self._clear_paint()
 
+    def watch_walked(self, before: int | None, after: int | None) -> None:
+        """Move the mark."""
+        for index in (before, after):
+            if index is not None and index < len(self):
+                self._repaint(self._wrapped.line_of(index), 0)
+
     def watch_cursor(self) -> None:
         """Show or hide the mark at the end."""
         if self.is_mounted:
@@ -340,6 +348,9 @@ class Transcript(ScrollView, can_focus=True):
             start = end
         if self.cursor and line == self._wrapped.line_count - 1:
             segments.append(Segment(" ", self._style("transcript--cursor")))
+        start, end = self._wrapped.span(line)
+        if self.walked == end < len(self) and self._wrapped.characters[end] == "\n":
+            segments.append(Segment(" ", self._walked_style()))  # the newline itself has no cell
         return Strip(segments).crop_extend(0, self.size.width - 1, self.rich_style)
 
     def _style_at(self, index: int, start: int, selected: tuple[int, int] | None) -> Style:
@@ -350,9 +361,14 @@ class Transcript(ScrollView, can_focus=True):
             style += Style(bgcolor=self._style("transcript--marked").bgcolor, reverse=self.app.no_color)
         if index == self.parting:
             style = style + _NO_COLOR_MARK if self.app.no_color else self._style("transcript--parting")
+        if index == self.walked:
+            style = self._walked_style()
         if selected is not None and selected[0] <= index - start and (selected[1] == -1 or index - start < selected[1]):
             style += _NO_COLOR_MARK if self.app.no_color else self._selection_style()
         return style
+
+    def _walked_style(self) -> Style:
+        return _NO_COLOR_MARK if self.app.no_color else self._style("transcript--cursor")
 
     def _selection_style(self) -> Style:
         style = self.screen.get_component_rich_style("screen--selection")

@@ -54,6 +54,19 @@ async def frozen(pilot: Pilot[Any]) -> None:
     await pilot.press("down")
 
 
+async def walked(pilot: Pilot[Any]) -> None:
+    await done(pilot)
+    await pilot.press("f", *["left"] * 12)
+    text = app_of(pilot).generation.left
+    await until(pilot, lambda: text.next_character is not None and text.next_character.position == text.count - 12)
+
+
+async def branched(pilot: Pilot[Any]) -> None:
+    await walked(pilot)
+    await pilot.press("enter")
+    await until_generated(pilot, app_of(pilot))
+
+
 async def scene(pilot: Pilot[Any]) -> None:
     await fresh(pilot)
     app = app_of(pilot)
@@ -117,6 +130,9 @@ STATES: list[tuple[Prepare, tuple[int, int]]] = [
     (fresh, (40, 12)),
     (frozen, (80, 24)),
     (frozen, (120, 40)),
+    (walked, (80, 24)),
+    (branched, (80, 24)),
+    (branched, (120, 40)),
     (scene, (80, 24)),
     (scene, (120, 40)),
     (casting, (80, 24)),
