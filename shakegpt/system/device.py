@@ -117,6 +117,12 @@ def default_device_type() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
+def numbered_gpus() -> tuple[str, ...]:
+    """Return the GPUs that torch can compute on, as ``cuda:0`` and so on, where there is a choice."""
+    usable = tuple(gpu.device_name for gpu in find_gpus() if gpu.usable)
+    return usable if len(usable) > 1 else ()
+
+
 def _choose_device(device: DeviceName) -> tuple[torch.device, str]:
     if device.startswith("cuda"):
         return _choose_gpu(device)

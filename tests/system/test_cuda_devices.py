@@ -6,7 +6,7 @@ import torch
 from shakegpt.config import DeviceName
 from shakegpt.errors import ShakegptError
 from shakegpt.system import device
-from shakegpt.system.device import choose_device_plan, default_device_type
+from shakegpt.system.device import choose_device_plan, default_device_type, numbered_gpus
 from tests.fake_cuda import GB, FakeNvml, add_gpus, gpu, install_nvml
 
 
@@ -125,3 +125,11 @@ def test_a_gpu_without_bf16_has_no_tf32_either(machine: pytest.MonkeyPatch) -> N
     add_gpus(machine, gpu("V100", (7, 0)), architectures=["sm_70"])
     assert choose_device_plan().precision == "fp16"
     assert choose_device_plan("cuda", "fp32").reason == "cuda as requested; fp32 as requested"
+
+
+def test_gpus_are_numbered_where_there_is_a_choice(machine: pytest.MonkeyPatch) -> None:
+    assert numbered_gpus() == ()
+    add_gpus(machine, gpu(), gpu("Old", (3, 7)))
+    assert numbered_gpus() == ()
+    add_gpus(machine, gpu(), gpu("Old", (3, 7)), gpu())
+    assert numbered_gpus() == ("cuda:0", "cuda:2")

@@ -87,6 +87,12 @@ class Choices(DiffWidget, can_focus=True):
             self.redraw()
             self.post_message(self.Changed())
 
+    def add_options(self, options: Sequence[Option]) -> None:
+        """Offer more, all of them under each other."""
+        self._options, self._across = (*self._options, *options), False
+        self.styles.height = len(self._options)
+        self.redraw()
+
     def set_hints(self, hints: Sequence[str]) -> None:
         """Say more about the options, in their order."""
         self._options = tuple(

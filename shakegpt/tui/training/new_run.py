@@ -216,6 +216,8 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
     def on_new_run_screen_machine_read(self, message: MachineRead) -> None:
         """Say how long each preset takes here."""
         self._machine = message.machine
+        if message.machine.gpus:
+            self._choices("device").add_options([Option(gpu, gpu) for gpu in message.machine.gpus])
         self._update_hints()
         self._show_message()
 

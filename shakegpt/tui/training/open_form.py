@@ -65,9 +65,9 @@ def open_new_run_form(
 
 def read_machine(store: Store) -> Machine:
     """Return what is known of this machine. Reads logs, and imports torch to ask for a GPU."""
-    from shakegpt.system.device import default_device_type
+    from shakegpt.system.device import default_device_type, numbered_gpus
 
     try:
-        return Machine(default_device_type(), measured_speeds(store))
+        return Machine(default_device_type(), measured_speeds(store), numbered_gpus())
     except ShakegptError:
         return Machine()

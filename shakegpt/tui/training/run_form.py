@@ -53,6 +53,8 @@ class Machine:
 
     device: str | None = None
     speeds: Mapping[str, Speed] = field(default_factory=dict)
+    gpus: tuple[str, ...] = ()
+    """The CUDA GPUs by their numbers, ``cuda:0`` and so on, where there are several."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from shakegpt.tui.training import new_run, sweep_form
 from shakegpt.tui.training.choices import Choices
 from shakegpt.tui.training.form_field import FormField
 from shakegpt.tui.training.new_run import NewRunScreen
-from shakegpt.tui.training.run_form import Machine
+from shakegpt.tui.training.run_form import Machine, training_request
 from tests.tui.fake_model_app import FakeModelApp, until
 from tests.tui.training_app import TrainingApp
 
@@ -388,3 +388,15 @@ async def test_a_checkpoint_to_begin_from_must_be_there() -> None:
         await pilot.press("enter")
         await settle(pilot)
         assert app.answers == [TrainingRequest(corpus="tiny-shakespeare", begin_from="pretrained")]
+
+
+async def test_of_several_gpus_one_can_be_chosen() -> None:
+    app = FormApp({}, read_machine=lambda: Machine("cuda", gpus=("cuda:0", "cuda:1")))
+    async with app.run_test(size=(120, 60)) as pilot:
+        await settle(pilot)
+        device = choices(app, "device")
+        device.focus()
+        await pilot.press("c", "c", "c", "c")
+        await settle(pilot)
+        assert (device.value, device.size.height) == ("cuda:1", 6)
+        assert training_request(app.screen.values).changes == {"device": "cuda:1"}  # type: ignore[attr-defined]
