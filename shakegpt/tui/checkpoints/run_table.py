@@ -202,13 +202,12 @@ class RunTable(DataTable[Text]):
         dim = self._style("dim")
         info = checkpoint.info
         branch = "└" if run.checkpoints[-1] is checkpoint else "├"
-        words = {"best": checkpoint.best, "last": checkpoint.last, "ema": info.ema}
-        marks = " ".join(word for word, applies in words.items() if applies)
+        marks = " ".join(word for word, applies in (("best", checkpoint.best), ("last", checkpoint.last)) if applies)
         return {
             "name": Text.assemble(self._loaded_mark(loaded=loaded), (f" {branch} ", dim), f"@{info.step}"),
             "state": Text(marks, style=self._style("good") if checkpoint.best else dim),
             "step": Text(formatting.count(info.step)),
-            "loss": Text(formatting.decimal(info.val_loss)),
+            "loss": Text("ema " * info.ema + formatting.decimal(info.val_loss)),
             "perplexity": Text(_perplexity(info.val_loss)),
             "age": Text(age(info.created), style=dim),
             "size": Text(formatting.size(info.bytes), style=dim),
