@@ -50,7 +50,7 @@ _REPLACEMENTS = {
     "╲": "\\",
     "╳": "X",
     "⏸": "=",
-    "\u00a0": " ",
+    "\u00a0°": " ",
 }
 _ASCII = {glyph: ascii_ for glyphs, ascii_ in _REPLACEMENTS.items() for glyph in glyphs}
 _BRAILLE = range(0x2800, 0x2900)

@@ -56,7 +56,7 @@ def run_details(snapshot: Snapshot, memory_bytes: int | None, gpu: GpuUsage | No
     if gpu is not None:
         details["GPU memory"] = f"{formatting.size(gpu.used_bytes)} of {formatting.size(gpu.total_bytes)}"
         busy = [] if gpu.busy is None else [f"{gpu.busy:.0%} busy"]
-        warmth = [] if gpu.celsius is None else [f"{gpu.celsius} °C"]
+        warmth = [] if gpu.celsius is None else [f"{gpu.celsius}°C"]
         if busy or warmth:
             details["GPU"] = ", ".join(busy + warmth)
     details["Trained for"] = formatting.duration(step.seconds) if step else NO_VALUE

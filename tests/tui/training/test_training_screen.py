@@ -464,7 +464,7 @@ def test_a_finished_run_has_its_time_and_best_loss(snapshots: Snapshots) -> None
 
 @pytest.mark.parametrize(
     ("known", "shown"),
-    [({"busy": 0.87, "celsius": 64}, "87% busy, 64 °C"), ({"celsius": 64}, "64 °C"), ({}, None)],
+    [({"busy": 0.87, "celsius": 64}, "87% busy, 64°C"), ({"celsius": 64}, "64°C"), ({}, None)],
 )
 def test_a_gpu_is_among_the_details(snapshots: Snapshots, known: dict[str, Any], shown: str | None) -> None:
     gpu = GpuUsage(used_bytes=3_100_000_000, total_bytes=24_000_000_000, **known)

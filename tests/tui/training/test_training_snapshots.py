@@ -8,6 +8,8 @@ from textual.pilot import Pilot
 
 from shakegpt.runs.snapshot import Snapshot, replay
 from shakegpt.tui.chart.chart_screen import ChartScreen, NamedRun
+from shakegpt.tui.chart.cursor_line import CursorLine
+from tests.tui.fake_model_app import until
 from tests.tui.training_app import TrainingApp
 
 SMALL = (80, 24)
@@ -37,7 +39,11 @@ def test_the_colours_of_the_terminal(snap_compare: Compare, snapshots: Snapshots
 
 
 def test_the_chart(snap_compare: Compare, snapshots: Snapshots, size: tuple[int, int]) -> None:
-    assert snap_compare(TrainingApp(snapshots("finished")), press=["z"], terminal_size=size)
+    async def open_chart(pilot: Pilot[Any]) -> None:
+        await pilot.press("z")
+        await until(pilot, lambda: pilot.app.screen.query_one(CursorLine).column is not None)  # which comes last
+
+    assert snap_compare(TrainingApp(snapshots("finished")), run_before=open_chart, terminal_size=size)
 
 
 def test_the_chart_zoomed_logarithmic_and_by_time(snap_compare: Compare, snapshots: Snapshots) -> None:
