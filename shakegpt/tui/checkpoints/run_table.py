@@ -245,6 +245,7 @@ class RowDetails(Static):
         run = row.run
         details = [f"{formatting.compact(run.parameters)} weights", run.corpus, formatting.size(run.bytes)]
         details += [run.preset] if run.preset else []
+        details += [", ".join(run.tags)] if run.tags else []
         details += [f"trained for {formatting.duration(row.checkpoint.info.seconds)}"] if row.checkpoint else []
         self.update(
             Content.styled(escape_line(row.key), "bold $primary")
