@@ -25,6 +25,7 @@ from shakegpt.tui.messages import GenerateFrom, StartTraining
 _TRAIN = Binding.Group("Train")
 _CURVES = Binding.Group("Curves")
 _CHANGE = Binding.Group("Delete, rename, copy")
+_REUSE = Binding.Group("Another text")
 _CHANGES = frozenset({"resume", "new_run", "fine_tune", "stop", "delete", "undo", "rename"})
 """Actions that write to the store."""
 
@@ -35,14 +36,6 @@ class RunActions(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "resume", "Resume", id="runs.resume", tooltip="Train on from it", group=_TRAIN),
         Binding("n", "new_run", "New run", id="runs.new", tooltip="Choose what to train, and start", group=_TRAIN),
-        Binding(
-            "f",
-            "fine_tune",
-            "Fine-tune",
-            id="runs.fine-tune",
-            tooltip="Begin a new run from its weights, on another text",
-            group=_TRAIN,
-        ),
         Binding(
             "X",
             "stop",
@@ -76,6 +69,14 @@ class RunActions(Screen[None]):
             "R", "rename", "Rename", id="runs.rename", tooltip="Give the run another name", group=_CHANGE, show=False
         ),
         Binding("y", "copy_path", "Copy path", id="runs.copy", tooltip="Copy its path", group=_CHANGE, show=False),
+        Binding(
+            "f",
+            "fine_tune",
+            "Fine-tune",
+            id="runs.fine-tune",
+            tooltip="Begin a new run from its weights, on another text",
+            group=_REUSE,
+        ),
     ]
 
     @dataclass
