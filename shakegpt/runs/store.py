@@ -271,15 +271,20 @@ class Store:
     def default_reference(self) -> str:
         """Return the model to use when none is named: the best of the newest good enough run, else ``pretrained``.
 
-        A run is good enough once its best validation loss is at most the pretrained model's.
+        A run is good enough once its best validation loss on the text of the pretrained model is at most that model's:
+        losses on two texts say nothing of each other.
         """
         try:
-            max_loss = self._pretrained().val_loss
+            shipped = self._pretrained()
         except CheckpointError:
-            max_loss = None
+            return next((best.reference for run in self.runs() if (best := run.best())), PRETRAINED)
+        text = self.metadata(shipped)
         for run in self.runs():
             best = run.best()
-            if best and (max_loss is None or (best.val_loss is not None and best.val_loss <= max_loss)):
+            if best is None or best.val_loss is None or shipped.val_loss is None or best.val_loss > shipped.val_loss:
+                continue
+            own = self.metadata(best)
+            if text is None or (own is not None and own.corpus_sha256 == text.corpus_sha256):
                 return best.reference
         return PRETRAINED
 

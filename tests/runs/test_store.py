@@ -214,6 +214,19 @@ def test_the_default_is_the_newest_run_unless_the_pretrained_model_is_better(
     assert store.find("pretrained").path == shipped
 
 
+def test_a_run_on_another_text_is_not_the_default_however_low_its_loss(
+    store: Store, macbeth: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    set_losses(macbeth, {20: 0.5})
+    shipped = tmp_path / "shipped"
+    monkeypatch.setattr("shakegpt.runs.store.asset_path", lambda _: shipped)
+    shutil.copytree(macbeth.checkpoint_path(20), shipped)
+    (shipped / "manifest.json").write_bytes(replace(read_manifest(shipped), val_loss=1.4).to_json())
+    for sha256, default in ((macbeth.metadata.corpus_sha256, "macbeth@20"), ("0" * 64, "pretrained")):
+        (shipped / "run.json").write_bytes(replace(macbeth.metadata, corpus_sha256=sha256).to_json())
+        assert store.default_reference() == default
+
+
 def test_an_installation_without_a_pretrained_model_is_no_crash(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(_: str) -> Path:
         raise FileNotFoundError
