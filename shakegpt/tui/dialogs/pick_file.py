@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -50,7 +50,7 @@ class PickFileScreen(Dialog[Path | None]):
         """Put the tree under the path."""
         with Vertical() as box:
             box.border_title = "Choose a text"
-            yield Input(placeholder="a path, or choose below", compact=True, id="path")
+            yield Input(placeholder="type a path, or choose below", select_on_focus=False, compact=True, id="path")
             yield Static(id="error", markup=False)
             yield TextTree(self._start)
         yield Footer()
@@ -58,6 +58,14 @@ class PickFileScreen(Dialog[Path | None]):
     def on_mount(self) -> None:
         """Focus the tree."""
         self.query_one(TextTree).focus()
+
+    def on_key(self, event: events.Key) -> None:
+        """Take what is typed for a path, wherever the focus is."""
+        path = self.query_one("#path", Input)
+        if event.is_printable and event.character and event.character != " " and self.focused is not path:
+            self.set_focus(path)
+            path.insert_text_at_cursor(event.character)
+            event.stop()
 
     def action_parent_folder(self) -> None:
         """Show the folder above."""

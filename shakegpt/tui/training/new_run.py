@@ -17,7 +17,7 @@ from shakegpt.config import PRESETS
 from shakegpt.data.catalog import DEMO, TINY_SHAKESPEARE, choose_default_corpus, find_corpus
 from shakegpt.errors import CorpusError, ShakegptError
 from shakegpt.runs.run import RunMetadata
-from shakegpt.system.text import escape_line
+from shakegpt.system.text import count, escape_line
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui import formatting
 from shakegpt.tui.dialogs.pick_file import PickFileScreen
@@ -332,9 +332,7 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
         chosen = plans[values["preset"]]
         passes = "" if chosen.passes is None else f" · {_passes(chosen.passes)}"
         self._field("steps").set_hint(
-            f"{formatting.count(chosen.steps)} steps · {chosen.time}"
-            if begins
-            else f"{formatting.count(chosen.steps)} steps{passes}"
+            f"{count(chosen.steps, 'step')} · {chosen.time}" if begins else f"{count(chosen.steps, 'step')}{passes}"
         )
         for name in NUMBERS:
             if name != "steps":
@@ -353,5 +351,4 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
 
 
 def _passes(passes: float) -> str:
-    count = formatting.count(passes) if passes >= 2 else f"{passes:.1f}"
-    return f"{count} passes"
+    return f"{formatting.count(passes) if passes >= 2 else f'{passes:.1f}'} passes"
