@@ -240,3 +240,12 @@ class TrainingState:
         """Whether these weights were evaluated, and none before them did better."""
         loss = self.finite_val_loss
         return loss is not None and (self.best_val_loss is None or loss < self.best_val_loss)
+
+    def early_end(self) -> str | None:
+        """Return why the run ends before its last step: the newest evaluations brought no new best."""
+        config = self._config
+        undecided = self.val_loss is None or self.is_best or self.best_step is None
+        if not config.early_stop or undecided or self.step >= config.steps:
+            return None
+        evaluations = (self.step - (self.best_step or 0)) // config.eval_every
+        return f"{evaluations} evaluations without a new best" if evaluations >= config.early_stop else None

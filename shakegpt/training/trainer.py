@@ -5,16 +5,14 @@ import threading
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import replace
 
 from torch import Tensor
 
-from shakegpt.config import ModelConfig, SamplingConfig, TrainingConfig, current_preset
+from shakegpt.config import ModelConfig, TrainingConfig
 from shakegpt.data.corpus import Corpus
 from shakegpt.errors import ShakegptError, describe_failure
 from shakegpt.evaluation.loss import Loss, evaluate
-from shakegpt.events import Evaluation, Event, Failed, Finished, Sample, Saved, Started, Step, Warning, perplexity
-from shakegpt.generation.stream import Stream
+from shakegpt.events import Event, Failed, Finished, Saved, Warning
 from shakegpt.model.language_model import LanguageModel
 from shakegpt.runs.checkpoint import CheckpointData, build_model
 from shakegpt.runs.run import Run
@@ -24,6 +22,7 @@ from shakegpt.training.distributed import DifferentWeightsError, LostRankError, 
 from shakegpt.training.gradients import Gradients
 from shakegpt.training.head_scores import inspect_heads
 from shakegpt.training.recovery import Recovery, is_out_of_memory
+from shakegpt.training.reports import report_evaluation, report_sample, report_start, report_step
 from shakegpt.training.saver import Saver
 from shakegpt.training.schedule import learning_rate_at
 from shakegpt.training.state import ResumePoint, TrainingState
@@ -32,7 +31,6 @@ from shakegpt.training.step_runner import TakenStep, make_step_runner
 
 _REPORT_EVERY_ON_GPU = 10  # steps, of which it takes thousands a second
 _MAX_FINAL_SAVES = 3
-_SAMPLE_SETTINGS = SamplingConfig(temperature=0.8, top_p=0.95)
 
 
 class Trainer:
@@ -140,14 +138,15 @@ class Trainer:
 
     def _train(self) -> Generator[Event, None, None]:
         state = self.state
-        yield self._started()
+        resumed_from = self._resume.reference if self._resume else None
+        yield report_start(self.run, state, self.config, self.device_plan, self._preset, resumed_from)
         if self._resume is None:
-            yield self._sample()
+            yield report_sample(self.run.name, self.corpus, state, self.config)
         else:
             yield from (Warning(step=state.step, kind="resume", message=text) for text in self._resume.warnings)
             if not state.is_saved:  # a fork has a copy of the checkpoint it began from
                 yield from self._save()
-        while not self._stop.is_set() and not self._early_end():
+        while not self._stop.is_set() and not state.early_end():
             if not self._evaluation_due():  # a resumed run may have been cut before its evaluation
                 if state.step >= self.config.steps:
                     break
@@ -162,30 +161,6 @@ class Trainer:
             if self._save_due():
                 yield from self._save()
         yield from self._finish()
-
-    def _started(self) -> Started:
-        plan, config, resume = self.device_plan, self.config, self._resume
-        return Started(
-            step=self.state.step,
-            run=self.run.name,
-            steps=config.steps,
-            parameters=self._model_config.parameters,
-            vocab_size=self._model_config.vocab_size,
-            corpus=self.corpus.name,
-            device=plan.name,
-            precision=plan.precision,
-            reason=plan.reason,
-            threads=plan.threads,
-            batch_size=config.batch_size,
-            block_size=self._model_config.block_size,
-            preset=current_preset(self._preset),
-            resumed_from=resume.reference if resume else None,
-            corpus_note=self.run.metadata.corpus_note,
-            eval_every=config.eval_every,
-            begun_from=self.run.metadata.begun_from,
-            new_characters=self.run.metadata.new_characters,
-            gpu=plan.gpu,
-        )
 
     def _take_steps(self) -> Iterator[Event]:
         """Take the steps up to what is due next, and say how they went; a CPU takes a single one."""
@@ -241,16 +216,7 @@ class Trainer:
             return
         self._recovery.step_taken()
         if taken.step % self._report_every == 0 or taken.step == self.config.steps:
-            yield Step(
-                step=taken.step,
-                loss=result.loss,
-                perplexity=perplexity(result.loss),
-                learning_rate=learning_rate,
-                grad_norm=result.grad_norm,
-                tokens_per_second=state.clock.tokens_per_second,
-                seconds=state.clock.seconds,
-                tokens=state.tokens,
-            )
+            yield report_step(taken, learning_rate, state)
 
     def _next_due(self) -> int:
         """Return the next step after which an evaluation or a save may be due."""
@@ -274,28 +240,13 @@ class Trainer:
             return
         self._evaluation_seconds = time.monotonic() - began
         state.set_val_loss(live.nats, averaged.nats)
-        loss = averaged if state.average_is_better else live
         self._save_requested |= state.is_best
-        yield Evaluation(
-            step=state.step,
-            train_loss=state.train_loss,
-            val_loss=loss.nats,
-            perplexity=loss.perplexity,
-            bits_per_character=loss.bits_per_character,
-            best=state.is_best,
-            seconds=state.clock.seconds,
-            tokens=state.tokens,
-            windows=loss.windows if (partial := loss.windows < loss.all_windows) else None,
-            all_windows=loss.all_windows if partial else None,
-            ema=None if average is None else state.average_is_better,
-            ema_val_loss=None if average is None else averaged.nats,
-            live_val_loss=None if average is None else live.nats,
-        )
+        yield report_evaluation(live, averaged, state)
         language_model = LanguageModel(model=state.model, vocabulary=self.corpus.vocabulary, name=self.run.name)
         if inspection := inspect_heads(language_model, self.corpus.validation_text, state.step):
             yield inspection
         if self.config.sample_length:
-            yield self._sample()
+            yield report_sample(self.run.name, self.corpus, state, self.config)
 
     def _validate(self) -> Loss | None:
         """Return the loss of the model's weights as they are; ``None`` where the run was stopped meanwhile."""
@@ -306,25 +257,6 @@ class Trainer:
             windows=self.config.eval_windows,
             stop=self._stop.is_set,
         )
-
-    def _early_end(self) -> str | None:
-        """Return why the run ends before its last step: the newest evaluations brought no new best."""
-        state, config = self.state, self.config
-        undecided = state.val_loss is None or state.is_best or state.best_step is None
-        if not config.early_stop or undecided or state.step >= config.steps:
-            return None
-        evaluations = (state.step - (state.best_step or 0)) // config.eval_every
-        return f"{evaluations} evaluations without a new best" if evaluations >= config.early_stop else None
-
-    def _sample(self) -> Sample:
-        """Generate from the run's fixed prompt and seed."""
-        config, vocabulary = self.config, self.corpus.vocabulary
-        known = set(config.sample_prompt) <= set(vocabulary.characters)
-        prompt = config.sample_prompt if known else ""
-        settings = replace(_SAMPLE_SETTINGS, seed=config.seed, length=config.sample_length)
-        language_model = LanguageModel(model=self.state.model, vocabulary=vocabulary, name=self.run.name)
-        text = "".join(character.text for character in Stream(language_model, prompt, settings))
-        return Sample(step=self.state.step, prompt=prompt, text=text)
 
     def _save_due(self) -> bool:
         if self.state.non_finite_steps:
@@ -359,7 +291,7 @@ class Trainer:
     def _finish(self) -> Iterator[Event]:
         """Save what is not saved yet, until patience ends or somebody asks to stop, and say how the run ended."""
         state, give_up_at = self.state, time.monotonic() + self._save_patience
-        reason = self._early_end()
+        reason = self.state.early_end()
         complete = reason is not None or (state.step >= self.config.steps and state.val_loss is not None)
         while not state.is_saved:
             self._saver.wait_until_ready(self._stop, give_up_at)
