@@ -2,7 +2,7 @@
 
 Weights, optimizer, residual stream, norms and loss are fp32; the linear layers multiply by copies of their weights in
 the lower precision, made once a step. Each thread adds up the gradients of its micro-batches in an fp32 vector of its
-own, and the buffers are added in the order of the threads, so equal steps give equal bytes.
+own, and these are added in the order of the threads, so equal steps give equal bytes.
 """
 
 import copy
