@@ -96,8 +96,9 @@ class CheckpointScreen(RunActions):
 
     @dataclass
     class StoreRead(Message):
-        """The store has been read; ``error`` says why where it could not be."""
+        """The store has been read for the ``number``-th time; ``error`` says why where it could not be."""
 
+        number: int
         runs: list[ListedRun]
         error: str = ""
 
@@ -111,6 +112,8 @@ class CheckpointScreen(RunActions):
     def __init__(self, context: AppContext) -> None:
         super().__init__(context)
         self._read_error = ""
+        self._reads_begun = 0
+        self._read_shown = 0
         self._shown_state: tuple[object, ...] = ()
         self._read_timer: Timer | None = None
         self._rest_timer: Timer | None = None
@@ -153,17 +156,21 @@ class CheckpointScreen(RunActions):
     def action_refresh(self) -> None:
         """Read the store again."""
         self._read_timer = None
-        self._read_store()
+        self._reads_begun += 1
+        self._read_store(self._reads_begun)
 
-    @work(thread=True, exclusive=True, group="read", exit_on_error=False)
-    def _read_store(self) -> None:
+    @work(thread=True, group="read", exit_on_error=False)
+    def _read_store(self, number: int) -> None:
         try:
-            self.post_message(self.StoreRead(read_run_list(self.context.store)))
+            self.post_message(self.StoreRead(number, read_run_list(self.context.store)))
         except (ShakegptError, OSError) as error:
-            self.post_message(self.StoreRead([], escape_control_characters(str(error))))
+            self.post_message(self.StoreRead(number, [], escape_control_characters(str(error))))
 
     def on_checkpoint_screen_store_read(self, message: StoreRead) -> None:
-        """Show what was read."""
+        """Show what was read, unless it was overtaken by a read that began later."""
+        if message.number < self._read_shown:
+            return
+        self._read_shown = message.number
         self.run_list.update(message.runs)
         self._read_error = message.error
         self.show_runs()
@@ -189,7 +196,7 @@ class CheckpointScreen(RunActions):
     def _update_runs_in_training(self) -> None:
         """Show how far the runs in training have come; those of other processes tell nobody."""
         if self.is_current and any(run.status == "training" for run in self.run_list.runs or ()):
-            self._read_store()
+            self.action_refresh()
             self._show_detail()
 
     # The row under the cursor

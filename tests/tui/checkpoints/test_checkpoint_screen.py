@@ -1,6 +1,8 @@
 """The checkpoint screen: what the store holds, in order, and what can be done with it by key."""
 
 import os
+import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +21,7 @@ from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.chart.chart_screen import ChartScreen
 from shakegpt.tui.chart.curve_plot import CurvePlot
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
-from shakegpt.tui.checkpoints.run_list import Row, age, filter_runs, read_run_list, sort_runs
+from shakegpt.tui.checkpoints.run_list import ListedRun, Row, age, filter_runs, read_run_list, sort_runs
 from shakegpt.tui.checkpoints.run_settings import run_settings
 from shakegpt.tui.checkpoints.run_table import RunTable
 from shakegpt.tui.dialogs.questions import ConfirmScreen, PromptScreen
@@ -27,6 +29,7 @@ from shakegpt.tui.formatting import NO_VALUE
 from shakegpt.tui.messages import GenerateFrom, StartTraining
 from shakegpt.tui.training.metric_panel import MetricPanel
 from shakegpt.tui.training.new_run import NewRunScreen
+from tests.processes import PATIENCE
 from tests.tui.checkpoints.conftest import NOW, put_checkpoint
 from tests.tui.fake_model_app import FakeModelApp, until
 
@@ -510,6 +513,35 @@ async def test_a_store_that_cannot_be_read_is_reported(home: Path, monkeypatch: 
     async with app.run_test() as pilot:
         await ready(pilot)
         assert "Permission denied" in str(app.runs.query_one("#nothing", Static).render())
+
+
+async def test_a_slow_read_of_the_store_does_not_undo_a_later_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow_has_read, later_is_shown, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def read_slowly(store: Store) -> list[ListedRun]:
+        runs = read_run_list(store)
+        slow_has_read.set()
+        later_is_shown.wait(PATIENCE)
+        ended.set()
+        return runs
+
+    app = RunsApp(store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        with monkeypatch.context() as patch:
+            patch.setattr("shakegpt.tui.checkpoints.checkpoint_screen.read_run_list", read_slowly)
+            await pilot.press("f5")
+            await until(pilot, slow_has_read.is_set)
+        shutil.rmtree(store.run("lear").path)
+        await pilot.press("f5")
+        await until(pilot, lambda: "lear" not in app.keys)
+        later_is_shown.set()
+        await until(pilot, ended.is_set)
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert "lear" not in app.keys
 
 
 async def test_control_characters_in_names_are_escaped(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
