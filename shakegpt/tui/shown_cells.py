@@ -1,13 +1,13 @@
 """What the terminal shows, cell for cell, so that only cells that change are written to it.
 
 Textual repaints whole widgets, and a screen that opens several times over: the first paint, the focus, the bindings.
-A frame at 120×40 is 21 kB, which a slow link feels; most of its cells are on show already.
+A frame at 120×40 is 21 kB, which a slow link feels; most of its cells are on show already. What is left is written
+colour by colour, not line by line: to name a colour takes up to 40 bytes, to move the cursor along a line 4.
 """
 
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import pairwise
-from typing import TypeAlias
+from typing import NamedTuple
 
 from rich.cells import cell_len
 from rich.color import Color, ColorSystem
@@ -16,15 +16,30 @@ from rich.style import Style
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.strip import Strip
 
-Look: TypeAlias = tuple[str, str, str]
-"""How a cell is drawn: the SGR codes of its attributes, its colour and its background."""
 
-_PLAIN: Look = ("", "39", "49")
-_UNKNOWN: Look = ("unknown", "", "")
-_GAP = 6
+class Look(NamedTuple):
+    """How a cell is drawn: its SGR codes. A blank cell has no colour but its background's."""
+
+    attributes: str
+    color: str
+    background: str
+
+
+_PLAIN = Look("", "39", "49")
+_UNKNOWN = Look("unknown", "", "")
+_GAP = 3
 """Unchanged cells between two changed ones that are written again, which takes less than to move the cursor."""
 _DRAWN_BLANK = sum(1 << bit for bit in (3, 6, 8, 9, 10, 11, 12))
 """The attributes that show on a blank cell, as bits of Rich's styles: underline, reverse, strike, frame, overline."""
+_MARKING = [code for bit, code in Style._style_map.items() if _DRAWN_BLANK & (1 << bit)]
+
+
+class Run(NamedTuple):
+    """Cells of a row that are written in one go, in one look."""
+
+    y: int
+    x: int
+    text: str
 
 
 class ShownCells:
@@ -47,49 +62,55 @@ class ShownCells:
     def write(self, update: LayoutUpdate | ChopsUpdate, console: Console) -> str:
         """Return the sequences that bring the terminal to what an update shows, and remember that as shown."""
         color_system = console._color_system or ColorSystem.TRUECOLOR
+        runs: dict[Look, list[Run]] = {}
         parts: list[str] = []
         look = _PLAIN
         for y, x, strip in _strips(update):
             texts, looks = _cells(strip, color_system)
-            for start, end in self._replace(x, y, texts, looks):
-                parts.append(f"\x1b[{y + 1};{start + 1}H")
-                for at in range(start - x, end - x):
-                    if looks[at] != look and texts[at]:
-                        parts.append(_transition(look, looks[at]))
-                        look = looks[at]
-                    parts.append(texts[at])
+            if (changed := self._replace(x, y, texts, looks)) is not None:
+                for run_look, start, end in _runs(changed, texts, looks):
+                    runs.setdefault(run_look, []).append(Run(y, x + start, "".join(texts[start:end])))
+                continue
+            # In order and whole: terminals disagree about the width of some character of this row.
+            parts.append(f"\x1b[{y + 1};{x + 1}H")
+            for text, cell_look in zip(texts, looks, strict=True):
+                if text and not _shows_as(text, cell_look, look):
+                    parts.append(_transition(look, cell_look))
+                    look = cell_look
+                parts.append(text)
+        at = (-1, 0)
+        for run_look in sorted(runs, key=lambda look: (look.attributes, look.background, look.color)):
+            if run_look != look:
+                parts.append(_transition(look, run_look))
+                look = run_look
+            for y, x, text in runs[run_look]:
+                parts += (_move(at, (y, x)), text)
+                at = (y, x + len(text))
         if look != _PLAIN:
             parts.append("\x1b[0m")
         return "".join(parts)
 
-    def _replace(self, x: int, y: int, texts: list[str], looks: list[Look]) -> Iterator[tuple[int, int]]:
-        """Remember cells of a row, and yield the columns, from and up to, that have changed."""
+    def _replace(self, x: int, y: int, texts: list[str], looks: list[Look]) -> list[int] | None:
+        """Remember cells of a row, and return which have changed; ``None`` where the row has to be written whole."""
         while len(self._texts) <= y:
             self._texts.append([])
             self._looks.append([])
         shown_texts, shown_looks = self._texts[y], self._looks[y]
         end = x + len(texts)
         if missing := end - len(shown_texts):
-            shown_texts += [""] * max(0, missing)
+            shown_texts += [" "] * max(0, missing)
             shown_looks += [_UNKNOWN] * max(0, missing)
         before_texts, before_looks = shown_texts[x:end], shown_looks[x:end]
         if before_texts == texts and before_looks == looks:
-            return
+            return []
         shown_texts[x:end], shown_looks[x:end] = texts, looks
         if not (_one_cell_each(texts) and _one_cell_each(before_texts)):
-            # Terminals disagree about the width of such characters: nothing to the right of one can be trusted.
-            yield x, end
-            return
-        changed = [
-            x + at
+            return None
+        return [
+            at
             for at, (text, look) in enumerate(zip(texts, looks, strict=True))
             if text != before_texts[at] or look != before_looks[at]
         ]
-        start = changed[0]
-        for column, following in pairwise([*changed, end + _GAP + 1]):
-            if following - column > _GAP:
-                yield start, column + 1
-                start = following
 
 
 class _Changes(CompositorUpdate):
@@ -126,7 +147,8 @@ def _cells(strip: Strip, color_system: ColorSystem) -> tuple[list[str], list[Loo
     for text, style, control in strip:
         if control or not text:
             continue
-        look = _look(style, color_system, blank=text.isspace())
+        look, blank = _looks(style, color_system)
+        first = len(texts)
         if text.isascii():
             texts.extend(text)
         else:
@@ -136,25 +158,66 @@ def _cells(strip: Strip, color_system: ColorSystem) -> tuple[list[str], list[Loo
                     texts[-1] += character  # combines with the one before
                 else:
                     texts += [character, *[""] * (width - 1)]
-        looks += [look] * (len(texts) - len(looks))
+        looks += [blank if cell == " " else look for cell in texts[first:]]
     return texts, looks
+
+
+def _runs(changed: list[int], texts: list[str], looks: list[Look]) -> Iterator[tuple[Look, int, int]]:
+    """Yield the cells to write, as a look and where they begin and end, from left to right in each look."""
+    open_runs: dict[Look, tuple[int, int]] = {}
+    look, start, end = _UNKNOWN, 0, -1
+    for at in changed:
+        if at == end and (looks[at] is look or _shows_as(texts[at], looks[at], look)):
+            end += 1
+            continue
+        open_runs[look] = (start, end)
+        look = looks[at]
+        start, end = open_runs.get(look, (at, at))
+        if at - end > _GAP or not all(_shows_as(texts[gap], looks[gap], look) for gap in range(end, at)):
+            yield look, start, end
+            start = at
+        end = at + 1
+    open_runs[look] = (start, end)
+    open_runs.pop(_UNKNOWN, None)
+    for look, (start, end) in open_runs.items():
+        yield look, start, end
+
+
+def _shows_as(text: str, look: Look, other: Look) -> bool:
+    """Return whether a cell looks the same when it is written in another look: a blank one in another colour."""
+    return look == other or (
+        text == " " and not look.attributes and look.background == other.background and not _marks_blanks(other)
+    )
+
+
+@lru_cache(256)
+def _marks_blanks(look: Look) -> bool:
+    return any(code in _MARKING for code in look.attributes.split(";"))
+
+
+def _move(at: tuple[int, int], to: tuple[int, int]) -> str:
+    """Return the sequence that brings the cursor from one row and column to another."""
+    if at[0] != to[0] or at[1] > to[1]:
+        return f"\x1b[{to[0] + 1};{to[1] + 1}H"
+    right = to[1] - at[1]
+    return f"\x1b[{right if right > 1 else ''}C" if right else ""
 
 
 def _one_cell_each(texts: list[str]) -> bool:
     return all(len(text) == 1 for text in texts)
 
 
-def _look(style: Style | None, color_system: ColorSystem, *, blank: bool) -> Look:
+def _looks(style: Style | None, color_system: ColorSystem) -> tuple[Look, Look]:
+    """Return how cells of a style look, and blank ones among them."""
     if style is None:
-        return _PLAIN
+        return _PLAIN, _PLAIN
     attributes = style._attributes & style._set_attributes
-    if blank and not attributes & _DRAWN_BLANK:
-        return ("", "39", _codes(style._bgcolor, color_system, foreground=False))
-    return (
+    look = Look(
         _attribute_codes(attributes),
         _codes(style._color, color_system, foreground=True),
         _codes(style._bgcolor, color_system, foreground=False),
     )
+    return look, look if attributes & _DRAWN_BLANK else Look("", "39", look.background)
 
 
 @lru_cache(4096)
@@ -171,8 +234,8 @@ def _attribute_codes(attributes: int) -> str:
 
 def _transition(before: Look, after: Look) -> str:
     """Return the shortest sequence from one look to another."""
-    if before[0] != after[0]:
-        codes = ["0", *filter(None, [after[0]]), *(code for code in after[1:] if code not in ("39", "49"))]
+    if before.attributes != after.attributes:
+        codes = ["0", *filter(None, [after.attributes]), *(code for code in after[1:] if code not in ("39", "49"))]
     else:
         codes = [code for old, code in zip(before[1:], after[1:], strict=True) if old != code]
     return f"\x1b[{';'.join(codes)}m"

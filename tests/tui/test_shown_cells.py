@@ -108,7 +108,27 @@ def test_only_the_cells_that_changed_are_written() -> None:
     shown = ShownCells()
     shown.write(text("good morrow", "cousin"), CONSOLE)
     written = shown.write(text("good Morrow", "cousin"), CONSOLE)
-    assert written == "\x1b[1;6H\x1b[38;2;217;164;65;48;2;18;16;14mM\x1b[0m"
+    assert written == "\x1b[38;2;217;164;65;48;2;18;16;14m\x1b[1;6HM\x1b[0m"
+
+
+def test_each_colour_is_named_once_in_an_update() -> None:
+    shown = ShownCells()
+    shown.write(text("", ""), CONSOLE)
+    red, green = Style.parse("#cc0000 on #12100e"), Style.parse("#00cc00 on #12100e")
+    row = Strip([Segment("to be", red), Segment(" or not", green), Segment(" to be ", red)])
+    written = shown.write(layout([row.adjust_cell_length(WIDTH, red)] * 2), CONSOLE)
+    assert written == (
+        "\x1b[38;2;0;204;0;48;2;18;16;14m\x1b[1;7Hor not\x1b[2;7Hor not"
+        "\x1b[38;2;204;0;0m\x1b[1;1Hto be\x1b[8Cto be\x1b[2;1Hto be\x1b[8Cto be\x1b[0m"
+    )
+
+
+def test_the_colour_of_a_blank_does_not_matter() -> None:
+    shown = ShownCells()
+    gold, ground = Style.parse("#d9a441 on #12100e"), Style.parse("bold red on #12100e")
+    shown.write(layout([Strip([Segment("a b" + " " * (WIDTH - 3), gold)])]), CONSOLE)
+    row = [Segment("a", gold), Segment(" ", ground), Segment("b", gold), Segment(" " * (WIDTH - 3), ground)]
+    assert shown.write(layout([Strip(row)]), CONSOLE) == ""
 
 
 def test_a_change_of_colour_alone_is_written() -> None:
