@@ -33,8 +33,13 @@ def chosen_ways(context: typer.Context, ways: list[str] | None) -> list[str]:
     """
     source = context.get_parameter_source("notify")
     if source is not None and source.name == "ENVIRONMENT":
-        ways = os.environ[f"{context.auto_envvar_prefix}_NOTIFY"].splitlines()
+        ways = lines_of(os.environ[f"{context.auto_envvar_prefix}_NOTIFY"])
     return check_notify(ways or [])
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the ways to tell the user that an environment variable has, one a line; it may have none."""
+    return [line for line in text.splitlines() if line.strip()]
 
 
 def check_notify(ways: list[str]) -> list[str]:

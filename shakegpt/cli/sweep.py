@@ -2,6 +2,8 @@
 
 import os
 import shlex
+from collections.abc import Sequence
+from dataclasses import replace
 from errno import EIO, EPIPE
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,12 +13,20 @@ import typer
 from shakegpt.cli.command_line import is_typed
 from shakegpt.cli.console import format_duration
 from shakegpt.cli.help import OUTPUT, SWEEP
+from shakegpt.cli.notify import check_notify, chosen_ways
 from shakegpt.cli.output import print_note
 from shakegpt.cli.sweep_console import SweepConsole, choose_console
-from shakegpt.cli.sweep_options import TRAIN_OPTIONS, ParsedRun, parse_run, split_options, with_options_of_train
+from shakegpt.cli.sweep_options import (
+    TRAIN_OPTIONS,
+    ParsedRun,
+    SweepOptions,
+    parse_run,
+    split_options,
+    with_options_of_train,
+)
 from shakegpt.config import OnHangup, TrainingConfig
 from shakegpt.errors import UsageError
-from shakegpt.events import Event
+from shakegpt.events import Event, Warning
 from shakegpt.system.text import count
 
 if TYPE_CHECKING:
@@ -24,6 +34,7 @@ if TYPE_CHECKING:
     from shakegpt.runs.sweeps import SweepPlan
     from shakegpt.training.sweep import Slot, SweepThread
 
+_NOTIFY = "notify"
 _START_SECONDS = 3.0
 """What a process takes to import torch and read a text, about."""
 
@@ -104,11 +115,14 @@ def sweep(
 
     store = Store.default()
     on_hangup: OnHangup = options.get("on_hangup") or "continue"
+    options[_NOTIFY] = chosen_ways(context, options[_NOTIFY])
+    split = split_options(options, context)
     if resume is not None:
         _check_resume(context)
         plan = load_plan(store, resume)
     else:
-        plan = _plan(store, context, name, seeds, options)
+        plan = _plan(store, split, name, seeds)
+    ways = check_notify(split.of_the_session.get(_NOTIFY) or plan.session_options.get(_NOTIFY, []))
     parsed = [parse_run(plan.arguments(run)) for run in plan.runs]  # an invalid value is an error before all else
     if print_commands:
         for run in plan.runs:
@@ -121,24 +135,22 @@ def sweep(
 
     from shakegpt.training.sweep import SweepThread
 
-    thread = SweepThread(store, plan, slots)
+    session_options = {name: values for name, values in plan.session_options.items() if name != _NOTIFY}
+    thread = SweepThread(store, replace(plan, session_options=session_options), slots)
     console = choose_console(lambda: thread.rows, json=json)
-    raise typer.Exit(_show_until_end(thread, plan, console, on_hangup))
+    raise typer.Exit(_show_until_end(thread, console, on_hangup, ways))
 
 
 def _check_resume(context: typer.Context) -> None:
     for parameter in ("name", "seeds", "print_commands", *TRAIN_OPTIONS):
-        if is_typed(context, parameter) and parameter != "on_hangup":
+        if is_typed(context, parameter) and parameter not in ("on_hangup", _NOTIFY):
             option = {"print_commands": "print"}.get(parameter, parameter).replace("_", "-")
             raise UsageError(f"A resumed sweep is the one that was planned: leave out --{option}.")
 
 
-def _plan(
-    store: "Store", context: typer.Context, name: str | None, seeds: int | None, options: dict[str, Any]
-) -> "SweepPlan":
+def _plan(store: "Store", split: SweepOptions, name: str | None, seeds: int | None) -> "SweepPlan":
     from shakegpt.runs.sweeps import free_name, make_plan
 
-    split = split_options(options, context)
     varied, common = dict(split.varied), dict(split.of_the_runs)
     if seeds is not None:
         if "seed" in varied:
@@ -201,15 +213,33 @@ def _announce(store: "Store", plan: "SweepPlan", slots: "list[Slot]", parsed: li
     )
 
 
-def _show_until_end(thread: "SweepThread", plan: "SweepPlan", console: SweepConsole, on_hangup: OnHangup) -> int:
+def _show_until_end(thread: "SweepThread", console: SweepConsole, on_hangup: OnHangup, ways: Sequence[str]) -> int:
     """Start a sweep, show it until it ends, and return the exit code."""
+    from shakegpt.runs.notifier import Sender
     from shakegpt.system.signals import ShutdownHandler
+    from shakegpt.system.terminal_notice import terminal_writer
+    from shakegpt.training.sweep_notifier import SweepNotifier
 
     waiting: SimpleQueue[tuple[str, Event | None]] = SimpleQueue()
     thread.subscribe(lambda name, event: waiting.put((name, event)))
+    notifier: SweepNotifier | None = None
+
+    def warn(message: str) -> None:
+        waiting.put((thread.sweep_name, Warning(step=0, kind="notify", message=message)))
+
+    def await_end() -> int | None:
+        failure = thread.await_end()
+        if notifier is not None:
+            notifier.finish()
+        return failure
+
+    if ways:
+        notifier = SweepNotifier(thread, Sender(ways, write=terminal_writer(), warn=warn))
+        thread.subscribe(notifier.receive)
+        notifier.start()
     shutdown = ShutdownHandler(
         stop=thread.stop,
-        await_end=thread.await_end,
+        await_end=await_end,
         on_hangup=on_hangup,
         on_detach=console.detach,
         restore_terminal=console.restore_terminal,
@@ -218,30 +248,31 @@ def _show_until_end(thread: "SweepThread", plan: "SweepPlan", console: SweepCons
     console.start()
     thread.start()
     output_error: OSError | None = None
+    failure: int | None = None
     ended = False
-    while not ended:
+    while not ended or not waiting.empty():  # what the notifier has to warn of is said after the end
         name, event = waiting.get()
-        ended = not name
         if output_error is None:
             try:
-                if ended:
-                    console.finish()
-                else:
+                if name:
                     console.show(name, event)
+                else:
+                    console.finish()
             except OSError as error:  # what shows the output has gone, or is full; the sweep goes on
                 output_error = error
                 if error.errno == EIO:
                     shutdown.hang_up()
-    failure = thread.await_end()
+        if not name:
+            ended, failure = True, await_end()
     states = {row.state for row in thread.rows}
     if output_error is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     elif thread.error is not None:
         print_note(f"shakegpt: {thread.error}")
     elif states == {"finished"}:
-        print_note(f"Compare them with `shakegpt runs compare {plan.name}`.")
+        print_note(f"Compare them with `shakegpt runs compare {thread.sweep_name}`.")
     else:
-        print_note(f"Go on with `shakegpt sweep --resume {plan.name}`.")
+        print_note(f"Go on with `shakegpt sweep --resume {thread.sweep_name}`.")
     shutdown.finish()
     lost = output_error is not None and output_error.errno not in (EIO, EPIPE)
     if shutdown.exit_code or failure:

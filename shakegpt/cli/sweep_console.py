@@ -81,8 +81,9 @@ class SweepConsole:
         """Show what happened to a run. Raises ``OSError`` when nothing reads the output any more."""
         row = next((row for row in self.rows() if row.name == name), None)
         if row is None:
-            return
-        if isinstance(event, Started):
+            if isinstance(event, Warning):  # of the sweep itself
+                self._tell(name, f"warning: {event.message}")
+        elif isinstance(event, Started):
             self._tell(name, f"begins ({describe_settings(row)}), {row.device}" if row.settings else "begins")
         elif isinstance(event, Evaluation | Warning):
             self._tell(name, describe(event, row.snapshot))
@@ -170,9 +171,13 @@ class LiveConsole(SweepConsole):
             os.write(2, b"\r\n\x1b[?25h")
 
     def show(self, name: str, event: Event | None) -> None:
-        """Print a failure above the table, which shows everything else."""
-        if isinstance(event, Failed) and not self._detached:
+        """Print a failure above the table, which shows everything else of a run."""
+        if self._detached:
+            return
+        if isinstance(event, Failed):
             self._console.print(escape_line(f"{name}: failed: {event.message}"), soft_wrap=True)
+        elif isinstance(event, Warning) and event.kind == "notify":
+            self._console.print(escape_line(f"{name}: warning: {event.message}"), soft_wrap=True)
 
     def finish(self) -> None:
         """Take the table away and print the result."""

@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 
 from shakegpt.cli.help import MODEL, Command
+from shakegpt.cli.notify import lines_of
 from shakegpt.cli.train import train
 from shakegpt.config import PRESETS, SHAPE_FIELDS, ModelConfig, TrainingConfig, current_preset
 from shakegpt.data.catalog import DEMO, TINY_SHAKESPEARE, known_corpora
@@ -130,7 +131,7 @@ def split_options(given: Mapping[str, Any], context: typer.Context) -> SweepOpti
         if option.is_flag:
             values = []
         elif option.repeats:
-            values = [str(one) for one in value] if isinstance(value, list | tuple) else [str(value)]
+            values = [str(one) for one in value] if isinstance(value, list | tuple) else lines_of(str(value))
         else:
             values = _split(name, str(value))
         if name in _FOLDERS:

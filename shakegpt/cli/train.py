@@ -222,7 +222,7 @@ def _show_until_end(
     ways: Sequence[str],
 ) -> int:
     """Start a training, show it until it ends, and return the exit code. Training never waits for the terminal."""
-    from shakegpt.runs.notifier import Notifier
+    from shakegpt.runs.notifier import Notifier, Sender
     from shakegpt.system.signals import ShutdownHandler
     from shakegpt.system.terminal_notice import terminal_writer
 
@@ -246,8 +246,9 @@ def _show_until_end(
         waiting.put((Warning(step=snapshot.current_step, kind="notify", message=message), snapshot))
 
     thread.subscribe(receive)
-    notifier = Notifier(ways, write=terminal_writer(), warn=warn, begin=thread.latest) if ways else None
-    if notifier is not None:
+    notifier = None
+    if ways:
+        notifier = Notifier(Sender(ways, write=terminal_writer(), warn=warn), begin=thread.latest)
         thread.subscribe(notifier.receive)
         notifier.start()
     for writer in writers:

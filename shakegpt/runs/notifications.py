@@ -61,10 +61,15 @@ def stall(snapshot: Snapshot, seconds: float, usual: str) -> Notification:
     return _notification("stalled", snapshot, message)
 
 
+def failure(name: str, snapshot: Snapshot, reason: str) -> Notification:
+    """Return the notification of a run that has failed; it may not have begun."""
+    return _notification("failed", snapshot, f"{name} has failed at step {snapshot.current_step:,}: {reason}")
+
+
 def _end(snapshot: Snapshot) -> Notification:
     name, step = _name(snapshot), f"step {snapshot.current_step:,}"
     if snapshot.state == "failed":
-        return _notification("failed", snapshot, f"{name} has failed at {step}: {snapshot.message}")
+        return failure(name, snapshot, snapshot.message)
     if snapshot.finished is not None and snapshot.finished.reason:
         step += f" ({snapshot.finished.reason})"
     loss, best_step = _best(snapshot)

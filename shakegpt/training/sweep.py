@@ -34,6 +34,8 @@ Subscriber = Callable[[str, Event | None], None]
 """Called on the sweep's thread with a run's name and what happened to it, ``None`` where only its state changed."""
 
 _LOCK_FILE = "lock"
+_NO_NOTIFY = {"SHAKEGPT_TRAIN_NOTIFY": "\n"}
+"""A child tells nobody, whatever ``config.toml`` says: this process tells of all runs, and owns the terminal."""
 _POLL_SECONDS = 0.25
 _MAX_OUTPUT_BYTES = 64 * 1024**2
 
@@ -177,6 +179,15 @@ class SweepThread(threading.Thread):
         """The runs as they are now, in the order of the plan."""
         return list(self._rows.values())
 
+    @property
+    def sweep_name(self) -> str:
+        """The name of the sweep."""
+        return self._plan.name
+
+    def row(self, name: str) -> SweepRow:
+        """Return one run as it is now."""
+        return self._rows[name]
+
     def subscribe(self, subscriber: Subscriber) -> None:
         """Have a function called after each event of each run."""
         self._subscribers.append(subscriber)
@@ -262,7 +273,7 @@ class SweepThread(threading.Thread):
         job = _Job(planned, run, slot)
         snapshot = job.read_all(Snapshot()) if begun else Snapshot()
         arguments = [*self._command, *self._plan.arguments(planned, resume=begun)]
-        environment = {**os.environ, HOME_VARIABLE: str(self._store.home), **slot.environment}
+        environment = {**os.environ, HOME_VARIABLE: str(self._store.home), **_NO_NOTIFY, **slot.environment}
         job.output, descriptor = self._open_output(planned)
         try:
             job.process = subprocess.Popen(

@@ -69,7 +69,7 @@ class ShakegptApp(PaintingApp, WatchingApp):
         on_hangup: what happens to the training when the terminal goes away.
         mode: the first screen; by default training where there is one to show, and generation otherwise.
         only_watch: no key changes anything: no training, no generating, no other screen, no file, no notification.
-        notify: how to tell of the training on show, as for ``Notifier``.
+        notify: how to tell of the training on show, as for ``Sender``.
 
     Raises:
         UsageError: the user's ``config.toml``, which may name other keys, cannot be used.

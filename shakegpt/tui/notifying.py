@@ -10,7 +10,7 @@ from typing import Any
 from textual.app import App
 
 from shakegpt.runs.follower import Follower
-from shakegpt.runs.notifier import Notifier
+from shakegpt.runs.notifier import Notifier, Sender
 from shakegpt.runs.source import TrainingSource
 from shakegpt.system.terminal_notice import terminal_writer
 from shakegpt.system.text import escape_control_characters
@@ -22,7 +22,7 @@ class TrainingNotifier:
     Args:
         app: it owns the terminal while it runs.
         loop: returns its event loop; ``None`` before it runs.
-        ways: as for ``Notifier``.
+        ways: as for ``Sender``.
     """
 
     def __init__(self, app: App[Any], loop: Callable[[], AbstractEventLoop | None], ways: Sequence[str]) -> None:
@@ -41,9 +41,7 @@ class TrainingNotifier:
             self._notifier.close()
         watched = isinstance(training, Follower)
         self._notifier = Notifier(
-            self._ways,
-            write=self._write,
-            warn=self._warn,
+            Sender(self._ways, write=self._write, warn=self._warn),
             begin=None if watched else training.latest,
             running=not isinstance(training, Follower) or training.owner is not None,
         )

@@ -31,6 +31,15 @@ def test_a_training_tells_a_command_of_its_end(
     assert "warning" not in result.stderr
 
 
+def test_a_blank_line_in_the_environment_is_stronger_than_the_file(
+    invoke: Invoke, write_config: WriteConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_config(f"[train]\nnotify = {json.dumps(f'touch {tmp_path}/told')}\n")
+    monkeypatch.setenv("SHAKEGPT_TRAIN_NOTIFY", "\n")  # as a sweep has it for its children
+    assert invoke(*NANO).exit_code == 0
+    assert not (tmp_path / "told").exists()
+
+
 def test_a_training_warns_of_a_command_that_fails(invoke: Invoke) -> None:
     result = invoke(*NANO, "--notify", "exit 7")
     assert result.exit_code == 0

@@ -10,7 +10,9 @@ from shakegpt.cli.sweep_console import SweepConsole, result_table, seconds_left
 from shakegpt.cli.sweep_options import parse_run
 from shakegpt.events import Started, Step
 from shakegpt.runs.snapshot import Snapshot, replay
-from shakegpt.training.sweep import SweepRow
+from shakegpt.runs.store import Store
+from shakegpt.runs.sweeps import make_plan, save_plan
+from shakegpt.training.sweep import SweepRow, SweepThread
 from tests.cli.cli_results import Invoke, one_sentence
 from tests.conftest import WriteConfig
 
@@ -142,3 +144,40 @@ def test_runs_that_name_their_gpu_can_see_it(
     slots = _choose_slots(runs, None)
     assert [slot.environment.get("CUDA_VISIBLE_DEVICES") for slot in slots] == variables
     assert len(slots) == count
+
+
+@pytest.mark.parametrize("place", ["the command line", "[sweep]", "[train]", "SWEEP", "TRAIN"])
+def test_notify_is_printed_for_each_run_wherever_it_is_set(
+    place: str, invoke: Invoke, write_config: WriteConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if place.startswith("["):
+        write_config(f'{place}\nnotify = ["bell", "true | cat"]\n')
+    elif place.isupper():
+        monkeypatch.setenv(f"SHAKEGPT_{place}_NOTIFY", "bell\ntrue | cat\n")
+    typed = ["--notify", "bell", "--notify", "true | cat"] if place == "the command line" else []
+    (line, _) = printed(invoke, "--seeds", "2", *typed)
+    assert "--notify bell --notify 'true | cat' " in line
+
+
+def test_a_sweep_that_is_resumed_tells_as_it_is_asked_now_or_was_planned(
+    private_surroundings: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[tuple[object, list[str]]] = []
+
+    def show(thread: SweepThread, _console: object, _hangup: str, ways: list[str]) -> int:
+        (planned,) = thread._plan.runs
+        shown.append((thread._plan.arguments(planned), ways))
+        return 0
+
+    monkeypatch.setattr("shakegpt.cli.sweep._show_until_end", show)
+    save_plan(Store(private_surroundings), make_plan("s", {"seed": ["1"]}, {}, {"notify": ["true"]}))
+    for typed in ([], ["--notify", "bell"]):
+        assert invoke("sweep", "--resume", "s", *typed).exit_code == 0
+    child = ["train", "--seed", "1", "--run", "s-01"]  # tells nobody: the process of the sweep does
+    assert shown == [(child, ["true"]), (child, ["bell"])]
+
+
+def test_a_misspelt_way_to_tell_is_refused(invoke: Invoke) -> None:
+    result = invoke(*NANO, "--seeds", "2", "--notify", "bel")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "bell, desktop or a command" in result.stderr

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from shakegpt.events import Evaluation, Event, Failed, Finished, Started, Step, Warning
-from shakegpt.runs.notifications import STALL_SECONDS
-from shakegpt.runs.notifier import CommandThread, Notifier
+from shakegpt.runs.notifications import STALL_SECONDS, Notification
+from shakegpt.runs.notifier import CommandThread, Notifier, Sender
 from shakegpt.runs.snapshot import Snapshot, advance
 from shakegpt.system.terminal_notice import BELL
 
@@ -53,14 +53,17 @@ class Told(Notifier):
     def __init__(self, *, begin: Snapshot | None = Snapshot(), running: bool = True) -> None:  # noqa: B008
         self.clock, self.messages, self.kinds = Clock(), list[str](), list[str]()
         self.rung: list[str] = []
-        super().__init__(["bell"], write=self.rung.append, warn=pytest.fail, begin=begin, running=running,
-                         clock=self.clock)  # fmt: skip
+        sender = Sender(["bell"], write=self.rung.append, warn=pytest.fail)
+        super().__init__(sender, begin=begin, running=running, clock=self.clock)
         self.snapshot = begin or Snapshot()
+        tell = sender.tell
 
-    def _tell(self, notification) -> None:  # type: ignore[no-untyped-def]
-        super()._tell(notification)
-        self.kinds.append(notification.event)
-        self.messages.append(notification.message)
+        def note(notification: Notification) -> None:
+            tell(notification)
+            self.kinds.append(notification.event)
+            self.messages.append(notification.message)
+
+        sender.tell = note  # type: ignore[method-assign]
 
     def show(self, *events: Event) -> None:
         """Pass on what a source publishes for these events at once."""
@@ -171,7 +174,7 @@ def python(code: str) -> str:
 def run_notifier(command: str, *events: Event, finish: float = 30.0) -> list[str]:
     """Tell of a training by a command; return the warnings."""
     warnings: list[str] = []
-    notifier = Notifier([command], write=pytest.fail, warn=warnings.append, begin=Snapshot())
+    notifier = Notifier(Sender([command], write=pytest.fail, warn=warnings.append), begin=Snapshot())
     notifier.start()
     snapshot = Snapshot()
     for event in (STARTED, *events):
@@ -221,7 +224,7 @@ def test_a_command_that_takes_too_long_is_ended() -> None:
     thread = CommandThread("sleep 1000", warnings.append, seconds=0.05)
     thread.start()
     told = Told()
-    told._commands = [thread]
+    told._sender._commands = [thread]
     told.show(STARTED)
     told.show(ROLLBACK)
     thread.close()
