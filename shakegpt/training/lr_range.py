@@ -119,6 +119,8 @@ class RangeResult:
     """Where a quarter of the fall is lost again; ``None`` where it never is."""
     suggestion: float
     reason: str
+    short_reason: str
+    """The same in one line of a screen, to follow the suggestion."""
 
 
 def read_range_test(points: Sequence[RangePoint]) -> RangeResult:
@@ -157,12 +159,15 @@ def read_range_test(points: Sequence[RangePoint]) -> RangeResult:
         reason = (
             "it is a twentieth of the rate at which the loss diverges; lower loss in this short test is at higher ones"
         )
+        short_reason = f"a twentieth of {diverges_at:.1e}, where the loss diverges"
     else:
         suggestion = _round(middle)
         reason = (
             f"it is halfway between {points[bottom].learning_rate:.1e}, where the loss comes within 1 % of its lowest, "
             "and the lowest: less learns more slowly, more gains nothing and is nearer to diverging"
         )
+        ends = (points[bottom].learning_rate, points[lowest].learning_rate)
+        short_reason = f"the middle of {ends[0]:.1e} to {ends[1]:.1e}, the bottom of the curve"
     return RangeResult(
         points=list(points),
         smoothed=smoothed,
@@ -173,6 +178,7 @@ def read_range_test(points: Sequence[RangePoint]) -> RangeResult:
         diverges_at=diverges_at,
         suggestion=suggestion,
         reason=reason,
+        short_reason=short_reason,
     )
 
 

@@ -1,7 +1,7 @@
 """The form that asks what to train."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,17 +11,15 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.message import Message
 from textual.widgets import Button, Input, Static
-from textual.worker import get_current_worker
 
 from shakegpt.config import PRESETS
-from shakegpt.data.catalog import DEMO, TINY_SHAKESPEARE, choose_default_corpus, find_corpus
-from shakegpt.errors import CorpusError, ShakegptError
+from shakegpt.data.catalog import DEMO, TINY_SHAKESPEARE
+from shakegpt.errors import ShakegptError
 from shakegpt.runs.run import RunMetadata
 from shakegpt.system.text import count, escape_line
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui import formatting
 from shakegpt.tui.dialogs.pick_file import PickFileScreen
-from shakegpt.tui.dialogs.questions import Dialog
 from shakegpt.tui.training.choices import Choices, Option
 from shakegpt.tui.training.form_field import FormField
 from shakegpt.tui.training.model_fields import (
@@ -32,6 +30,7 @@ from shakegpt.tui.training.model_fields import (
     model_of,
     recipe,
 )
+from shakegpt.tui.training.rate_search import FINDER_KEY, MakeFinder, RateSearch
 from shakegpt.tui.training.run_form import (
     CHOICES,
     FILE,
@@ -46,6 +45,7 @@ from shakegpt.tui.training.run_form import (
     weights,
 )
 from shakegpt.tui.training.sweep_form import describe_sweep
+from shakegpt.tui.training.text_fetching import Purpose
 
 _TEXTS = (
     Option(TINY_SHAKESPEARE, "Tiny Shakespeare", "1.1 M characters, fetched once"),
@@ -62,7 +62,7 @@ _LABELS = {
 }
 
 
-class NewRunScreen(Dialog[TrainingRequest | None]):
+class NewRunScreen(RateSearch):
     """Asks for the preset, the text and the most important numbers; ``None`` where the user goes back.
 
     Args:
@@ -71,6 +71,7 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
         check_name: raises ``ShakegptError`` where a new run cannot have a name.
         read_start: returns what is known of a checkpoint.
         read_machine: returns what is known of the machine; called on a thread.
+        make_finder: makes the range test that finds a rate; without one, none is offered.
     """
 
     DEFAULT_CSS = """
@@ -97,24 +98,6 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
     ]
 
     @dataclass
-    class DownloadProgress(Message):
-        """Some more of the text has been downloaded."""
-
-        done_bytes: int
-        total_bytes: int
-
-        def can_replace(self, message: Message) -> bool:
-            """Take the place of an older one that still waits."""
-            return isinstance(message, NewRunScreen.DownloadProgress)
-
-    @dataclass
-    class CorpusReady(Message):
-        """The text is on this machine; or it cannot be had, and ``error`` says why."""
-
-        request: TrainingRequest
-        error: str = ""
-
-    @dataclass
     class MachineRead(Message):
         """It is known where and how fast this machine trains."""
 
@@ -128,8 +111,9 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
         check_name: Callable[[str], None] | None = None,
         read_start: ReadStart | None = None,
         read_machine: Callable[[], Machine] = Machine,
+        make_finder: MakeFinder | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(make_finder)
         self._values = {**valid_values(values or {}), "begin_from": begin_from}
         self._read_start = read_start
         self._start: RunMetadata | None = None
@@ -138,8 +122,6 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
         self._read_machine = read_machine
         self._machine = Machine()
         self._early_text = ""
-        self._text_chosen = False
-        """Whether the user chose a text; otherwise one that cannot be fetched gives way to the play that ships."""
 
     def compose(self) -> ComposeResult:
         """Put what starts the run under the fields, where it stays in sight."""
@@ -196,8 +178,12 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
         return dict(self._values)
 
     def action_back(self) -> None:
-        """Start no run, and cancel a download."""
+        """End a search for a rate; else start no run, and cancel a download."""
+        if self.searching:
+            self.end_search(note="The search for a rate was ended; the field is as it was.")
+            return
         self.workers.cancel_node(self)
+        self.cancel_fetch()
         self.dismiss(None)
 
     @work(group="pick-file", exclusive=True)
@@ -219,7 +205,7 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
         if message.machine.gpus:
             self._choices("device").add_options([Option(gpu, gpu) for gpu in message.machine.gpus])
         self._update_hints()
-        self._show_message()
+        self.show_message()
 
     @on(Input.Changed)
     @on(Choices.Changed)
@@ -227,15 +213,16 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
         """Check every field, for its limits may depend on another one, such as the preset."""
         fields = [*self.query(FormField), *self.query(Choices)]
         values = {str(field.name): field.value for field in fields}
-        self._text_chosen |= values["corpus"] != self._values["corpus"]
+        self.text_chosen |= values["corpus"] != self._values["corpus"]
         if values["begin_from"] != self._values["begin_from"]:  # what is half typed is no error yet
             self._start, _ = begin_error(values["begin_from"], self._read_start)
         self._values = values
+        self.check_search(values)
         self._update_hints()
         for field in self.query(FormField):
             if field.name != "file" or values["file"]:  # an empty path is an error only once the user starts
                 field.set_error(field_error(values, str(field.name)))
-        self._show_message()
+        self.show_message()
 
     @on(Input.Submitted)
     @on(Button.Pressed, "#start")
@@ -250,64 +237,60 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
                 self._field("run").set_error(str(error))
         self._start, unknown = begin_error(self._values["begin_from"], self._read_start)
         self._field("begin_from").set_error(unknown)
-        wrong = [field for field in self.query(FormField) if field.error]
-        if wrong:
-            wrong[0].query_one(Input).focus()
-            self._show_message()
+        if self._show_wrong_field():
             return
         try:
             request = training_request(self._values)
         except ValueError as error:
-            self._show_message(str(error))
+            self.show_message(str(error))
             return
-        if request.corpus == TINY_SHAKESPEARE:
-            self._show_message(note="Looking for Tiny Shakespeare…")
-        self._fetch_corpus(request)
+        self.end_search()
+        self.fetch_text("train", request)
 
     @on(Button.Pressed, "#back")
     def _back(self) -> None:
         self.action_back()
 
-    @work(thread=True, group="fetch", exclusive=True, exit_on_error=False)
-    def _fetch_corpus(self, request: TrainingRequest) -> None:
-        """Download the text, if need be, before the training starts."""
-        worker = get_current_worker()
-
-        def report(done: int, total: int) -> None:
-            if worker.is_cancelled:
-                raise CorpusError("The download was cancelled.")
-            self.post_message(self.DownloadProgress(done, total))
-
-        try:
-            if request.corpus == TINY_SHAKESPEARE and not self._text_chosen:
-                corpus, note = choose_default_corpus(on_progress=report)
-                request = replace(request, corpus=corpus, corpus_note=note)
-            else:
-                find_corpus(request.corpus or TINY_SHAKESPEARE, on_progress=report)
-        except ShakegptError as error:
-            self.post_message(self.CorpusReady(request, str(error)))
-            return
-        if not worker.is_cancelled:
-            self.post_message(self.CorpusReady(request))
-
-    def on_new_run_screen_download_progress(self, message: DownloadProgress) -> None:
-        """Show how much of the text is here."""
-        total = f" of {formatting.size(message.total_bytes)}" if message.total_bytes else ""
-        self._show_message(note=f"Fetching the text: {formatting.size(message.done_bytes)}{total}…")
-
-    def on_new_run_screen_corpus_ready(self, message: CorpusReady) -> None:
-        """Return the request, or show why there is no text to train on."""
-        if message.error:
-            self._show_message(message.error)
+    def use_text(self, purpose: Purpose, request: TrainingRequest) -> None:
+        """Return the request, or test rates with it."""
+        if purpose == "train":
+            self.dismiss(request)
         else:
-            self.dismiss(message.request)
+            super().use_text(purpose, request)
 
-    def _show_message(self, error: str = "", note: str = "") -> None:
+    def rate_request(self) -> TrainingRequest | None:
+        """Return the run that a rate is wanted for: the one of the form, whatever rate and steps it has."""
+        values = {**self._values, "run": "", "learning_rate": "", "steps": ""}
+        for field in self.query(FormField):
+            field.set_error(field_error(values, str(field.name)))
+        self._field("begin_from").set_error(begin_error(values["begin_from"], self._read_start)[1])
+        if self._show_wrong_field():
+            return None
+        try:
+            return training_request(values)
+        except ValueError as error:
+            self.show_message(str(error))
+            return None
+
+    def fill_in_rate(self, text: str) -> None:
+        """Write a rate into its field."""
+        self._field("learning_rate").value = text
+
+    def _show_wrong_field(self) -> bool:
+        """Focus the first field that cannot be used, and say why; return whether there is one."""
+        wrong = [field for field in self.query(FormField) if field.error]
+        if wrong:
+            wrong[0].query_one(Input).focus()
+            self.show_message()
+        return bool(wrong)
+
+    def show_message(self, error: str = "", note: str = "") -> None:
         """Show an error; without one, a note, what is wrong with the first such field, or a warning."""
         wrong = next((field for field in self.query(FormField) if field.error), None)
         if not error and not note and wrong is not None:
             error = f"{wrong.label}: {wrong.error}"
-        sentence = error or note or describe_sweep(self._values, self._machine) or warning(self._values, self._machine)
+        more = describe_sweep(self._values, self._machine) or warning(self._values, self._machine)
+        sentence = error or note or f"{self.rate_note} {'' if self.searching else more}".strip()
         message = self.query_one("#message", Static)
         message.set_class(bool(sentence), "-shown")
         message.set_class(bool(error), "-error")
@@ -338,7 +321,8 @@ class NewRunScreen(Dialog[TrainingRequest | None]):
             if name != "steps":
                 value = preset_value(recipe(values["preset"], start), name)
                 text = formatting.scientific(value) if isinstance(value, float) else str(value)
-                self._field(name).set_hint(f"{text} if empty")
+                finds = f" · {FINDER_KEY} finds one" if name == "learning_rate" and self.finds_rates else ""
+                self._field(name).set_hint(f"{text} if empty{finds}")
         file = self._field("file")
         file.set_hint("" if values["corpus"] == FILE else "for a file of yours")
         file.disabled = values["corpus"] != FILE

@@ -10,6 +10,7 @@ from shakegpt.errors import ShakegptError
 from shakegpt.runs.speed import measured_speeds
 from shakegpt.runs.store import Store
 from shakegpt.system.text import escape_line
+from shakegpt.training.rate_finder import RateFinder
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.context import AppContext
 from shakegpt.tui.messages import StartTraining
@@ -41,6 +42,7 @@ def open_new_run_form(
         check_name=context.store.check_new_name,
         read_start=partial(read_start, context.store),
         read_machine=partial(read_machine, context.store),
+        make_finder=partial(RateFinder, context.store),
     )
 
     def start(request: TrainingRequest | None) -> None:

@@ -16,7 +16,7 @@ from shakegpt.runs.sweeps import SweepPlan
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.dialogs.pick_file import PickFileScreen
 from shakegpt.tui.themes import THEMES
-from shakegpt.tui.training import new_run, sweep_form
+from shakegpt.tui.training import sweep_form, text_fetching
 from shakegpt.tui.training.choices import Choices
 from shakegpt.tui.training.form_field import FormField
 from shakegpt.tui.training.new_run import NewRunScreen
@@ -47,8 +47,8 @@ def no_download(monkeypatch: pytest.MonkeyPatch) -> None:
     def find(name: str, *, on_progress: OnProgress | None = None) -> CatalogEntry:
         return CatalogEntry(name, Path(name), "cache")
 
-    monkeypatch.setattr(new_run, "find_corpus", find)
-    monkeypatch.setattr(new_run, "choose_default_corpus", lambda *, on_progress: (TINY_SHAKESPEARE, ""))
+    monkeypatch.setattr(text_fetching, "find_corpus", find)
+    monkeypatch.setattr(text_fetching, "choose_default_corpus", lambda *, on_progress: (TINY_SHAKESPEARE, ""))
 
 
 def field(app: FormApp, name: str) -> FormField:
@@ -190,7 +190,7 @@ async def test_the_download_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) 
         messages.append(message(app))
         return TINY_SHAKESPEARE, ""
 
-    monkeypatch.setattr(new_run, "choose_default_corpus", choose)
+    monkeypatch.setattr(text_fetching, "choose_default_corpus", choose)
     async with app.run_test() as pilot:
         await pilot.press("enter")
         await settle(pilot)
@@ -199,7 +199,7 @@ async def test_the_download_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_the_text_that_nobody_chose_gives_way_to_the_play_that_ships(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(new_run, "choose_default_corpus", lambda *, on_progress: (DEMO, "No network."))
+    monkeypatch.setattr(text_fetching, "choose_default_corpus", lambda *, on_progress: (DEMO, "No network."))
     app = FormApp()
     async with app.run_test() as pilot:
         await pilot.press("enter")
@@ -211,7 +211,7 @@ async def test_a_text_that_cannot_be_fetched_is_an_error_in_the_form(monkeypatch
     def find(name: str, *, on_progress: OnProgress | None = None) -> CatalogEntry:
         raise CorpusError("Tiny Shakespeare could not be fetched [/b]; train on the demo.")
 
-    monkeypatch.setattr(new_run, "find_corpus", find)
+    monkeypatch.setattr(text_fetching, "find_corpus", find)
     app = FormApp()
     async with app.run_test() as pilot:
         for name in (DEMO, TINY_SHAKESPEARE):  # chosen by the user, so by name
