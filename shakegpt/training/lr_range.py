@@ -159,15 +159,15 @@ def read_range_test(points: Sequence[RangePoint]) -> RangeResult:
         reason = (
             "it is a twentieth of the rate at which the loss diverges; lower loss in this short test is at higher ones"
         )
-        short_reason = f"a twentieth of {diverges_at:.1e}, where the loss diverges"
+        short_reason = f"a twentieth of {_short(diverges_at)}, where the loss diverges"
     else:
         suggestion = _round(middle)
         reason = (
             f"it is halfway between {points[bottom].learning_rate:.1e}, where the loss comes within 1 % of its lowest, "
             "and the lowest: less learns more slowly, more gains nothing and is nearer to diverging"
         )
-        ends = (points[bottom].learning_rate, points[lowest].learning_rate)
-        short_reason = f"the middle of {ends[0]:.1e} to {ends[1]:.1e}, the bottom of the curve"
+        first, last = (_short(points[index].learning_rate) for index in (bottom, lowest))
+        short_reason = f"the middle of {first} to {last}, the bottom of the curve"
     return RangeResult(
         points=list(points),
         smoothed=smoothed,
@@ -187,6 +187,10 @@ def _round(rate: float) -> float:
     exponent, fraction = divmod(math.log10(rate), 1)
     digit = min((1, 1.5, 2, 3, 5, 7, 10), key=lambda digit: abs(math.log10(digit) - fraction))
     return float(f"{digit * 10**exponent:.1e}")
+
+
+def _short(rate: float) -> str:
+    return f"{rate:.1e}".replace("e-0", "e-")
 
 
 def _smooth(logs: Sequence[float], losses: Sequence[float]) -> list[float]:

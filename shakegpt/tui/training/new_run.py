@@ -180,7 +180,8 @@ class NewRunScreen(RateSearch):
     def action_back(self) -> None:
         """End a search for a rate; else start no run, and cancel a download."""
         if self.searching:
-            self.end_search(note="The search for a rate was ended; the field is as it was.")
+            self.end_search()
+            self.show_message(note="The search for a rate was ended; the field is as it was.")
             return
         self.workers.cancel_node(self)
         self.cancel_fetch()
@@ -217,12 +218,12 @@ class NewRunScreen(RateSearch):
         if values["begin_from"] != self._values["begin_from"]:  # what is half typed is no error yet
             self._start, _ = begin_error(values["begin_from"], self._read_start)
         self._values = values
-        self.check_search(values)
+        ended = self.check_search(values)
         self._update_hints()
         for field in self.query(FormField):
             if field.name != "file" or values["file"]:  # an empty path is an error only once the user starts
                 field.set_error(field_error(values, str(field.name)))
-        self.show_message()
+        self.show_message(note=ended)
 
     @on(Input.Submitted)
     @on(Button.Pressed, "#start")

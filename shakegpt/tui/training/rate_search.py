@@ -104,7 +104,7 @@ class RateSearch(TextFetching):
         self._show_progress("Looking for the text…")
         self.fetch_text("find a rate", request)
 
-    def end_search(self, note: str = "") -> None:
+    def end_search(self) -> None:
         """End a search; what it has found meanwhile is not used."""
         if not self.searching:
             return
@@ -113,13 +113,13 @@ class RateSearch(TextFetching):
         if self._finder is not None:
             self._finder.cancel()
             self._finder = None
-        if note:
-            self.show_message(note=note)
 
-    def check_search(self, values: Mapping[str, str]) -> None:
-        """End the search where it is one for other settings than those that stand in the form now."""
-        if self.searching and _relevant(values) != self._asked:
-            self.end_search()
+    def check_search(self, values: Mapping[str, str]) -> str:
+        """End the search where it is one for other settings than those of the form now; return a note of that."""
+        if not self.searching or _relevant(values) == self._asked:
+            return ""
+        self.end_search()
+        return f"The settings have changed, so the search for a rate was ended; {FINDER_KEY} begins another."
 
     def on_unmount(self) -> None:
         """End the process of the test with the form."""
