@@ -5,7 +5,7 @@ from dataclasses import replace
 from shakegpt.config import SamplingConfig, TrainingConfig, current_preset
 from shakegpt.data.corpus import Corpus
 from shakegpt.evaluation.loss import Loss
-from shakegpt.events import Evaluation, Sample, Started, Step, perplexity
+from shakegpt.events import Evaluation, Sample, Saved, Started, Step, perplexity
 from shakegpt.generation.stream import Stream
 from shakegpt.model.language_model import LanguageModel
 from shakegpt.runs.run import Run
@@ -94,3 +94,14 @@ def report_sample(name: str, corpus: Corpus, state: TrainingState, config: Train
     language_model = LanguageModel(model=state.model, vocabulary=corpus.vocabulary, name=name)
     text = "".join(character.text for character in Stream(language_model, prompt, settings))
     return Sample(step=state.step, prompt=prompt, text=text)
+
+
+def report_save(run: Run, state: TrainingState, config: TrainingConfig) -> Saved:
+    """Say that the state is saved as it is now, to be told once it is on the disk."""
+    return Saved(
+        step=state.step,
+        path=str(run.checkpoint_path(state.step)),
+        best=state.is_best,
+        val_loss=state.finite_val_loss,
+        ema=state.average_is_better if config.ema else None,
+    )

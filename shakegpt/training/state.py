@@ -11,7 +11,7 @@ from torch import Tensor
 from shakegpt.config import ModelConfig, TrainingConfig
 from shakegpt.data.corpus import Corpus
 from shakegpt.model.gpt import GPT
-from shakegpt.runs.checkpoint import LIVE_PREFIX, Checkpoint, SavedTrainingState, TrainingMetadata
+from shakegpt.runs.checkpoint import LIVE_PREFIX, Checkpoint, CheckpointData, SavedTrainingState, TrainingMetadata
 from shakegpt.runs.manifest import SCHEMA
 from shakegpt.system.device import DevicePlan
 from shakegpt.system.seeds import derive_seed
@@ -121,6 +121,19 @@ class TrainingState:
         self._loss_sum, self._loss_count = total, count
 
     # To disk and back
+
+    def checkpoint(self, corpus: Corpus, preset: str) -> CheckpointData:
+        """Return what a checkpoint of this state is made of: views of it, which the next step changes."""
+        return CheckpointData(
+            config=self.model.config,
+            vocabulary=corpus.vocabulary,
+            weights=self.best_weights(),
+            step=self.step,
+            val_loss=self.finite_val_loss,
+            ema=self.average_is_better,
+            seconds=self.clock.seconds,
+            training_state=self.save(corpus, preset),
+        )
 
     def save(self, corpus: Corpus, preset: str) -> SavedTrainingState:
         """Return what a checkpoint records beside ``best_weights``. Waits for a GPU."""

@@ -12,9 +12,9 @@ from shakegpt.config import ModelConfig, TrainingConfig
 from shakegpt.data.corpus import Corpus
 from shakegpt.errors import ShakegptError, describe_failure
 from shakegpt.evaluation.loss import Loss, evaluate
-from shakegpt.events import Event, Failed, Finished, Saved, Warning
+from shakegpt.events import Event, Failed, Finished, Warning
 from shakegpt.model.language_model import LanguageModel
-from shakegpt.runs.checkpoint import CheckpointData, build_model
+from shakegpt.runs.checkpoint import build_model
 from shakegpt.runs.run import Run
 from shakegpt.system.device import DevicePlan
 from shakegpt.system.threads import ThreadPool, torch_threads
@@ -22,7 +22,7 @@ from shakegpt.training.distributed import DifferentWeightsError, LostRankError, 
 from shakegpt.training.gradients import Gradients
 from shakegpt.training.head_scores import inspect_heads
 from shakegpt.training.recovery import Recovery, is_out_of_memory
-from shakegpt.training.reports import report_evaluation, report_sample, report_start, report_step
+from shakegpt.training.reports import report_evaluation, report_sample, report_save, report_start, report_step
 from shakegpt.training.saver import Saver
 from shakegpt.training.schedule import learning_rate_at
 from shakegpt.training.state import ResumePoint, TrainingState
@@ -83,7 +83,8 @@ class Trainer:
         self._report_every = 1 if device_plan.device.type == "cpu" else _REPORT_EVERY_ON_GPU
         self._validation_ids = corpus.validation.to(device_plan.device)
         self._recovery = Recovery(run, self.state)
-        self._saver = Saver(run, keep=config.keep, every_seconds=config.save_seconds)
+        on_gpu = device_plan.device.type == "cuda"
+        self._saver = Saver(run, keep=config.keep, every_seconds=config.save_seconds, in_background=on_gpu)
         self._save_patience = save_patience
         self._evaluation_seconds = 0.0
         self._stop = threading.Event()
@@ -114,7 +115,7 @@ class Trainer:
     # The loop
 
     def __iter__(self) -> Iterator[Event]:
-        with self.run.lock(), closing(self.run.log):
+        with self.run.lock(), closing(self.run.log), closing(self._saver):
             self.run.remove_leftovers()
             events = self._train()
             event: Event | None = None
@@ -178,6 +179,7 @@ class Trainer:
                 yield from self._report(step)
                 if state.rollbacks > rollbacks:  # the steps that came after it are taken again
                     return
+                yield from self._end_save(wait=False)
         except GeneratorExit:  # the weights have taken the steps that were begun
             if state.rollbacks == rollbacks:
                 for step in taken:
@@ -185,7 +187,7 @@ class Trainer:
                         list(self.run.log.record(event))
             raise
         except LostRankError as error:
-            yield from self._save()
+            yield from self._save(wait=True)
             outcome = f"step {state.step} is saved; go on with --resume {self.run.name}"
             yield Failed(step=state.step, message=f"{error} The run ended: {outcome if state.is_saved else 'unsaved'}.")
         except DifferentWeightsError as error:
@@ -212,7 +214,8 @@ class Trainer:
         state.clock.add_step(taken.seconds)
         if not result.finite:
             if not result.overflowed:
-                yield from self._recovery.step_skipped()
+                # Going back reads what was saved.
+                yield from [*self._end_save(wait=True), *self._recovery.step_skipped()]
             return
         self._recovery.step_taken()
         if taken.step % self._report_every == 0 or taken.step == self.config.steps:
@@ -240,7 +243,6 @@ class Trainer:
             return
         self._evaluation_seconds = time.monotonic() - began
         state.set_val_loss(live.nats, averaged.nats)
-        self._save_requested |= state.is_best
         yield report_evaluation(live, averaged, state)
         language_model = LanguageModel(model=state.model, vocabulary=self.corpus.vocabulary, name=self.run.name)
         if inspection := inspect_heads(language_model, self.corpus.validation_text, state.step):
@@ -259,43 +261,41 @@ class Trainer:
         )
 
     def _save_due(self) -> bool:
-        if self.state.non_finite_steps:
-            return False
-        return self._save_requested or self.state.step % self.config.save_every == 0 or self._saver.due()
-
-    def _save(self) -> Iterator[Event]:
-        """Save, or warn that it failed; the saver tries again after its back-off."""
         state = self.state
-        if not self._saver.ready():
-            return
+        if state.non_finite_steps:
+            return False
+        new_best = state.is_best and not state.is_saved
+        return self._save_requested or new_best or state.step % self.config.save_every == 0 or self._saver.due()
+
+    def _save(self, *, wait: bool = False) -> Iterator[Event]:
+        """Begin to save, once the save before has ended; one that somebody asked for is waited for."""
+        yield from self._end_save(wait=True)
+        if self._saver.ready():
+            wait, self._save_requested = wait or self._save_requested, False
+            data = self.state.checkpoint(self.corpus, self._preset)
+            self._saver.begin(data, report_save(self.run, self.state, self.config))
+            yield from self._end_save(wait=wait)
+
+    def _end_save(self, *, wait: bool) -> Iterator[Event]:
+        """Say how the save went that was begun, if it has ended, or warn that it failed: the saver tries again."""
         try:
-            info = self._saver.save(
-                CheckpointData(
-                    config=self._model_config,
-                    vocabulary=self.corpus.vocabulary,
-                    weights=state.best_weights(),
-                    step=state.step,
-                    val_loss=state.finite_val_loss,
-                    ema=state.average_is_better,
-                    seconds=state.clock.seconds,
-                    training_state=state.save(self.corpus, self._preset),
-                )
-            )
+            saved = self._saver.take_report(wait=wait)
         except ShakegptError as error:
-            yield Warning(step=state.step, kind="save", message=str(error))
+            yield Warning(step=self.state.step, kind="save", message=str(error))
             return
-        state.is_saved, self._save_requested = True, False
-        ema = state.average_is_better if self.config.ema else None
-        yield Saved(step=info.step, path=str(info.path), best=state.is_best, val_loss=info.val_loss, ema=ema)
+        if saved is not None:
+            self.state.is_saved |= (saved.step, saved.val_loss) == (self.state.step, self.state.finite_val_loss)
+            yield saved
 
     def _finish(self) -> Iterator[Event]:
         """Save what is not saved yet, until patience ends or somebody asks to stop, and say how the run ended."""
         state, give_up_at = self.state, time.monotonic() + self._save_patience
-        reason = self.state.early_end()
+        reason = state.early_end()
         complete = reason is not None or (state.step >= self.config.steps and state.val_loss is not None)
+        yield from self._end_save(wait=True)
         while not state.is_saved:
             self._saver.wait_until_ready(self._stop, give_up_at)
-            yield from self._save()
+            yield from self._save(wait=True)
             failures, patient = self._saver.failures, time.monotonic() < give_up_at
             if failures and (not patient or (failures >= _MAX_FINAL_SAVES and self._stop.is_set())):
                 yield Failed(step=state.step, message=f"The run ended unsaved. {self._saver.last_error}.")

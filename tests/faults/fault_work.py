@@ -315,6 +315,11 @@ def block_saves(path: str) -> None:
     Saver.save = blocking
 
 
+def save_in_background(_: object) -> None:
+    """Let training go on while a checkpoint is written, as on a GPU."""
+    trainer.Saver = lambda run, **options: Saver(run, **options | {"in_background": True})
+
+
 def stdout(path: str) -> None:
     """Have standard output go to a file."""
     os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), 1)
@@ -369,6 +374,7 @@ FAULTS: dict[str, Callable[[Any], None]] = {
     "first_scale": first_scale,
     "acknowledge": acknowledge,
     "block_saves": block_saves,
+    "save_in_background": save_in_background,
     "report_stop": report_stop,
     "ignore": ignore,
     "umask": os.umask,

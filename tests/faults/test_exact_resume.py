@@ -29,6 +29,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "fp16": OVERFLOW,
     "diverging": {"diverge": True},
     "threads": {"threads": 2},
+    "background": {"save_in_background": True},
 }
 
 
@@ -77,7 +78,7 @@ class Uncut:
     moments: int
 
 
-STOPPED_AFTER = {"fp32": 7, "worse": 11, "fp16": 7, "diverging": 11, "threads": 7}
+STOPPED_AFTER = {"fp32": 7, "worse": 11, "fp16": 7, "diverging": 11, "threads": 7, "background": 7}
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,7 @@ def check_store(home: str, acknowledged: Path) -> int:
     return 0
 
 
-def survive(start: Start, home: str, corpus: str, tmp_path: Path, kills: int) -> None:
+def survive(start: Start, home: str, corpus: str, tmp_path: Path, kills: int, **faults: object) -> None:
     """Kill one run again and again, resuming it each time; in the end let it be, and compare it with one in peace."""
     moments = random.Random(4)
     acknowledged = tmp_path / "acknowledged"
@@ -54,7 +54,8 @@ def survive(start: Start, home: str, corpus: str, tmp_path: Path, kills: int) ->
         if run.path.exists() and not run.checkpoints():
             run.remove()
         arguments = ("train", "--resume", "macbeth") if run.checkpoints() else (*begin, "macbeth")
-        process = start(fault_work.command, home, *arguments, output=os.devnull, acknowledge=str(acknowledged))
+        faults |= {"output": os.devnull, "acknowledge": str(acknowledged)}
+        process = start(fault_work.command, home, *arguments, **faults)
         saves = len(read_acknowledged(acknowledged)) + moments.randint(0, MOST_SAVES)
         wait_for(lambda saves=saves: len(read_acknowledged(acknowledged)) >= saves)
         threading.Event().wait(moments.uniform(0, LONGEST_SECONDS))
@@ -79,6 +80,11 @@ def survive(start: Start, home: str, corpus: str, tmp_path: Path, kills: int) ->
 @pytest.mark.timeout(300)
 def test_kills_are_survived(start: Start, home: str, corpus: str, tmp_path: Path) -> None:
     survive(start, home, corpus, tmp_path, 8)
+
+
+@pytest.mark.timeout(300)
+def test_kills_while_a_thread_saves_are_survived(start: Start, home: str, corpus: str, tmp_path: Path) -> None:
+    survive(start, home, corpus, tmp_path, 4, save_in_background=True)
 
 
 @pytest.mark.slow

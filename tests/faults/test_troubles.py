@@ -3,7 +3,6 @@
 import errno
 import math
 import os
-import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -292,16 +291,16 @@ def test_a_run_that_cannot_be_saved_at_its_end_is_given_up_when_patience_ends(
 ) -> None:
     clock = [0.0]
 
-    def wait(event: threading.Event, seconds: float = 0.0) -> bool:
+    def wait(seconds: float) -> bool:
         clock[0] += seconds
-        return event.is_set()
+        return False
 
     def broken(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     trainer = prepare(steps=3, eval_every=1000, save_every=1000, save_patience=patience)
     monkeypatch.setattr("shakegpt.training.saver.time.monotonic", lambda: clock[0])
-    monkeypatch.setattr(threading.Event, "wait", wait)
+    monkeypatch.setattr(trainer._stop, "wait", wait)
     monkeypatch.setattr(os, "fsync", broken)
     events = list(trainer)
     assert len(warnings_of(events, "save")) == tries
