@@ -92,8 +92,14 @@ def describe_result(event: Finished, snapshot: Snapshot) -> str:
     return f"{run}: {event.outcome} at step {event.step:,}{early} after {format_duration(event.seconds)}{best}"
 
 
-def describe_next_step(event: Finished, snapshot: Snapshot) -> str:
-    """Return what can be done with a run that has ended, in one line."""
+def describe_end(event: Finished, snapshot: Snapshot) -> str:
+    """Return whether a run that has ended was overfitting, in a line if so, and what can be done with it, in one."""
+    found = overfitting(snapshot)
+    overfit = f"{found.sentence}\n" if found is not None else ""
+    return overfit + _next_step(event, snapshot)
+
+
+def _next_step(event: Finished, snapshot: Snapshot) -> str:
     run = snapshot.started.run if snapshot.started else ""
     if event.reason:
         return f"Go on all the same with `shakegpt train --resume {run} --early-stop 0`."
@@ -161,7 +167,7 @@ class PlainConsole(Console):
         """Print an event."""
         if isinstance(event, Finished):
             print(describe_result(event, snapshot), flush=True)
-            print_note(describe_next_step(event, snapshot))
+            print_note(describe_end(event, snapshot))
         elif isinstance(event, Started):
             print_note(self._start(event, snapshot))
         elif isinstance(event, Inspection):
@@ -220,7 +226,7 @@ class LiveConsole(Console):
             case Finished():
                 self._progress.stop()
                 print(describe_result(event, snapshot), flush=True)
-                self._print(describe_next_step(event, snapshot))
+                self._print(describe_end(event, snapshot))
             case Failed():
                 self._progress.stop()
                 self._print(describe(event, snapshot))

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 
-from shakegpt.runs.snapshot import Snapshot
+from shakegpt.runs.snapshot import ENDED, Snapshot
 
 _RISES = 3
 """Evaluations in a row that are worse than the one before: fewer happen by chance."""
@@ -20,11 +20,20 @@ class Overfitting:
     training: tuple[float, float]
     """Means over the steps before the evaluation at ``step``, and before the newest."""
     best_step: int | None
+    ended: bool = False
+    """Whether the run has ended so."""
 
     @property
     def sentence(self) -> str:
-        """What is happening, with the figures."""
+        """What is happening, or what happened to the end, with the figures."""
         (val_before, val_now), (train_before, train_now) = self.validation, self.training
+        if self.ended:
+            best = f" The best weights are those of step {self.best_step:,}." if self.best_step is not None else ""
+            return (
+                f"Overfitting: from step {self.step:,} on the validation loss rose from {val_before:.3f} to "
+                f"{val_now:.3f}, while the training loss fell from {train_before:.3f} to {train_now:.3f}. The model "
+                f"was learning its text by heart.{best}"
+            )
         best = f" The best weights so far are those of step {self.best_step:,}." if self.best_step is not None else ""
         return (
             f"Overfitting: since step {self.step:,} the validation loss has risen from {val_before:.3f} to "
@@ -53,7 +62,7 @@ def overfitting(snapshot: Snapshot) -> Overfitting | None:
     if not now < before:
         return None
     best = snapshot.best.step if snapshot.best is not None else None
-    return Overfitting(points[0].step, (losses[0], losses[-1]), (before, now), best)
+    return Overfitting(points[0].step, (losses[0], losses[-1]), (before, now), best, snapshot.state in ENDED)
 
 
 def _mean_loss(snapshot: Snapshot, after: int, until: int) -> float:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from shakegpt.cli.console import PlainConsole, describe, format_duration
-from shakegpt.events import Evaluation, Event, Failed, Inspection, Sample, Saved, Started, Step, Warning
+from shakegpt.events import Evaluation, Event, Failed, Finished, Inspection, Sample, Saved, Started, Step, Warning
 from shakegpt.runs.snapshot import advance, replay
 from tests.runs.test_overfitting import run_with
 from tests.runs.test_snapshot import evaluated
@@ -87,6 +87,14 @@ def test_overfitting_is_said_once_and_again_after_it_has_ended(capsys: pytest.Ca
         console.show(evaluation, snapshot)
         said.append("Overfitting: since step" in capsys.readouterr().err)
     assert said == [True, False, False, False, False, True]
+
+
+def test_overfitting_is_said_at_the_end_too(capsys: pytest.CaptureFixture[str]) -> None:
+    end = Finished(outcome="finished", step=40, seconds=60.0, best_val_loss=1.7, best_step=10)
+    PlainConsole(50).show(end, advance(run_with([2.0, 1.8, 1.6, 1.4], [1.7, 1.75, 1.8, 1.9]), end))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("Overfitting: from step 10 on the validation loss rose")
+    assert len(lines) == 2
 
 
 def test_what_the_heads_do_is_no_line_of_a_log(capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,23 +30,34 @@ def explain_odds(view: "NextCharacterView") -> Explanation:
     )
     if view.cut:
         text += f" Top-k, top-p and min-p have cut letters that had {percent(view.cut)} together."
+    left = "What is left" if view.cut else "This"
     text += (
-        f" What is left is as uncertain as a choice among {2**view.entropy:.1f} equally likely letters, which is "
-        f"{view.entropy:.1f} bits; one letter is drawn from it at random, by the odds."
+        f" {left} is as uncertain as a choice among {2**view.entropy:.1f} equally likely letters, which is "
+        f"{view.entropy:.1f} bits; "
     )
+    stands = view.drawn_choice
+    if view.position is None or stands is None:
+        text += "one letter is drawn from it at random, by the odds."
+    else:
+        text += (
+            f'from it "{character_name(stands.character)}" was drawn, which had '
+            f"{percent(stands.uncut_probability)}. Enter on another one begins a branch: the text goes on from that "
+            "letter, and this one stays."
+        )
     return Explanation("odds", "The odds", text)
 
 
 def explain_surprise(view: "NextCharacterView") -> Explanation | None:
-    """Explain the surprise of the letter that was drawn."""
+    """Explain the surprise of the letter that was drawn last, or of the one that was walked back to."""
     if view.drawn_choice is None or view.drawn_choice.uncut_probability <= 0:
         return None
     share, name = view.drawn_choice.uncut_probability, character_name(view.drawn_choice.character)
+    which = "The letter drawn last" if view.position is None else "The letter you have walked to"
     rank = f", number {view.rank:,} in the order of likelihood" if view.rank else ""
     return Explanation(
         "surprise",
         "Surprise",
-        f'The letter drawn last, "{name}", had a probability of {percent(share)}{rank}. Its surprise is '
+        f'{which}, "{name}", had a probability of {percent(share)}{rank}. Its surprise is '
         f"{-math.log2(share):.1f} bits: a letter of 50 % has 1 bit, one of 25 % has 2, one that is certain has none. "
         "The tint colours letters by their surprise at temperature 1. "
         'Words begin with surprise and end without: after "Rome", an "o" is '

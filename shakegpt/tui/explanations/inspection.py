@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from shakegpt.inspection.trace import Attribution, Trace
 
 
-def explain_trace(trace: "Trace", position: int, head: Head, votes: "Attribution | None") -> list[Explanation]:
-    """Return what there is to explain of a position of a text, and of the marked head."""
-    found = [explain_attention(trace, position, head), explain_lens(trace, position)]
+def explain_trace(
+    trace: "Trace", position: int, head: Head, votes: "Attribution | None", *, mean: bool = False
+) -> list[Explanation]:
+    """Return what there is to explain of a position of a text, and of the marked head or the mean of its block."""
+    attention = explain_mean(trace, position, head[0]) if mean else explain_attention(trace, position, head)
+    found = [attention, explain_lens(trace, position)]
     if votes is not None and votes.position == position:
         found.append(explain_votes(votes))
     return [*found, explain_muting(trace, head), explain_text_loss(trace)]
@@ -36,6 +39,34 @@ def explain_attention(trace: "Trace", position: int, head: Head) -> Explanation:
         f"{head_name(head)} spreads 100 % over {position + 1} letters, and gives most to {where}: "
         f"{percent(float(weights[strongest]))}. The brighter the tint, the greater the share. It shows where the head "
         "looks, not what it makes of it.",
+    )
+
+
+def explain_mean(trace: "Trace", position: int, block: int) -> Explanation:
+    """Explain what the heads of a block attend to together, with those that agree least at the strongest letter."""
+    weights = trace.attention[block, :, position]  # (H, T)
+    mean = weights.mean(axis=0)
+    strongest = int(mean[: position + 1].argmax())
+    shares = weights[:, strongest]
+    most, least = int(shares.argmax()), int(shares.argmin())
+    read, looked = character_name(trace.text[position]), character_name(trace.text[strongest])
+    back = position - strongest
+    where = f'"{looked}", {back} back' if back else "itself"
+    favourites = len({int(row[: position + 1].argmax()) for row in weights})
+    agree = (
+        "All of them look there most."
+        if favourites == 1
+        else f"Each head has a letter it looks at most; the {len(weights)} have {favourites} different ones."
+    )
+    return Explanation(
+        "attention",
+        "Attention: the mean of a block",
+        f"The tint shows the mean over the {len(weights)} heads of block {block + 1}: what they give to a letter, "
+        f'added up and divided by {len(weights)}. From the marked "{read}" the largest mean share goes to {where}: '
+        f"{percent(float(mean[strongest]))}. Of its own attention, head {head_name((block, most))} gives it "
+        f"{percent(float(shares[most]))}, head {head_name((block, least))} {percent(float(shares[least]))}. {agree} "
+        "The mean "
+        "shows what the block takes in; it hides who does what, so A goes back to one head.",
     )
 
 

@@ -20,13 +20,16 @@ if TYPE_CHECKING:
     from shakegpt.inspection.trace import Trace
 
 Weights = NDArray[np.float32]
-LEVELS = 5
+_STEPS = (0.05, 0.15, 0.35, 0.65)
+"""The shares of the strongest weight from which on a tint is one stronger. More of them could hardly be told apart, and
+while a text is followed each change of a tint is sent."""
+_BLENDS = (0.2, 0.36, 0.6, 0.9)
+LEVELS = len(_STEPS)
 """How many strengths of tint there are, besides none."""
 _FAINT_MAXIMUM = 0.25
 """The weight that has the strongest tint at least: a head that spreads over all tints nothing strongly."""
 _FAINTEST = 0.02
-"""The share of the strongest weight below which a character has no tint."""
-_BLENDS = (0.14, 0.28, 0.45, 0.65, 0.9)
+"""The weight below which no figure stands for it."""
 _CONTEXT = 2_000
 """Characters before the window that are shown at most, where there is room."""
 NEWLINE = "⏎"
@@ -35,9 +38,7 @@ NEWLINE = "⏎"
 def tint_levels(weights: Weights) -> list[int]:
     """Return for each weight how strong its tint is, from 0 to ``LEVELS``: that of the strongest, or of a quarter."""
     shares = weights / max(float(weights.max()), _FAINT_MAXIMUM)
-    levels = np.ceil(np.sqrt(shares) * LEVELS).astype(int)
-    levels[shares < _FAINTEST] = 0
-    return [int(level) for level in levels]
+    return [int(level) for level in np.searchsorted(_STEPS, shares, side="right")]
 
 
 def tenths(weight: float) -> str:

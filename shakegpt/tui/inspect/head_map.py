@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from shakegpt.inspection.trace import Trace
 
 MOST_ROWS = 24
-_SHADES = " ·░▒▓█"
+_SHADES = " ░▒▓█"
 assert len(_SHADES) == LEVELS + 1
 _LABEL = 6
 

@@ -64,17 +64,19 @@ def notice_of(snapshot: Snapshot) -> NoticeText | None:
     if snapshot.state == "failed":
         keys = "r resumes from the last checkpoint, n starts a new run" if snapshot.saved else "n starts a new run"
         return NoticeText("error", snapshot.message or "Training ended for an unknown reason.", keys)
+    found = overfitting(snapshot)
+    fit = f" {found.sentence}" if found is not None else ""
     if snapshot.state == "finished" and snapshot.finished:
         best = snapshot.finished.best_val_loss
         loss = f", best validation loss {formatting.decimal(best)}" if best is not None else ""
-        sentence = f"Finished in {formatting.duration(snapshot.finished.seconds)}{loss}."
+        sentence = f"Finished in {formatting.duration(snapshot.finished.seconds)}{loss}.{fit}"
         return NoticeText("success", sentence, "Enter listens to it, n starts another")
     if snapshot.state == "stopped":
-        sentence = f"Stopped and saved at step {formatting.count(snapshot.current_step)}."
+        sentence = f"Stopped and saved at step {formatting.count(snapshot.current_step)}.{fit}"
         return NoticeText("note", sentence, "r resumes it, Enter listens to it")
     if snapshot.warning is not None:
         return NoticeText("warning", snapshot.warning.message, _WARNING_KEYS.get(snapshot.warning.kind, ""))
-    if snapshot.state in ("training", "paused") and (found := overfitting(snapshot)) is not None:
+    if snapshot.state in ("training", "paused") and found is not None:
         return NoticeText("note", found.sentence, "X stops")
     if snapshot.state == "loading":
         return NoticeText("note", "Reading the text and building the model…")

@@ -1,5 +1,7 @@
 """The explanations of the knobs and the odds have their values in them."""
 
+from dataclasses import replace
+
 import pytest
 
 from shakegpt.config import SamplingConfig
@@ -34,3 +36,13 @@ def test_knobs_that_are_off_say_so() -> None:
     assert not {"odds", "surprise"} & set(texts)
     assert "likeliest letter is always taken" in texts["temperature"]
     assert all("off" in texts[topic] for topic in ("top_k", "top_p", "min_p"))
+
+
+def test_while_one_walks_back_it_is_the_marked_letter_that_is_explained() -> None:
+    walked = replace(VIEW, position=7)
+    texts = {one.topic: one.text for one in explain_generation(SETTINGS, walked)}
+    assert "last" not in texts["surprise"]
+    assert 'walked to, "space", had a probability of 25 %' in texts["surprise"]
+    assert '"space" was drawn, which had 25 %' in texts["odds"]
+    assert "begins a branch" in texts["odds"]
+    assert "one letter is drawn from it at random" in explain_generation(SETTINGS, VIEW)[0].text

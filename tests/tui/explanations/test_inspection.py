@@ -25,3 +25,15 @@ def test_the_figures_of_the_text_are_in_the_sentences(tiny_language_model: Langu
     assert f"{trace.mean_loss:.3f}" in texts["loss"]
     assert f"{math.exp(trace.mean_loss):.1f}" in texts["loss"]
     assert "votes" not in {one.topic for one in explain_trace(trace, 4, head, votes)}
+
+
+def test_under_the_mean_it_is_the_mean_that_is_explained(tiny_language_model: LanguageModel) -> None:
+    characters = tiny_language_model.vocabulary.characters
+    trace = inspect(tiny_language_model, (characters[1:4] * 3)[:7])
+    (text,) = (one.text for one in explain_trace(trace, 5, (1, 0), None, mean=True) if one.topic == "attention")
+    weights = trace.attention[1, :, 5]
+    mean = weights.mean(axis=0)
+    assert f"the {len(weights)} heads of block 2" in text
+    assert percent(float(mean.max())) in text
+    assert percent(float(weights[:, mean.argmax()].max())) in text
+    assert percent(float(weights[:, mean.argmax()].min())) in text

@@ -24,8 +24,8 @@ def test_lines_break_after_a_space() -> None:
 
 
 def test_the_strongest_has_the_strongest_tint_but_not_where_all_are_weak() -> None:
-    assert tint_levels(np.array([0.0, 0.001, 0.6, 0.3], np.float32)) == [0, 0, LEVELS, 4]
-    assert max(tint_levels(np.full(100, 0.01, np.float32))) == 1
+    assert tint_levels(np.array([0.0, 0.001, 0.6, 0.3, 0.05], np.float32)) == [0, 0, LEVELS, 3, 1]
+    assert max(tint_levels(np.full(50, 0.02, np.float32))) == 1
 
 
 @pytest.mark.parametrize(

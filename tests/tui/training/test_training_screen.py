@@ -7,7 +7,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from shakegpt.events import Failed, Sample, Saved, Step
+from shakegpt.events import Failed, Finished, Sample, Saved, Step
 from shakegpt.events import Warning as WarningEvent
 from shakegpt.runs.snapshot import Snapshot, advance, replay
 from shakegpt.runs.speed import Speed
@@ -559,3 +559,11 @@ def test_a_run_that_overfits_is_told_so() -> None:
     notice = notice_of(run_with([2.0, 1.8, 1.6, 1.4], [1.7, 1.75, 1.8, 1.9]))
     assert notice is not None
     assert notice.sentence.startswith("Overfitting: since step 10 the validation loss has risen from 1.700 to 1.900")
+
+
+def test_a_run_that_overfits_is_told_so_once_it_has_finished_too() -> None:
+    finished = Finished(outcome="finished", step=40, seconds=60.0, best_val_loss=1.7, best_step=10)
+    notice = notice_of(advance(run_with([2.0, 1.8, 1.6, 1.4], [1.7, 1.75, 1.8, 1.9]), finished))
+    assert notice is not None
+    assert notice.sentence.startswith("Finished in ")
+    assert "from step 10 on the validation loss rose from 1.700 to 1.900" in notice.sentence
