@@ -69,9 +69,13 @@ def gate_for_waiting(gate: threading.Event, monkeypatch: pytest.MonkeyPatch) -> 
     take_report, close = Saver.take_report, Saver.close
 
     def taking(self: Saver, *, wait: bool) -> Saved | None:
-        if wait:
-            gate.set()
-        return take_report(self, wait=wait)
+        if self._begun is None or not wait:
+            return take_report(self, wait=wait)
+        gate.set()
+        try:
+            return take_report(self, wait=True)
+        finally:
+            gate.clear()
 
     def closing(self: Saver) -> None:
         gate.set()
