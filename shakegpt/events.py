@@ -178,7 +178,7 @@ class Warning(Event):  # noqa: A001  (the contract's name; this module never nee
         "memory",
         "overflow",
         "damaged",
-        "compile",
+        "compile",  # in logs of earlier versions
         "writer",
         "ranks",
         "recording",

@@ -208,12 +208,6 @@ def cut_windows(ids: Tensor, starts: Tensor, block_size: int) -> tuple[Tensor, T
     return windows[:, :-1], windows[:, 1:]
 
 
-def draw_batch(ids: Tensor, step: int, *, seed: int, batch_size: int, block_size: int) -> tuple[Tensor, Tensor]:
-    """Return the inputs and targets of one step, (B, T) int64 each: ``draw_starts``, then ``cut_windows``."""
-    starts = draw_starts(len(ids), step, seed=seed, batch_size=batch_size, block_size=block_size)
-    return cut_windows(ids, starts.to(ids.device), block_size)
-
-
 _SPEAKER = re.compile(r"^([A-Z][A-Za-z' -]{0,40}):$", re.MULTILINE)
 
 

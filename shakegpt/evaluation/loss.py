@@ -11,12 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from shakegpt import events
-from shakegpt.model.gpt import GPT
+from shakegpt.model.gpt import GPT, windows_per_batch
 from shakegpt.system.seeds import derive_seed
 from shakegpt.system.threads import ThreadPool
-
-_WINDOWS_ON_CPU = 4  # a thread's activations stay near its core's caches
-_CHARACTERS_ON_GPU = 32_768  # enough to keep one busy
 
 
 @dataclass(frozen=True)
@@ -111,11 +108,6 @@ def evaluate(
         windows=len(rows) + (rest > 0),
         all_windows=all_windows,
     )
-
-
-def windows_per_batch(device: torch.device, block_size: int) -> int:
-    """Return how many windows go through a model at once where nothing is differentiated."""
-    return _WINDOWS_ON_CPU if device.type == "cpu" else max(_WINDOWS_ON_CPU, _CHARACTERS_ON_GPU // block_size)
 
 
 def _choose_windows(rows: Tensor, count: int) -> Tensor:

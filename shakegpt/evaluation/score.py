@@ -10,10 +10,9 @@ from torch import Tensor
 
 from shakegpt import events
 from shakegpt.errors import UsageError
+from shakegpt.model.gpt import windows_per_batch
 from shakegpt.model.language_model import LanguageModel
 from shakegpt.system.threads import ThreadPool
-
-_WINDOWS_PER_BATCH = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +78,7 @@ def score(language_model: LanguageModel, text: str, *, top: int = 0, pool: Threa
     if top < 0:
         raise UsageError(f"The number of likeliest characters must be at least 0, not {top}.")
     top = min(top, model.config.vocab_size)
+    device = model.token_embedding.weight.device
     ids = torch.tensor(language_model.vocabulary.encode(text))
     inputs, targets = ids[:-1], ids[1:]
     overlap = size // 2
@@ -88,7 +88,7 @@ def score(language_model: LanguageModel, text: str, *, top: int = 0, pool: Threa
 
     @torch.inference_mode()
     def predict(batch: list[int]) -> None:
-        x = torch.stack([inputs[start : start + size] for start in batch]).to(model.token_embedding.weight.device)
+        x = torch.stack([inputs[start : start + size] for start in batch]).to(device)
         found = model(x).cpu().double().log_softmax(dim=-1)  # (B, T, V)
         for start, row in zip(batch, found, strict=True):
             fresh = overlap if start else 0
@@ -103,7 +103,8 @@ def score(language_model: LanguageModel, text: str, *, top: int = 0, pool: Threa
             likeliest[places], values[places, 1:] = order, row.gather(1, order)
 
     whole = [start for start in starts if start + size <= len(inputs)]  # all but perhaps the last
-    batches = [whole[first : first + _WINDOWS_PER_BATCH] for first in range(0, len(whole), _WINDOWS_PER_BATCH)]
+    count = windows_per_batch(device, size)
+    batches = [whole[first : first + count] for first in range(0, len(whole), count)]
     batches += [[start] for start in starts[len(whole) :]]
     (pool or ThreadPool()).map(predict, batches)
     return Score(

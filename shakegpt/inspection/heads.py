@@ -15,13 +15,13 @@ from shakegpt.errors import UsageError
 from shakegpt.inspection.head import Head
 from shakegpt.inspection.muting import all_heads, mute
 from shakegpt.inspection.parts import forward_parts
+from shakegpt.model.gpt import windows_per_batch
 from shakegpt.model.language_model import LanguageModel
 from shakegpt.system.seeds import derive_seed
 from shakegpt.system.threads import ThreadPool
 
 WINDOWS = 200
 """How many windows of a text the heads are measured on."""
-_WINDOWS_PER_BATCH = 4
 _REPEATS = 8  # sequences of the induction score
 
 _NEAR = 8  # distances that are told apart
@@ -91,11 +91,12 @@ def score_heads(
     model = language_model.model
     inputs, _ = _cut_windows(language_model, text, windows)  # (N, T)
     newlines, names = _newlines_and_names(text, inputs.shape)
-    starts = range(0, len(inputs), _WINDOWS_PER_BATCH)
+    size = windows_per_batch(torch.device("cpu"), model.config.block_size)  # where the parts are kept
+    starts = range(0, len(inputs), size)
 
     @torch.inference_mode()
     def measure(start: int) -> Tensor:
-        rows = slice(start, start + _WINDOWS_PER_BATCH)
+        rows = slice(start, start + size)
         parts = forward_parts(model, inputs[rows])
         return torch.stack(
             [
@@ -206,15 +207,16 @@ def loss_without(
     inputs, targets = _cut_windows(language_model, text, windows, targets=True)
     model = mute(language_model, heads).model
     device = model.token_embedding.weight.device
+    size = windows_per_batch(device, model.config.block_size)
 
     @torch.inference_mode()
     def sum_losses(start: int) -> float:
         if stop():
             return math.nan
-        x, y = (part[start : start + _WINDOWS_PER_BATCH].to(device) for part in (inputs, targets))
+        x, y = (part[start : start + size].to(device) for part in (inputs, targets))
         return float(functional.cross_entropy(model(x).flatten(0, 1), y.flatten(), reduction="sum"))
 
-    sums = (pool or ThreadPool()).map(sum_losses, range(0, len(inputs), _WINDOWS_PER_BATCH))
+    sums = (pool or ThreadPool()).map(sum_losses, range(0, len(inputs), size))
     return sum(sums) / inputs.numel()
 
 

@@ -16,6 +16,8 @@ from shakegpt.model.dropout import DropoutMasks, SequenceDropoutMasks
 from shakegpt.model.kv_cache import KVCache
 
 INITIAL_STD = 0.02
+_WINDOWS_ON_CPU = 4  # a thread's activations stay near its core's caches
+_CHARACTERS_ON_GPU = 32_768  # enough to keep one busy
 
 
 class CausalSelfAttention(nn.Module):
@@ -154,3 +156,8 @@ class GPT(nn.Module):
             if name.endswith("projection.weight"):
                 std /= math.sqrt(2 * self.config.n_layer)
             nn.init.normal_(parameter, std=std, generator=generator)
+
+
+def windows_per_batch(device: torch.device, block_size: int) -> int:
+    """Return how many windows go through a model at once where nothing is differentiated."""
+    return _WINDOWS_ON_CPU if device.type == "cpu" else max(_WINDOWS_ON_CPU, _CHARACTERS_ON_GPU // block_size)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shakegpt.data.catalog import TINY_SHAKESPEARE_SHA256
-from shakegpt.data.corpus import Corpus, decode_text, draw_batch, speaker_names
+from shakegpt.data.corpus import Corpus, cut_windows, decode_text, draw_starts, speaker_names
 from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.errors import CorpusError, UsageError
 from shakegpt.system.files import sha256
@@ -204,6 +204,13 @@ def test_an_unreadable_file_is_an_error(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 # Batches
+
+
+def draw_batch(
+    ids: torch.Tensor, step: int, *, seed: int, batch_size: int, block_size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    starts = draw_starts(len(ids), step, seed=seed, batch_size=batch_size, block_size=block_size)
+    return cut_windows(ids, starts, block_size)
 
 
 def test_a_batch_is_windows_of_the_text_and_their_next_characters(demo: Corpus) -> None:

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from shakegpt.config import ModelConfig
-from shakegpt.evaluation.loss import Loss, evaluate, loss_by_position, windows_per_batch
-from shakegpt.model.gpt import GPT
+from shakegpt.evaluation.loss import Loss, evaluate, loss_by_position
+from shakegpt.model.gpt import GPT, windows_per_batch
 from shakegpt.system.threads import ThreadPool
 
 
@@ -78,7 +78,7 @@ def test_a_gpu_takes_more_windows_at_once_for_the_same_loss(tiny_model: GPT, mon
     assert windows_per_batch(torch.device("cuda"), 1_000_000) == 4
     ids = torch.arange(999) % 11
     expected, by_position = evaluate(tiny_model, ids), loss_by_position(tiny_model, ids)
-    monkeypatch.setattr("shakegpt.evaluation.loss._WINDOWS_ON_CPU", 37)
+    monkeypatch.setattr("shakegpt.model.gpt._WINDOWS_ON_CPU", 37)
     many = evaluate(tiny_model, ids)
     assert many.nats == pytest.approx(expected.nats, rel=1e-6)
     assert (many.characters, many.windows) == (expected.characters, expected.windows)

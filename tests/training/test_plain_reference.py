@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional
 
 from shakegpt.config import PRESETS, ModelConfig, Precision, TrainingConfig
-from shakegpt.data.corpus import Corpus, draw_batch
+from shakegpt.data.corpus import Corpus, cut_windows, draw_starts
 from shakegpt.evaluation.loss import evaluate
 from shakegpt.model.dropout import SequenceDropoutMasks
 from shakegpt.model.gpt import GPT
@@ -39,13 +39,9 @@ class Curve:
 def batch(
     ids: torch.Tensor, step: int, model: ModelConfig, config: TrainingConfig
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    return draw_batch(
-        ids,
-        step,
-        seed=config.seed,
-        batch_size=config.batch_size,
-        block_size=model.block_size,
-    )
+    size = model.block_size
+    starts = draw_starts(len(ids), step, seed=config.seed, batch_size=config.batch_size, block_size=size)
+    return cut_windows(ids, starts, size)
 
 
 def train_plainly(corpus: Corpus, shape: ModelConfig, config: TrainingConfig, steps: int) -> Curve:
