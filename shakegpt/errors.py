@@ -13,6 +13,21 @@ class UsageError(ShakegptError):
     exit_code = 2
 
 
+class UnknownCharacterError(UsageError):
+    """A text has a character that the model does not know.
+
+    Args:
+        character: as messages name it.
+        position: in the text, from 1.
+        known: what the model knows, in a few words.
+    """
+
+    def __init__(self, character: str, position: int, known: str) -> None:
+        super().__init__(f"The model has never seen {character}, character {position} of the text; it knows {known}.")
+        self.character = character
+        self.known = known
+
+
 class CorpusError(ShakegptError):
     """A text that cannot be found, downloaded, read or split."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from shakegpt.errors import UsageError
+from shakegpt.errors import UnknownCharacterError
 from shakegpt.system.text import name_character
 
 
@@ -39,16 +39,13 @@ class Vocabulary:
         """Return the token ids of ``text``.
 
         Raises:
-            UsageError: a character is outside the vocabulary; the message names it and its position, from 1.
+            UnknownCharacterError: a character is outside the vocabulary; the message names it and its position.
         """
         try:
             return [self.stoi[character] for character in text]
         except KeyError:
             position = next(index for index, character in enumerate(text) if character not in self.stoi)
-            raise UsageError(
-                f"The model has never seen {name_character(text[position])}, character {position + 1} of the text; "
-                f"it knows {self.describe()}."
-            ) from None
+            raise UnknownCharacterError(name_character(text[position]), position + 1, self.describe()) from None
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of token ids. Raises ``IndexError`` for an id outside the vocabulary."""

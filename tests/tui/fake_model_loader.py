@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from shakegpt.config import SamplingConfig
-from shakegpt.errors import UsageError
+from shakegpt.errors import UnknownCharacterError, UsageError
 from shakegpt.tui.generation.model_loader import ModelLoader
 from tests.processes import PATIENCE
 
@@ -158,7 +158,7 @@ class FakeModelLoader(ModelLoader):
             raise UsageError(f"There is no run {reference}; the runs here are macbeth.")
         for place, character in enumerate(prompt, 1):
             if character not in self.known:
-                raise UsageError(f"The model has never seen '{character}', character {place} of the text.")
+                raise UnknownCharacterError(f"'{character}'", place, "95 characters")
         stream = FakeStream(self.texts.get(reference, self.default), reference, settings, self.gate)
         self.streams.append(stream)
         return cast("Stream", stream)

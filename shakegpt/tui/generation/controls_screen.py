@@ -169,7 +169,7 @@ class ControlsScreen(Screen[None]):
         else:
             text.mark_parting(index)
         if take is not None:
-            self.query_one(TakePane).show(take, index)
+            self.query_one(TakePane).show(take, index, with_model=take.model != text.take.model)
 
     def on_takes_pane_left(self) -> None:
         """Take the take away again."""

@@ -275,7 +275,9 @@ class GenerationScreen(TextScreen):
 
     def action_edit(self) -> None:
         """Write in the prompt, or the user's line."""
-        self.query_one(PromptBar).focus_field()
+        field = self.query_one(PromptBar).focus_field()
+        if field is self.prompt and field.value and not self.notice.has_class("error"):
+            self.notice.show("Type another opening line, or change this one after an arrow key. ⏎ speaks.")
 
     def on_input_submitted(self, message: PromptField.Submitted) -> None:
         """Generate from the prompt; in a scene, add the line."""
@@ -306,7 +308,7 @@ class GenerationScreen(TextScreen):
         text = message.pane
         if text in self.pane.texts:
             if text.state is GenerationState.FAILED:
-                self.notice.show(text.error, error=True)
+                self.notice.show(self._failure(text), error=True)
             elif text.state is not GenerationState.LOADING:
                 self._remember_prompt(text.prompt)
         if self.pane is self.duel:
@@ -315,6 +317,15 @@ class GenerationScreen(TextScreen):
         due = not text.busy or time.monotonic() >= self.status_shown_at + STATUS_SECONDS
         if due and text is self.pane.current:
             self.show_status()
+
+    def _failure(self, text: TextPane) -> str:
+        """Return why a text failed, and which keys help."""
+        if text.unknown is None:
+            return text.error
+        keys = "i writes another opening line, c chooses another model"
+        if self.pane is self.scene:
+            keys = "backspace takes the line back, C chooses other parts, c another model"
+        return f"This model has never seen {text.unknown.character}: {keys}. It knows {text.unknown.known}."
 
     def _remember_prompt(self, prompt: str) -> None:
         """Remember a prompt that the model could read."""
@@ -332,7 +343,7 @@ class GenerationScreen(TextScreen):
         if reference is None:
             return
         current = self.pane.current
-        speaking = current.busy or current in self.speech.held
+        speaking = current.busy or current in self.speech.held or current.state is GenerationState.FAILED
         changed = reference != current.reference
         current.use_model(reference, behind=behind)
         if self.pane is self.duel:

@@ -10,7 +10,7 @@ from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from shakegpt.errors import ShakegptError
+from shakegpt.errors import ShakegptError, UnknownCharacterError
 
 if TYPE_CHECKING:
     from shakegpt.generation.stream import Character, Choice, Distribution, Stream
@@ -109,6 +109,8 @@ class Update:
     model: "LanguageModel | None" = None
     """The model that generates, once it is loaded."""
     error: str = ""
+    unknown: UnknownCharacterError | None = None
+    """Set where the error is that the model does not know a character of the prompt."""
 
 
 class GenerationThread(threading.Thread):
@@ -142,6 +144,7 @@ class GenerationThread(threading.Thread):
         self._next_character: NextCharacterView | None = None
         self._model: LanguageModel | None = None
         self._error = ""
+        self._unknown: UnknownCharacterError | None = None
         self._update_waits = False
         self._closed = False
         self._looks = 0
@@ -195,7 +198,7 @@ class GenerationThread(threading.Thread):
         with self._changed:
             self._update_waits = False
             characters, self._characters = tuple(self._characters), []
-            return Update(self._state, characters, self._next_character, self._model, self._error)
+            return Update(self._state, characters, self._next_character, self._model, self._error, self._unknown)
 
     def _send(self, command: "Callable[[Stream], None]") -> None:
         with self._changed:
@@ -212,6 +215,9 @@ class GenerationThread(threading.Thread):
                 self._model, self._state = stream.language_model, GenerationState.GENERATING
             while command := self._next_command():
                 command(stream)
+        except UnknownCharacterError as error:
+            self._unknown = error
+            self._fail(str(error))
         except ShakegptError as error:
             self._fail(str(error))
         except MemoryError:

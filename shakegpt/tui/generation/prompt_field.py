@@ -96,8 +96,8 @@ class PromptField(Input):
         self.replace(to_field("".join(filter(is_safe, text))), *self.selection)
 
     def action_newline(self) -> None:
-        """Insert a newline."""
-        self.insert_text_at_cursor(NEWLINE)
+        """Insert a newline, in place of what is selected."""
+        self.replace(NEWLINE, *self.selection)
 
     def action_earlier(self) -> None:
         """Show the text submitted before this one."""
@@ -138,6 +138,10 @@ class PromptBar(Horizontal):
         """Say what is written here, where there is room."""
         self._label.update(f"{words} › " if self.app.size.width >= _LABEL_WIDTH else "› ")
 
-    def focus_field(self) -> None:
-        """Write in the field that is shown."""
-        next(field for field in self.query(PromptField) if field.display).focus()
+    def focus_field(self) -> PromptField:
+        """Write in the field that is shown: what is typed takes the place of what it has, and an arrow key keeps it."""
+        field = next(field for field in self.query(PromptField) if field.display)
+        if not field.has_focus:
+            field.focus()
+            field.select_all()
+        return field

@@ -5,6 +5,7 @@ from itertools import count
 
 from shakegpt.config import SamplingConfig
 from shakegpt.tui.generation.knobs import changed_settings
+from shakegpt.tui.widgets.top_bar import model_name
 
 TAKES_KEPT = 20
 LONGEST_TEXT = 100_000
@@ -26,11 +27,11 @@ class Take:
     last: SamplingConfig
     """The settings at its end: knobs may have been turned meanwhile."""
 
-    @property
-    def summary(self) -> str:
-        """Its number, seed and settings, such as ``2  seed 1337  balanced → wild``."""
+    def summary(self, *, with_model: bool = False) -> str:
+        """Return its number, seed and settings, such as ``2  seed 1337  balanced → wild``, and perhaps its model."""
         first, last = changed_settings(self.first), changed_settings(self.last)
-        return f"{self.number}  seed {self.first.seed}  {first}" + (f" → {last}" if last != first else "")
+        model = f"  {model_name(self.model)}" if with_model else ""
+        return f"{self.number}{model}  seed {self.first.seed}  {first}" + (f" → {last}" if last != first else "")
 
 
 def parting(one: str, other: str) -> int | None:

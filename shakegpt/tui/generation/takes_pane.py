@@ -45,16 +45,19 @@ class TakesPane(OptionList):
         self.border_title = "Takes"
         self.border_subtitle = "tab, then ↑ ↓ compares"
         self._takes: list[Take] = []
+        self._listed: list[str] = []
 
     def show(self, takes: Sequence[Take], current: Take) -> None:
         """Show the takes, oldest first, and the text of the moment."""
         listed = [current, *reversed(takes)] if current.number else []
-        if [take.number for take in listed] != [take.number for take in self._takes]:
+        with_model = len({take.model for take in listed}) > 1
+        lines = [escape_line(take.summary(with_model=with_model)) for take in listed]
+        if [take.number for take in listed] != [take.number for take in self._takes] or lines[1:] != self._listed[1:]:
             self.clear_options()
-            self.add_options(Option(Content(escape_line(take.summary))) for take in listed)
-        elif listed and listed[0].summary != self._takes[0].summary:
-            self.replace_option_prompt_at_index(0, Content(escape_line(listed[0].summary)))
-        self._takes = listed
+            self.add_options(Option(Content(line)) for line in lines)
+        elif lines[:1] != self._listed[:1]:
+            self.replace_option_prompt_at_index(0, Content(lines[0]))
+        self._takes, self._listed = listed, lines
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         """Have the take shown."""
@@ -84,9 +87,9 @@ class TakePane(Vertical):
         """The transcript."""
         yield self.transcript
 
-    def show(self, take: Take, parting: int | None) -> None:
-        """Show a take, and mark its character ``parting``."""
-        self.border_title = Content(f"Take {escape_line(take.summary)}")
+    def show(self, take: Take, parting: int | None, *, with_model: bool) -> None:
+        """Show a take, with its model in the title where that is another one, and mark its character ``parting``."""
+        self.border_title = Content(f"Take {escape_line(take.summary(with_model=with_model))}")
         self.transcript.clear()
         self.transcript.write(take.prompt, TextKind.PROMPT)
         start = len(self.transcript)

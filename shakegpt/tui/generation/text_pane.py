@@ -14,6 +14,7 @@ from textual.content import Content
 from textual.message import Message
 
 from shakegpt.config import SamplingConfig
+from shakegpt.errors import UnknownCharacterError
 from shakegpt.runs.store import PRETRAINED
 from shakegpt.system.text import escape_line
 from shakegpt.tui.generation.generation_thread import (
@@ -81,6 +82,8 @@ class TextPane(Vertical):
         """``None`` before the first start."""
         self.error = ""
         """Why generation failed."""
+        self.unknown: UnknownCharacterError | None = None
+        """Set where it failed because the model does not know a character of the prompt."""
         self.model: LanguageModel | None = None
         """The model of the last start, once it is loaded."""
         self.next_character: NextCharacterView | None = None
@@ -92,6 +95,7 @@ class TextPane(Vertical):
         """The number of this text, from 1."""
         self.recent: deque[GeneratedCharacter] = deque(maxlen=RECENT)
         """The last characters, with their probabilities."""
+        self._model_name = PRETRAINED  # of what generated this text; the next one may get another
         self._headlines: Sequence[str] = ()
         self.transcript = Transcript()
         self._loader = loader
@@ -138,8 +142,7 @@ class TextPane(Vertical):
     @property
     def take(self) -> Take:
         """The text as one of the takes."""
-        name = self.model.name if self.model else self.reference or PRETRAINED
-        return Take(self.number, name, self.prompt, self.generated, self._first_settings, self.settings)
+        return Take(self.number, self._model_name, self.prompt, self.generated, self._first_settings, self.settings)
 
     @property
     def rate(self) -> float:
@@ -177,9 +180,10 @@ class TextPane(Vertical):
         self._put_away()
         self.prompt = self.continued_prompt = prompt
         self._forget_text()
-        self.error, self.next_character, self._kind = "", None, kind
+        self.error, self.unknown, self.next_character, self._kind = "", None, None, kind
         self.number += 1
         self._first_settings = self.settings
+        self._model_name = self.model.name if self.model else self.reference or PRETRAINED
         if show_prompt:
             self._write_separator()
             self.transcript.write(prompt, TextKind.PROMPT)
@@ -314,9 +318,10 @@ class TextPane(Vertical):
         self.generated = (self.generated + "".join(character.text for character in update.characters))[-LONGEST_TEXT:]
         self.count += len(update.characters)
         self.recent.extend(update.characters)
-        self.state, self.next_character, self.error = update.state, update.next_character, update.error
+        self.state, self.next_character = update.state, update.next_character
+        self.error, self.unknown = update.error, update.unknown
         if update.model and update.model is not self.model:
-            self.model = update.model
+            self.model, self._model_name = update.model, update.model.name
             self.show_title()
         self.transcript.write_characters(update.characters, self._kind)
         if gone := self.transcript.keep_last(LONGEST_TEXT):

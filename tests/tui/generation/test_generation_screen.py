@@ -11,6 +11,7 @@ from textual.widgets import Input
 from shakegpt.config import SamplingConfig
 from shakegpt.tui.dialogs.choose_model import ChooseModelScreen
 from shakegpt.tui.generation import text_pane
+from shakegpt.tui.generation.cast_screen import CastScreen
 from shakegpt.tui.generation.generation_thread import GenerationState
 from shakegpt.tui.generation.knobs import KNOBS, KNOBS_BY_FIELD, SAMPLING_PRESETS
 from shakegpt.tui.generation.knobs_bar import KnobsBar
@@ -129,6 +130,54 @@ async def test_the_keys_write_in_the_prompt_while_it_has_the_focus_and_esc_leave
         assert app.generation.prompt.text == "tTkp 1230qrx?", "nothing written is lost"
 
 
+@pytest.mark.parametrize(
+    ("keys", "text"),
+    [
+        (["N", "colon", "enter"], "N:"),
+        (["right", "N", "enter"], "ROMEO:\nN"),
+        (["left", "N", "enter"], "NROMEO:\n"),
+        (["ctrl+j", "N", "enter"], "\nN"),
+        (["i", "right", "enter"], "i"),
+        (["escape", "enter"], "ROMEO:\n"),
+    ],
+    ids=lambda keys: "-".join(keys) if isinstance(keys, list) else "",
+)
+async def test_what_is_typed_takes_the_place_of_the_opening_line_and_an_arrow_keeps_it(
+    keys: list[str], text: str
+) -> None:
+    async with (app := FakeModelApp()).run_test() as pilot:
+        await pilot.press("i")
+        await until(pilot, lambda: app.generation.prompt.has_focus)
+        assert "another opening line" in notice(app)
+        await pilot.press(*keys)
+        await until_generated(pilot, app)
+        assert app.fake_loader.opened == [("pretrained", text)]
+
+
+async def test_another_model_speaks_at_once_where_the_first_does_not_know_the_prompt() -> None:
+    async with (app := FakeModelApp()).run_test() as pilot:
+        app.fake_loader.known.discard("R")
+        await pilot.press("enter")
+        await until(pilot, lambda: app.generation.left.state is GenerationState.FAILED)
+        app.fake_loader.known.add("R")
+        app.generation.use_model("macbeth@500")
+        await until(pilot, lambda: app.generation.left.count > 0)
+        assert app.generation.notice.sentence == ""
+
+
+async def test_in_a_scene_the_keys_that_help_are_those_of_a_scene() -> None:
+    async with (app := FakeModelApp()).run_test() as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, CastScreen))
+        await pilot.press("enter", "enter")
+        await until(pilot, lambda: app.generation.line.has_focus)
+        await pilot.press("é", "enter")
+        await until(pilot, lambda: "backspace takes the line back" in notice(app))
+        await pilot.press("escape", "backspace")
+        assert app.generation.line.text == "é"
+        assert app.generation.scene.scene.speeches == ()
+
+
 async def test_the_prompt_is_used_and_remembered() -> None:
     async with (app := FakeModelApp()).run_test() as pilot:
         await pilot.press("i")
@@ -144,7 +193,7 @@ async def test_a_changed_prompt_starts_again() -> None:
     async with (app := FakeModelApp()).run_test() as pilot:
         await pilot.press("enter")
         await until_generated(pilot, app)
-        await pilot.press("i", "X", "escape", "enter")
+        await pilot.press("i", "right", "X", "escape", "enter")
         await until_generated(pilot, app)
         assert [prompt for _, prompt in app.fake_loader.opened] == ["ROMEO:\n", "ROMEO:\nX"]
 
@@ -164,11 +213,11 @@ async def test_presets_go_round_and_reset_puts_all_back() -> None:
 
 async def test_a_character_that_the_model_does_not_know_is_a_sentence() -> None:
     async with (app := FakeModelApp()).run_test() as pilot:
-        await pilot.press("i", "é", "enter")
+        await pilot.press("i", "right", "é", "enter")
         await until(pilot, lambda: app.generation.left.state is GenerationState.FAILED)
-        await until(pilot, lambda: "never seen 'é', character 8" in notice(app))
+        await until(pilot, lambda: "never seen 'é': i writes another opening line, c chooses" in notice(app))
         assert app.generation.prompt.text == "ROMEO:\né"
-        await pilot.press("i", "backspace", "enter")
+        await pilot.press("i", "right", "backspace", "enter")
         await until_generated(pilot, app)
         assert app.generation.left.state is GenerationState.FINISHED
         assert app.generation.notice.sentence == ""
@@ -348,7 +397,7 @@ async def test_a_notice_goes_when_it_is_no_longer_so() -> None:
         sentence = app.generation.notice
         await pilot.press("i", "é", "enter")
         await until(pilot, lambda: "never seen" in sentence.sentence)
-        await pilot.press("i", "backspace")
+        await pilot.press("i", "right", "backspace")
         assert sentence.sentence == "", "the prompt that it is about has changed"
         await pilot.press("escape", "F")
         assert "Speed: slowly, 10 letters a second" in sentence.sentence

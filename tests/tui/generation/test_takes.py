@@ -41,3 +41,25 @@ async def test_takes_are_listed_with_seed_and_settings_and_compared() -> None:
         assert beside.transcript.parting == len("ROMEO:\nO, ")
         await pilot.press("escape")
         assert not beside.display
+
+
+async def test_takes_of_several_models_are_listed_with_their_models() -> None:
+    async with (app := FakeModelApp(FakeModelLoader(VERSE))).run_test(size=(200, 60)) as pilot:
+        await pilot.press("x", "enter")
+        await until_generated(pilot, app)
+        takes = app.generation.query_one(TakesPane)
+
+        def listed() -> list[str]:
+            return [str(takes.get_option_at_index(index).prompt) for index in range(takes.option_count)]
+
+        await until(pilot, lambda: listed() == ["1  seed 1337  balanced"])
+        app.generation.use_model("macbeth@500")
+        assert app.generation.left.take.model == "pretrained", "another model speaks from the next text on"
+        await pilot.press("a")
+        expected = ["2  macbeth@500  seed 1337  balanced", "1  built-in model  seed 1337  balanced"]
+        await until(pilot, lambda: listed() == expected)
+        await until_generated(pilot, app)
+        takes.focus()
+        await pilot.press("down")
+        beside = app.generation.query_one(TakePane)
+        await until(pilot, lambda: str(beside.border_title) == f"Take {expected[1]}")
