@@ -4,65 +4,36 @@ The workloads take turns, in rounds. A speed is the median over the rounds; a ra
 each round.
 """
 
-import os
-import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from shakegpt.benchmark.timing import Rates, Report, Turn, Work, measure_rate, take_turns
+from shakegpt.benchmark.training_steps import TrainingSteps, measure_presets
 from shakegpt.benchmark.transformers_baseline import recipe_for, start_baseline
-from shakegpt.config import DEFAULT_PRESET, PRESETS, SamplingConfig
-from shakegpt.data.catalog import find_corpus
+from shakegpt.benchmark.whole_command import run_whole_command
+from shakegpt.config import DEFAULT_PRESET, SamplingConfig
 from shakegpt.data.vocabulary import Vocabulary
-from shakegpt.errors import ShakegptError
 from shakegpt.generation.samples import generate_samples
 from shakegpt.generation.stream import Stream
 from shakegpt.model.gpt import GPT
 from shakegpt.model.language_model import LanguageModel
 from shakegpt.system.device import DevicePlan, training_kernels
 from shakegpt.system.threads import ThreadPool, torch_threads
-from shakegpt.training.flat_parameters import FlatParameters
-from shakegpt.training.gradients import DTYPES, Gradients
-from shakegpt.training.optimizer import Optimizer
-from shakegpt.training.step import StepProgram
-from shakegpt.training.step_runner import make_step_runner
+from shakegpt.training.gradients import DTYPES
 
 _SAMPLES = 32
 _MATRIX_SIZE = 2048
-_STEPS_ON_GPU = 32
-"""Taken together, so that the GPU need not wait for the host."""
 _COPIED_FLOATS = 2**25  # 128 MB, beyond any cache
 _CHARACTERS = "\n !$&',-.3:;?" + "".join(chr(code) for code in (*range(65, 91), *range(97, 123)))  # Tiny Shakespeare's
-_TINY_SHAKESPEARE_LENGTH = 1_115_394
-_MEASURE_MEMORY = """
-import re, resource, sys
-from pathlib import Path
-import torch
-def peak():
-    # Linux counts the process that started this one into ru_maxrss; VmHWM is this one's alone.
-    if sys.platform == "linux":
-        return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-before = peak()
-_, preset, corpus = sys.argv
-sys.argv = ["shakegpt", "train", "--preset", preset, "--corpus", corpus, "--steps", "20", "--eval-every", "10"]
-from shakegpt.cli import main
-try:
-    main()
-except SystemExit as end:
-    if end.code:
-        raise
-print(peak() - before, file=sys.stderr)
-"""
+_SHORT_TRAINING = 20
+"""Steps of the whole command on a CPU."""
+_PRESETS_ON_GPU = ("mini", "baby", "gpt2")
 
 
 def measure(
@@ -70,6 +41,7 @@ def measure(
     *,
     preset: str = DEFAULT_PRESET,
     against: str | None = None,
+    train_steps: int | None = None,
     rounds: int = 7,
     seconds: float = 0.5,
     report: Report = lambda _: None,
@@ -80,6 +52,8 @@ def measure(
         device_plan: where to compute, and in which precision.
         preset: the size of the model and the batch.
         against: ``transformers`` to measure that as well.
+        train_steps: of the whole command ``train``; where left out, few on a CPU, and elsewhere those of the preset
+            up to the first evaluation.
         rounds: how many turns each workload has.
         seconds: the shortest duration of a turn.
         report: called with a few words after each part.
@@ -87,6 +61,9 @@ def measure(
     Raises:
         ShakegptError: transformers is not installed, or a process that is measured has failed.
     """
+    on_cpu, vocab_size = device_plan.device.type == "cpu", len(_CHARACTERS)
+    presets = _PRESETS_ON_GPU if device_plan.device.type == "cuda" else ()
+    by_preset = measure_presets(device_plan, presets, vocab_size, rounds=rounds, seconds=seconds, report=report)
     workloads = Workloads(device_plan, preset)
     config, training = workloads.config, workloads.training
     turns = workloads.turns()
@@ -95,8 +72,10 @@ def measure(
         if baseline is not None:
             turns |= {f"baseline {task}": partial(baseline.rate, task) for task in ("train", "generate")}
         rates = take_turns(turns, rounds, seconds, report)
-    memory = measure_memory(preset)
-    report("memory")
+    command = run_whole_command(
+        device_plan, preset, train_steps or (_SHORT_TRAINING if on_cpu else training.eval_every)
+    )
+    report("the whole command")
     train, generate = rates["train"], rates["generate"]
     flops_per_character = 6 * config.parameters  # 2 forward and 4 backward for each weight
     train_flops = Rates(tuple(flops_per_character * rate for rate in train.rounds))
@@ -130,8 +109,16 @@ def measure(
             "samples_past_window_over_one": round(rates["samples past window"].over(generate), 2),
             "while_training_characters_per_second": round(rates["generate while training"].median, 1),
         },
-        "memory": {"train_peak_bytes_over_torch": memory},
+        "memory": {"train_peak_bytes_over_torch": command.peak_bytes_over_torch},
+        "command": {
+            "steps": command.steps,
+            "eval_every": command.eval_every,
+            "seconds": round(sum(command.seconds.values()), 3),
+            "split": {part: round(seconds, 3) for part, seconds in command.seconds.items()},
+        },
     }
+    if by_preset:
+        results["presets"] = by_preset
     if baseline is not None:
         recipe = recipe_for(device_plan.device)
         about = {"name": against, "version": baseline.version, "precision": recipe.precision, "compiled": recipe.tuned}
@@ -146,60 +133,18 @@ def measure(
     return results
 
 
-def measure_memory(preset: str, characters: int = _TINY_SHAKESPEARE_LENGTH) -> int:
-    """Return the peak memory of a short training above that of ``import torch``, in bytes.
-
-    The training has a process, a home and settings of its own.
-
-    Raises:
-        ShakegptError: the training has failed.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        text = Path(folder) / "corpus.txt"
-        demo = find_corpus("demo").path.read_text(encoding="utf-8")
-        text.write_text((demo * (characters // len(demo) + 1))[:characters], encoding="utf-8")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("SHAKEGPT_")}
-        done = subprocess.run(
-            [sys.executable, "-c", _MEASURE_MEMORY, preset, str(text)],
-            env={**environment, "SHAKEGPT_HOME": f"{folder}/home", "XDG_CONFIG_HOME": f"{folder}/config"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    last_line = done.stderr.strip().rpartition("\n")[2]
-    if done.returncode != 0:
-        reason = last_line.removeprefix("shakegpt: ").rstrip(".")
-        raise ShakegptError(f"The training whose memory is measured failed (exit code {done.returncode}; {reason}).")
-    return int(last_line)
-
-
 class Workloads:
     """What is measured in this process: each method does a piece of work and returns how much that was."""
 
     def __init__(self, device_plan: DevicePlan, preset: str) -> None:
         self.vocabulary = Vocabulary(_CHARACTERS)
-        self.config = PRESETS[preset].model_config(len(self.vocabulary))
-        self.training = PRESETS[preset].training_config()
-        self.model = GPT(self.config, seed=0).to(device_plan.device)
+        self._steps = TrainingSteps(device_plan, preset, len(self.vocabulary))
+        self.config, self.training, self._ids = self._steps.config, self._steps.training, self._steps.ids
         self._device, self._threads = device_plan.device, device_plan.threads
         self._pool = ThreadPool(device_plan.threads)
         self._settings = SamplingConfig(length=4 * self.config.block_size, seed=0)
-        generating = GPT(self.config, seed=1).to(device_plan.device)  # apart from the model that trains
-        self.language_model = LanguageModel(model=generating, vocabulary=self.vocabulary, name="bench")
-        generator = torch.Generator().manual_seed(0)
-        self._ids = torch.randint(self.config.vocab_size, (100_000,), generator=generator).to(device_plan.device)
-        self._step = 0
-        parameters = FlatParameters(self.model)
-        program = StepProgram(
-            self._ids,
-            replace(self.training, seed=0),
-            self.config.block_size,
-            Gradients(self.model, parameters, precision=device_plan.precision, pool=self._pool),
-            Optimizer(parameters, self.training, precision=device_plan.precision),
-        )
-        self._runner = make_step_runner(program, device_plan.device, alone=True)
-        self._steps_at_once = 1 if device_plan.device.type == "cpu" else _STEPS_ON_GPU
+        model = GPT(self.config, seed=1).to(device_plan.device)  # apart from the one that trains
+        self.language_model = LanguageModel(model=model, vocabulary=self.vocabulary, name="bench")
         dtype = DTYPES[device_plan.precision]
         self._matrix = torch.ones((_MATRIX_SIZE, _MATRIX_SIZE), dtype=dtype, device=device_plan.device)
         self._floats = torch.zeros(_COPIED_FLOATS, device=device_plan.device)
@@ -243,13 +188,8 @@ class Workloads:
             thread.join()
 
     def train(self) -> float:
-        """Take optimizer steps as the trainer does, one on a CPU and many on a GPU; in characters."""
-        steps = range(self._step + 1, self._step + 1 + self._steps_at_once)
-        self._step, rate = steps[-1], self.training.learning_rate
-        with torch_threads(1):
-            for _ in self._runner.take(steps, lambda _: rate, accumulate=self.training.accumulate, go_on=lambda: True):
-                pass
-        return len(steps) * self.training.batch_size * self.config.block_size
+        """Take optimizer steps; in characters."""
+        return self._steps.train()
 
     def multiply(self) -> float:
         """Multiply two matrices in the training's precision, on all cores; in floating-point operations."""

@@ -28,6 +28,14 @@ def bench(
     precision: Annotated[
         PrecisionName, typer.Option(metavar=choices(PrecisionName), help="Format of the matrix multiplications.")
     ] = "auto",
+    train_steps: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Steps of the whole command `train`; by default 20 on a CPU, elsewhere up to the first evaluation.",
+        ),
+    ] = None,
     rounds: Annotated[int, typer.Option(metavar="N", min=1, help="How many times each task is measured.")] = 7,
     quick: Annotated[bool, typer.Option("--quick", help="A rough estimate: preset nano, measured once.")] = False,
     json: Json = False,
@@ -46,6 +54,7 @@ def bench(
         device_plan,
         preset="nano" if quick else preset,
         against=against,
+        train_steps=train_steps,
         rounds=1 if quick else rounds,
         seconds=0.1 if quick else 0.5,
         report=_report,
@@ -84,6 +93,15 @@ def _print(results: dict[str, Any]) -> None:
     memory = results["memory"]["train_peak_bytes_over_torch"]
     print(f"  memory        {memory / 1e6:>9,.0f} MB for training, beside what torch's import takes")
     print(f"  copying       {limits['memory_bytes_per_second'] / 1e9:>9,.1f} GB/s")
+    command = results["command"]
+    split = ", ".join(f"{part} {seconds:,.1f}" for part, seconds in command["split"].items())
+    print(f"  whole command {command['seconds']:>9,.1f} s for {command['steps']:,} steps ({split})")
+    for name, steps in results.get("presets", {}).items():
+        print(
+            f"  {name:<14}{steps['tokens_per_second']:>9,.0f} characters/s  {_range(steps)}, "
+            f"{1e3 * steps['step_seconds']:,.2f} ms a step, {steps['gpu_peak_bytes'] / 1e6:,.0f} MB of the GPU; "
+            f"recording saves {steps['launch_bound_share']:.0%}"
+        )
     if "against" in results:
         baseline = results["against"]
         how = baseline["precision"] + ", compiled" * baseline["compiled"]

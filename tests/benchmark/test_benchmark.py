@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from shakegpt.benchmark import benchmark
-from shakegpt.benchmark.benchmark import measure_memory
+from shakegpt.benchmark.whole_command import WholeCommand
 from shakegpt.cli.bench import _print
-from shakegpt.errors import ShakegptError
 from shakegpt.system.device import choose_device_plan
 
 
@@ -30,13 +29,18 @@ def fake_baseline(*_: object, **__: object) -> Iterator[FakeBaseline]:
     yield FakeBaseline()
 
 
+def fake_command(_: object, preset: str, steps: int) -> WholeCommand:
+    assert (preset, steps) == ("nano", 20)
+    return WholeCommand(steps, 10, {"start": 2.0, "steps": 5.0, "saving": 0.25}, 10**8)
+
+
 @pytest.fixture(scope="module")
 def results() -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(benchmark, "_COPIED_FLOATS", 2**10)
         patch.setattr(benchmark, "_MATRIX_SIZE", 32)
         patch.setattr(benchmark, "_SAMPLES", 2)
-        patch.setattr(benchmark, "measure_memory", lambda _: 10**8)
+        patch.setattr(benchmark, "run_whole_command", fake_command)
         patch.setattr(benchmark, "start_baseline", fake_baseline)
         return benchmark.measure(
             choose_device_plan("cpu", "fp32"), preset="nano", against="transformers", rounds=2, seconds=0.0
@@ -52,6 +56,9 @@ def test_the_results_that_other_programs_rely_on(results: dict[str, Any]) -> Non
     assert all(math.isfinite(rate) and rate > 0 for rate in rates)
     assert train["step_seconds"] == pytest.approx(16 * 64 / train["tokens_per_second"], rel=1e-3)
     assert results["memory"] == {"train_peak_bytes_over_torch": 10**8}
+    split = {"start": 2.0, "steps": 5.0, "saving": 0.25}
+    assert results["command"] == {"steps": 20, "eval_every": 10, "seconds": 7.25, "split": split}
+    assert "presets" not in results  # which a CPU would take hours for
     low, high = train["spread"]
     assert low <= train["tokens_per_second"] <= high
 
@@ -63,15 +70,19 @@ def test_the_results_are_printed_in_lines(results: dict[str, Any], capsys: pytes
     assert ratio == pytest.approx(results["train"]["tokens_per_second"], rel=0.01)
     assert f"shakegpt is {ratio:.2f} times as fast" in printed
     assert "100 MB for training" in printed
+    assert "7.2 s for 20 steps (start 2.0, steps 5.0, saving 0.2)" in printed
     assert max(map(len, printed.splitlines())) <= 120
 
 
-def test_memory_is_that_of_a_training_with_settings_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SHAKEGPT_TRAIN_STEPS", "not a number")
-    assert measure_memory("nano", characters=20_000) > 1_000_000
-
-
-def test_a_training_that_fails_is_an_error_of_one_sentence() -> None:
-    with pytest.raises(ShakegptError, match=r"There is no preset 'none'.*\)\.$") as error:
-        measure_memory("none")
-    assert "\n" not in str(error.value)
+def test_what_a_gpu_adds_is_printed_in_lines_too(results: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    on_gpu = {
+        "tokens_per_second": 7e6,
+        "spread": [6.9e6, 7.1e6],
+        "step_seconds": 0.00117,
+        "launch_bound_share": 0.75,
+        "gpu_peak_bytes": 3 * 10**8,
+    }
+    _print(results | {"presets": {"mini": on_gpu}})
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  mini ")]
+    assert "7,000,000 characters/s" in line
+    assert line.endswith("1.17 ms a step, 300 MB of the GPU; recording saves 75%")
