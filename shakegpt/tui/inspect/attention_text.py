@@ -1,5 +1,6 @@
 """The text that the model reads, each character tinted by what the marked position attends to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -33,6 +34,11 @@ _FAINTEST = 0.02
 _CONTEXT = 2_000
 """Characters before the window that are shown at most, where there is room."""
 NEWLINE = "⏎"
+_HEIGHT_FOR_BARS = 18
+"""The height from which on bars stand below the letters."""
+_BARS = "▁▂▃▄▅▆▇█"
+_UNLIKELY = 0.05
+"""The probability below which a letter's bar stands out."""
 
 
 def tint_levels(weights: Weights) -> list[int]:
@@ -64,6 +70,15 @@ def wrap(text: str, width: int) -> list[tuple[int, int]]:
     return lines
 
 
+def _first_line(heights: Sequence[int], room: int, marked: int) -> int:
+    """Return the first line to show of those of such heights: the last ones that fit, or else from one marked on."""
+    top = len(heights)
+    while top and heights[top - 1] <= room:
+        top -= 1
+        room -= heights[top]
+    return min(top, marked)
+
+
 def cell(character: str) -> str:
     """Return a character as it is shown, in one cell."""
     if character == "\n":
@@ -75,12 +90,14 @@ def cell(character: str) -> str:
 class AttentionText(DiffWidget):
     """Shows a text; a click on a character marks it.
 
+    Where there is room, a bar below each character shows how likely it was, given those before it.
+
     In sixteen colours, without colours and without UTF-8, a line of figures below each line of text takes the place of
     the tint: tenths of the attention, and ``^`` below the marked character.
     """
 
     ALLOW_SELECT = False
-    _PARTS: ClassVar[tuple[str, ...]] = ("plain", "outside", "marked", "weight")
+    _PARTS: ClassVar[tuple[str, ...]] = ("plain", "outside", "marked", "weight", "likely", "unlikely")
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"attention-text--{part}" for part in _PARTS}
     DEFAULT_CSS: ClassVar[str] = """
     AttentionText {
@@ -89,6 +106,8 @@ class AttentionText(DiffWidget):
         & > .attention-text--outside { color: $text-muted; background: $background; text-style: italic; }
         & > .attention-text--marked { color: $accent; background: $background; text-style: bold reverse; }
         & > .attention-text--weight { color: $primary; background: $background; }
+        & > .attention-text--likely { color: $secondary; background: $background; }
+        & > .attention-text--unlikely { color: $accent; background: $background; }
     }
     """
 
@@ -110,9 +129,16 @@ class AttentionText(DiffWidget):
         self.weights: Weights = np.zeros(0, np.float32)
         """How much it attends to each character of the window."""
         self._levels: list[int] = []
+        self._probabilities: Weights = np.zeros(0, np.float32)  # of each character of the window; NaN for the first
         self._first = 0  # where in the whole text the part on show begins
         self._tints: list[Style] = []
-        self._lines: list[tuple[int, int]] = []
+        self._lines: list[tuple[int, int]] = []  # those on show
+        self._rows: list[int] = []  # for each row, which line of those on show it belongs to
+
+    @property
+    def has_bars(self) -> bool:
+        """Whether bars stand below the letters."""
+        return not self.plain and self.size.height >= _HEIGHT_FOR_BARS
 
     @property
     def plain(self) -> bool:
@@ -129,12 +155,13 @@ class AttentionText(DiffWidget):
             weights: (T,), how much that one attends to each character of the trace's text.
         """
         # What came before the window is shown too, from the beginning of a line on: then what is added moves nothing.
-        first = trace.skipped
+        first = max(0, trace.skipped - _CONTEXT)
         if first:
-            first = max(text.rfind("\n", max(0, first - _CONTEXT), first) + 1, first - _CONTEXT, 0)
+            first = text.find("\n", first, trace.skipped) + 1 or first
         self._text, self._skipped = text[first:] or trace.text, trace.skipped - first
         self.position, self._first = position + self._skipped, first
         self.weights, self._levels = weights, tint_levels(weights)
+        self._probabilities = np.exp(-trace.loss).astype(np.float32)
         self.note = ""
         self.redraw()
 
@@ -154,14 +181,17 @@ class AttentionText(DiffWidget):
         if self.note:
             return [[(self.note[start:end], styles["plain"])] for start, end in wrap(self.note, max(1, width))]
         self._lines = wrap(self._text, max(1, width))
-        rows_a_line = 2 if self.plain else 1
-        visible = max(1, height // rows_a_line)
+        heights = [self._height(end) for _, end in self._lines]
         marked = next((y for y, (start, end) in enumerate(self._lines) if start <= self.position < end), 0)
-        top = max(0, len(self._lines) - visible)
-        top = min(max(top, marked - visible + 1), marked)
-        self._lines = self._lines[top : top + visible]
+        top = _first_line(heights, height, marked)
+        self._lines, heights = self._lines[top:], heights[top:]
+        self._rows = [line for line, rows in enumerate(heights) for _ in range(rows)]
         draw_line = self._draw_plain if self.plain else self._draw_tinted
         return [row for line in self._lines for row in draw_line(*line, styles)]
+
+    def _height(self, end: int) -> int:
+        """Return how many rows a line takes that ends before ``end``."""
+        return 2 if self.plain or (self.has_bars and end > self._skipped) else 1
 
     def _draw_tinted(self, start: int, end: int, styles: dict[str, Style]) -> list[Row]:
         tints, levels = self._tint_styles(styles["plain"]), self._levels
@@ -174,7 +204,16 @@ class AttentionText(DiffWidget):
             else:
                 style = tints[levels[index - self._skipped]] if index - self._skipped < len(levels) else tints[0]
             row.append((self._glyph(index), style))
-        return [row]
+        return [row] if self._height(end) == 1 else [row, [self._bar(index, styles) for index in range(start, end)]]
+
+    def _bar(self, index: int, styles: dict[str, Style]) -> tuple[str, Style]:
+        """Return the bar of a character: nothing for the first of the window, and before it."""
+        at = index - self._skipped
+        probability = float(self._probabilities[at]) if at > 0 else np.nan
+        if np.isnan(probability):
+            return (" ", styles["plain"])
+        glyph = _BARS[min(len(_BARS) - 1, int(probability * len(_BARS)))]
+        return (glyph, styles["unlikely" if probability < _UNLIKELY else "likely"])
 
     def _draw_plain(self, start: int, end: int, styles: dict[str, Style]) -> list[Row]:
         texts: Row = []
@@ -210,9 +249,8 @@ class AttentionText(DiffWidget):
         offset = event.get_content_offset(self)
         if offset is None or self.note:
             return
-        line = offset.y // (2 if self.plain else 1)
-        if line < len(self._lines):
-            start, end = self._lines[line]
+        if offset.y < len(self._rows):
+            start, end = self._lines[self._rows[offset.y]]
             index = min(start + offset.x, end - 1)
             if index >= self._skipped:
                 self.post_message(self.Marked(index + self._first))

@@ -19,6 +19,12 @@ assert len(_SHADES) == LEVELS + 1
 _LABEL = 6
 
 
+def first_row(shape: tuple[int, int], head: Head, visible: int) -> int:
+    """Return the index of the first head that is shown, of so many blocks and heads in each, with one in sight."""
+    layers, heads = shape
+    return max(0, min(head[0] * heads + head[1] - visible // 2, layers * heads - visible))
+
+
 class HeadMap(DiffWidget):
     """A row for each head, a column for each of the last characters up to the marked one: the darker, the more.
 
@@ -66,8 +72,8 @@ class HeadMap(DiffWidget):
         start = max(0, end - room)
         text = "".join(map(letter, trace.text[start:end])).rjust(room)
         rows: list[Row] = [[(" " * _LABEL, styles["text"]), (text, styles["text"])]]
-        visible, marked = height - 1, self._head[0] * heads + self._head[1]
-        self._top = max(0, min(marked - visible // 2, layers * heads - visible))
+        visible = height - 1
+        self._top = first_row((layers, heads), self._head, visible)
         for index in range(self._top, min(layers * heads, self._top + visible)):
             head = divmod(index, heads)
             levels = tint_levels(trace.attention[head[0], head[1], self._position, start:end])

@@ -10,7 +10,7 @@ from shakegpt.runs.store import Store
 
 if TYPE_CHECKING:
     from shakegpt.data.corpus import Corpus
-    from shakegpt.inspection.heads import HeadScores
+    from shakegpt.inspection.heads import HeadScores, Scores
     from shakegpt.model.language_model import LanguageModel
 
 _SCORE_WINDOWS = 50
@@ -26,6 +26,8 @@ class HeadFacts:
     note: str = ""
     """Why there is none."""
     scores: "HeadScores | None" = None
+    induction: "Scores | None" = None
+    """(L, H): on repeated random text, the share that goes to what followed the same character before."""
     loss: float | None = None
     """Of the whole model, in nats per character; ``None`` before a cost was asked for."""
     losses: dict[frozenset[Head], float] = field(default_factory=dict)
@@ -90,7 +92,7 @@ class HeadMeasurements(threading.Thread):
 
     def _measure(self, model: "LanguageModel", run: str | None, muted: frozenset[Head]) -> None:
         from shakegpt.inspection.corpora import find_corpus
-        from shakegpt.inspection.heads import loss_without, score_heads
+        from shakegpt.inspection.heads import loss_without, score_heads, score_induction
 
         if run not in self._corpora:
             self._corpora[run] = find_corpus(self._store, run, model.vocabulary, self._keep_note)
@@ -100,7 +102,8 @@ class HeadMeasurements(threading.Thread):
             return
         text, facts = corpus.validation_text, self._facts
         if facts is None or facts.model is not model or facts.scores is None:
-            facts = HeadFacts(model, corpus.name, scores=score_heads(model, text, windows=_SCORE_WINDOWS))
+            scores, induction = score_heads(model, text, windows=_SCORE_WINDOWS), score_induction(model)
+            facts = HeadFacts(model, corpus.name, scores=scores, induction=induction)
             self._publish(facts)
         sets = [frozenset({head}) for head in sorted(muted)] + [muted] * (len(muted) > 1)
         for heads in [frozenset[Head](), *sets] if muted else []:

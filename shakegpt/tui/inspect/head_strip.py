@@ -136,7 +136,8 @@ class HeadStrip(DiffWidget):
             return name
         word, letter, figure = short_target(facts.scores, head)
         unit = "" if letter == "~" else " %"
-        forms = (f"{name} {word} {figure}{unit}", f"{name} {word} {figure}", f"{name} {letter}{figure}")
+        words, letters = f"{name} {word} {figure}", f"{letter}{figure}"
+        forms = (words + unit, words, f"{name} {letters}", name + letters)
         return next((text for text in forms if len(text) <= width), name)
 
     def on_click(self, event: events.Click) -> None:

@@ -1,41 +1,32 @@
 """The inspect screen: what the model looks at, what each of its layers would say, and who votes for its answer."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
-from textual.content import Content
+from textual.containers import Horizontal
 from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Static
 
 from shakegpt.inspection.head import Head
 from shakegpt.runs.snapshot import Snapshot
-from shakegpt.system.text import escape_line
 from shakegpt.tui.context import AppContext
 from shakegpt.tui.dialogs.choose_model import ChooseModelScreen, model_choices
 from shakegpt.tui.generation.model_loader import ModelLoader
 from shakegpt.tui.generation.prompt_field import PromptField
-from shakegpt.tui.inspect.attention_text import AttentionText, Weights
+from shakegpt.tui.inspect.attention_text import AttentionText
 from shakegpt.tui.inspect.bindings import BINDINGS
-from shakegpt.tui.inspect.head_map import HeadMap
 from shakegpt.tui.inspect.head_measurements import HeadFacts, HeadMeasurements
 from shakegpt.tui.inspect.head_strip import HeadStrip
+from shakegpt.tui.inspect.inspect_panes import InspectPanes
 from shakegpt.tui.inspect.inspection_thread import InspectionThread, Look, View
-from shakegpt.tui.inspect.lens_pane import LensPane
 from shakegpt.tui.inspect.text_source import TextSource, first_source, reference_of, run_of, sample_text, text_of
-from shakegpt.tui.inspect.votes_pane import VotesPane
-from shakegpt.tui.inspect.wording import cost_in_words, head_sentences, heads_title, reading_titles, tint_titles
 from shakegpt.tui.messages import LIVE
 from shakegpt.tui.widgets.footer import Footer
 from shakegpt.tui.widgets.top_bar import TopBar
-
-if TYPE_CHECKING:
-    from shakegpt.inspection.trace import Trace
 
 FRAMES_PER_SECOND = 3
 """How often a text that is generated is looked at: more would be too fast to read, and costs bytes."""
@@ -51,11 +42,8 @@ class InspectScreen(Screen[None]):
     )
     DEFAULT_CSS = """
     InspectScreen {
-        & > #upper { height: 1fr; }
         & #side { width: 38; }
         &.-narrow #side { width: 34; } &.-wide #side { width: 58; } &.-very-wide #side { width: 92; }
-        &.small #side { display: none; }
-        & #reading { width: 1fr; }
         &.-tall HeadMap { display: block; }
         & > #typed { height: 1; padding: 0 1; display: none; }
         & > #typed > Static { width: auto; color: $primary; text-style: bold; }
@@ -98,24 +86,13 @@ class InspectScreen(Screen[None]):
         self._measured: object = None
         self._thread = InspectionThread(loader, lambda: self.post_message(self.Updated()))
         self._measurements = HeadMeasurements(context.store, lambda facts: self.post_message(self.Measured(facts)))
-        self.text = AttentionText()
-        self.map = HeadMap()
-        self.lens = LensPane()
-        self.votes = VotesPane()
-        self.strip = HeadStrip()
+        self.panes = InspectPanes()
         self.field = PromptField(placeholder="a text to look at", id="text-field")
 
     def compose(self) -> ComposeResult:
         """The text, beside it the lens and the votes, and the heads below."""
         yield TopBar(self.context)
-        with Horizontal(id="upper"):
-            with Vertical(id="reading"):
-                yield self.text
-                yield self.map
-            with Vertical(id="side"):
-                yield self.lens
-                yield self.votes
-        yield self.strip
+        yield self.panes
         with Horizontal(id="typed"):
             yield Static("Text › ", markup=False)
             yield self.field
@@ -138,7 +115,7 @@ class InspectScreen(Screen[None]):
 
     def on_resize(self) -> None:
         """Leave out what there is no room for, and draw for the new size."""
-        self.set_class(self.app.size.width < 56, "small")
+        self.panes.fit()
         self.call_after_refresh(self._paint)
 
     def on_screen_resume(self) -> None:
@@ -197,10 +174,8 @@ class InspectScreen(Screen[None]):
         if view is None:
             return
         if view.trace is None:
-            self.text.say(view.error)
             self.view = None
-            self.lens.show(None)
-            self.votes.show(None)
+            self.panes.fail(view.error)
             return
         self.view = view
         layers, heads = view.trace.attention.shape[:2]
@@ -231,25 +206,11 @@ class InspectScreen(Screen[None]):
             return view.position
         return max(0, min(self.position - view.trace.skipped, len(view.trace.text) - 1))
 
-    def weights(self, trace: "Trace", position: int) -> Weights:
-        """Return how much a position attends to each character, by the marked head or by the mean of its block."""
-        layer, head = self.head
-        weights: Weights = (
-            trace.attention[layer, :, position].mean(axis=0) if self.mean else trace.attention[layer, head, position]
-        )
-        return weights
-
     def _paint(self) -> None:
         view = self.view
         if view is None or view.trace is None or not self.is_mounted:
             return
-        position = self._shown_position(view)
-        self.text.show(view.look.text, view.trace, position, self.weights(view.trace, position))
-        if self.map.display:
-            self.map.show(view.trace, position, self.head)
-        self.lens.show(view.trace, position)
-        if view.votes is not None and view.votes.position == position:
-            self.votes.show(view.votes, view.trace.text[position], None if self.mean else self.head)
+        self.panes.show(view, self._shown_position(view), self.head, mean=self.mean)
         self._paint_heads()
 
     def _paint_heads(self) -> None:
@@ -259,24 +220,7 @@ class InspectScreen(Screen[None]):
         # While newer weights of the same run are measured, what is known of those before them stays.
         known = self.facts is not None and view.model is not None and self.facts.model.name == view.model.name
         facts = self.facts if known else None
-        muted, position = frozenset(view.trace.muted), self._shown_position(view)
-        weights, shape = self.weights(view.trace, position), view.trace.attention.shape
-        sentences = head_sentences(view.trace, position, weights, self.head, facts, mean=self.mean)
-        self.strip.show((shape[0], shape[1]), self.head, muted, facts, sentences, mean=self.mean)
-        self._set_title(self.strip, [heads_title(facts)], [cost_in_words(muted, facts)])
-        titles = [escape_line(title) for title in reading_titles(view, self.source, muted)]
-        self._set_title(self.text, titles, tint_titles(self.head, mean=self.mean))
-
-    def _set_title(self, widget: AttentionText | HeadStrip, titles: Sequence[str], subtitles: Sequence[str]) -> None:
-        """Put the first title and the first subtitle that fit into a border, or else the last ones."""
-        room = widget.size.width - 2
-        title, subtitle = (
-            next((text for text in texts if len(text) <= room), texts[-1]) for texts in (titles, subtitles)
-        )
-        if str(widget.border_title) != title:
-            widget.border_title = Content(title)
-        if str(widget.border_subtitle) != subtitle:
-            widget.border_subtitle = Content(subtitle)
+        self.panes.show_heads(view, self._shown_position(view), self.head, facts, self.source, mean=self.mean)
 
     # Keys
 

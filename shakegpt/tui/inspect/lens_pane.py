@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.style import Style
+
 from shakegpt.tui.generation.next_character import bar, character_name
 from shakegpt.tui.inspect.attention_text import cell
 from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
@@ -13,6 +15,15 @@ LIKELIEST = 5
 """Characters shown of each layer."""
 _LABEL_WIDTH = 46
 """The width from which on the layers are named in full."""
+ROOMY = 50
+"""The height of the terminal from which on there is room for more: here, for a column for each layer."""
+_IN_COLUMN = 10
+"""Characters shown of each layer in a column."""
+_COLUMN_WIDTH = 17
+"""The least width of a column."""
+_COLUMN_WITH_NAMES = 24
+"""The width of a column from which on blank characters stand in it by name."""
+_NAME_WIDTH = 8
 
 
 def letter(character: str) -> str:
@@ -26,7 +37,10 @@ def layer_name(layer: int) -> str:
 
 
 class LensPane(DiffWidget):
-    """A row for each layer: its five likeliest characters, with bars; the model's answer stands out."""
+    """A row for each layer: its five likeliest characters, with bars; the model's answer stands out.
+
+    In a terminal with room for it, a column for each layer with its ten likeliest.
+    """
 
     ALLOW_SELECT = False
     _PARTS: ClassVar[tuple[str, ...]] = ("label", "answer", "other", "bar", "figure")
@@ -50,12 +64,15 @@ class LensPane(DiffWidget):
 
     def show(self, trace: "Trace | None", position: int = 0) -> None:
         """Show what comes after a position."""
-        if (trace is None) != (self._trace is None) or (
-            trace is not None and self._trace is not None and len(trace.lens) != len(self._trace.lens)
-        ):
-            self.styles.height = (len(trace.lens) if trace else 0) + 3
         self._trace, self._position = trace, position
+        rows = 0 if trace is None else _IN_COLUMN + 1 if self._has_columns(self.size.width) else len(trace.lens)
+        if self.styles.height is None or self.styles.height.value != rows + 3:
+            self.styles.height = rows + 3
         self.redraw()
+
+    def _has_columns(self, width: int) -> bool:
+        trace = self._trace
+        return trace is not None and self.app.size.height >= ROOMY and width // len(trace.lens) >= _COLUMN_WIDTH
 
     @property
     def sentence(self) -> str:
@@ -76,6 +93,8 @@ class LensPane(DiffWidget):
             return []
         styles = {part: self.get_component_rich_style(f"lens-pane--{part}") for part in self._PARTS}
         ((answer, _),) = trace.likeliest(self._position, 1)
+        if self._has_columns(width):
+            return [*self._draw_columns(trace, answer, width, styles), [(self.sentence, styles["answer"])]]
         count = min(len(trace.lens), max(1, height - 1))
         rows: list[Row] = []
         for layer in range(len(trace.lens) - count, len(trace.lens)):
@@ -91,3 +110,27 @@ class LensPane(DiffWidget):
                 row.append((f"{100 * probability:{room - 2 - bars}.0f} ", styles["figure"]))
             rows.append(row)
         return [*rows, [(self.sentence, styles["answer"])]]
+
+    def _draw_columns(self, trace: "Trace", answer: str, width: int, styles: dict[str, Style]) -> list[Row]:
+        """Return the names of the layers, and below each its likeliest characters."""
+        layers = range(len(trace.lens))
+        column = width // len(layers)
+        names = _NAME_WIDTH if column >= _COLUMN_WITH_NAMES else 2
+        bars = column - names - 8  # beside the figure and what keeps it apart
+        rows: list[Row] = [[(f"{layer_name(layer):<{column}}", styles["label"]) for layer in layers]]
+        found = [trace.likeliest(self._position, _IN_COLUMN, layer=layer) for layer in layers]
+        for place in range(min(_IN_COLUMN, len(trace.characters))):
+            row: Row = []
+            for character, probability in (likeliest[place] for likeliest in found):
+                part = "answer" if character == answer else "other"
+                name = character_name(character)[: _NAME_WIDTH - 1] if names > 2 else letter(character)
+                row.append((f"{name:<{names}}", styles[part]))
+                row.append((bar(probability, bars), styles["answer" if part == "answer" else "bar"]))
+                row.append((f"{_percent(probability):>6}  ", styles["figure"]))
+            rows.append(row)
+        return rows
+
+
+def _percent(probability: float) -> str:
+    """Return a probability in percent, and a dot for less than half of one."""
+    return f"{100 * probability:.0f} %" if probability >= 0.005 else "·"

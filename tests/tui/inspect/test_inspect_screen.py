@@ -15,9 +15,11 @@ from shakegpt.model.language_model import LanguageModel
 from shakegpt.runs.snapshot import replay
 from shakegpt.tui.app import ShakegptApp
 from shakegpt.tui.generation.generation_screen import GenerationScreen
+from shakegpt.tui.generation.next_character import character_name
 from shakegpt.tui.inspect.attention_text import AttentionText
 from shakegpt.tui.inspect.head_map import HeadMap
 from shakegpt.tui.inspect.head_strip import HeadStrip
+from shakegpt.tui.inspect.head_table import HeadTable
 from shakegpt.tui.inspect.inspect_screen import InspectScreen
 from shakegpt.tui.inspect.lens_pane import letter
 from shakegpt.tui.inspect.text_source import OPENING, TextSource
@@ -66,7 +68,7 @@ async def test_it_shows_the_lens_and_the_votes_of_the_engine() -> None:
     async with app.run_test(size=WIDE) as pilot:
         screen = await open_inspect(pilot)
         expected = inspect(model_of(screen), OPENING)
-        rows = lines(screen.lens)
+        rows = lines(screen.panes.lens)
         for layer, row in enumerate(rows[:3]):
             for character, probability in expected.likeliest(-1, 5, layer=layer):
                 assert f"{100 * probability:.0f} " in row
@@ -74,12 +76,39 @@ async def test_it_shows_the_lens_and_the_votes_of_the_engine() -> None:
         ((answer, _),) = expected.likeliest(-1, 1)
         assert f"leads from block {expected.decided_at()} on" in rows[3]
         votes = expected.attribution(answer)
-        shown = lines(screen.votes)
-        assert f"logit {votes.logit:+.2f}" in str(screen.votes.border_title)
+        shown = lines(screen.panes.votes)
+        assert f"logit {votes.logit:+.2f}" in str(screen.panes.votes.border_title)
         for layer, head in np.ndindex(*votes.heads.shape):
             row = next(row for row in shown if row.startswith(f"head {layer + 1}.{head + 1} "))
             assert row.endswith(f"{votes.heads[layer, head]:+.2f}")
         assert sum(float(row[-7:]) for row in shown) == pytest.approx(votes.logit, abs=0.15)
+
+
+async def test_a_tall_terminal_has_more_of_the_layers_bars_below_the_letters_and_a_table_of_the_heads() -> None:
+    app = ShakegptApp(mode="checkpoints")
+    async with app.run_test(size=(200, 60)) as pilot:
+        screen = await open_inspect(pilot)
+        trace, panes = trace_of(screen), screen.panes
+        rows = lines(panes.lens)
+        assert rows[0].split() == ["embedding", "block", "1", "block", "2"]
+        column = panes.lens.size.width // 3
+        for layer in range(3):
+            shown = [row[layer * column : (layer + 1) * column] for row in rows[1:11]]
+            for row, (character, probability) in zip(shown, trace.likeliest(-1, 10, layer=layer), strict=True):
+                assert row.startswith(character_name(character))
+                assert f" {100 * probability:.0f} %" in row or probability < 0.005
+        text, bars = lines(panes.text)[2:4]  # the second line
+        at = OPENING.index(text[0], OPENING.index("\n"))
+        expected = np.minimum(7, np.exp(-trace.loss[at : at + len(text)]) * 8).astype(int)
+        assert bars == "".join("▁▂▃▄▅▆▇█"[level] for level in expected)
+        assert screen.facts is not None
+        assert screen.facts.scores is not None
+        row = next(row for row in lines(panes.table) if row.startswith("1.4 "))
+        assert f"{100 * screen.facts.scores.previous[0, 3]:.0f} %" == " ".join(row.split()[1:3])
+        assert row.endswith(f" {2 ** screen.facts.scores.entropy[0, 3]:.0f}")
+        await pilot.click(HeadTable, offset=(4, 1 + 1 + 9))
+        await pilot.pause()
+        assert screen.head == (1, 1)
 
 
 async def test_arrows_move_the_letter_and_the_head_and_one_key_takes_their_mean() -> None:
@@ -87,21 +116,21 @@ async def test_arrows_move_the_letter_and_the_head_and_one_key_takes_their_mean(
     async with app.run_test(size=WIDE) as pilot:
         screen = await open_inspect(pilot)
         attention, last = trace_of(screen).attention, len(OPENING) - 1
-        np.testing.assert_array_equal(screen.text.weights, attention[0, 0, last])
+        np.testing.assert_array_equal(screen.panes.text.weights, attention[0, 0, last])
         await pilot.press("left", "h", "j", "down", "down")
-        np.testing.assert_array_equal(screen.text.weights, attention[0, 3, last - 2])
-        assert screen.text.position == last - 2
+        np.testing.assert_array_equal(screen.panes.text.weights, attention[0, 3, last - 2])
+        assert screen.panes.text.position == last - 2
         await pilot.press("up", "k", "k", "k")
-        np.testing.assert_array_equal(screen.text.weights, attention[1, 7, last - 2])
+        np.testing.assert_array_equal(screen.panes.text.weights, attention[1, 7, last - 2])
         await pilot.press("A")
-        np.testing.assert_array_equal(screen.text.weights, attention[1, :, last - 2].mean(axis=0))
+        np.testing.assert_array_equal(screen.panes.text.weights, attention[1, :, last - 2].mean(axis=0))
         await pilot.press("g")
-        assert screen.text.position == 0
+        assert screen.panes.text.position == 0
         await pilot.press("left", "A")
-        assert screen.text.position == 0
+        assert screen.panes.text.position == 0
         await pilot.press("G")
         assert screen.position is None
-        assert screen.text.position == last
+        assert screen.panes.text.position == last
 
 
 async def test_a_position_has_the_votes_for_the_answer_there() -> None:
@@ -115,7 +144,7 @@ async def test_a_position_has_the_votes_for_the_answer_there() -> None:
         assert screen.view is not None
         assert screen.view.votes is not None
         assert (screen.view.votes.character, screen.view.votes.position) == (answer, 2)
-        assert f"logit {trace.attribution(answer, 2).logit:+.2f}" in str(screen.votes.border_title)
+        assert f"logit {trace.attribution(answer, 2).logit:+.2f}" in str(screen.panes.votes.border_title)
 
 
 async def test_a_click_marks_a_letter_and_a_head() -> None:
@@ -124,15 +153,15 @@ async def test_a_click_marks_a_letter_and_a_head() -> None:
         screen = await open_inspect(pilot)
         await pilot.click(AttentionText, offset=(2 + 3, 1 + 1))  # the second line, "O, speak"
         await pilot.pause()
-        assert OPENING[screen.text.position] == "s"
-        cell = screen.strip.size.width // 8
+        assert OPENING[screen.panes.text.position] == "s"
+        cell = screen.panes.strip.size.width // 8
         await pilot.click(HeadStrip, offset=(2 + 4 * cell + 2, 2))
         await pilot.pause()
         assert screen.head == (1, 4)
         await pilot.click(HeadMap, offset=(4, 1 + 1 + 3))
         await pilot.pause()
         assert screen.head == (0, 3)
-        assert "looks at" in lines(screen.strip)[-1]
+        assert "looks at" in lines(screen.panes.strip)[-1]
 
 
 async def test_a_muted_head_is_left_out_of_the_trace_and_its_cost_is_shown() -> None:
@@ -148,10 +177,10 @@ async def test_a_muted_head_is_left_out_of_the_trace_and_its_cost_is_shown() -> 
         assert screen.facts is not None
         text = Corpus.load(screen.facts.corpus, vocabulary=model.vocabulary).validation_text
         with_all, without = (loss_without(model, heads, text) for heads in ([], muted))
-        assert str(screen.strip.border_subtitle) == (
+        assert str(screen.panes.strip.border_subtitle) == (
             f"without head 1.2: {without - with_all:+.3f} nats, {with_all:.3f} → {without:.3f}"
         )
-        assert f"[1.2 {without - with_all:+.3f}]" in lines(screen.strip)[0]
+        assert f"[1.2 {without - with_all:+.3f}]" in lines(screen.panes.strip)[0]
         await pilot.press("M")
         await until(pilot, lambda: not trace_of(screen).muted)
         assert app.context.muted_heads == frozenset()
@@ -196,11 +225,11 @@ async def test_it_follows_a_text_that_is_generated_and_space_stops_it() -> None:
         await until(pilot, lambda: trace_of(screen).text == "ROMEO:\nO s")
         loader.let(5)
         await until(pilot, lambda: trace_of(screen).text == "ROMEO:\nO speak ")
-        assert screen.text.position == len("ROMEO:\nO speak ") - 1
+        assert screen.panes.text.position == len("ROMEO:\nO speak ") - 1
         await pilot.press("left")
         loader.let(2)
         await until(pilot, lambda: trace_of(screen).text.endswith("ag"))
-        assert screen.text.position == len("ROMEO:\nO speak ") - 2
+        assert screen.panes.text.position == len("ROMEO:\nO speak ") - 2
         await pilot.press("space")
         loader.let(1)
         await until(pilot, lambda: not generation.left.busy)
@@ -219,7 +248,7 @@ async def test_a_text_of_ones_own_and_one_that_the_model_cannot_read() -> None:
         screen.field.text = "Nay, é"
         await pilot.press("enter")
         await until(pilot, lambda: screen.view is None)
-        assert "'é'" in screen.text.note
+        assert "'é'" in screen.panes.text.note
         await pilot.press("i")
         screen.field.text = ""
         await pilot.press("enter")
@@ -256,7 +285,7 @@ async def test_it_shows_the_weights_in_training_anew_at_each_evaluation() -> Non
         assert model_of(screen).step == 120  # no evaluation since
         training.move(replay(events), events[-1])
         await until(pilot, lambda: model_of(screen).step == 160)
-        assert "macbeth (live), step 160" in str(screen.text.border_title)
+        assert "macbeth (live), step 160" in str(screen.panes.text.border_title)
         assert trace_of(screen).text == (training.latest.samples[-1].prompt + training.latest.samples[-1].text).strip()
 
 
@@ -272,7 +301,7 @@ async def test_figures_take_the_place_of_tints(monkeypatch: pytest.MonkeyPatch, 
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await open_inspect(pilot)
         await pilot.press("j", "j", "j")
-        text, marks = lines(screen.text)[-2:]
+        text, marks = lines(screen.panes.text)[-2:]
         weights = trace_of(screen).attention[0, 3, -1]
         assert marks[len(text.rstrip()) - 1] == "^"
         assert marks[len(text.rstrip()) - 2] == str(int(weights[-2] * 10))
@@ -283,5 +312,5 @@ async def test_it_opens_in_a_small_terminal(size: tuple[int, int]) -> None:
     app = ShakegptApp(mode="checkpoints")
     async with app.run_test(size=size) as pilot:
         screen = await open_inspect(pilot)
-        assert any("bright" in line for line in lines(screen.text)) or screen.text.size.height < 4
+        assert any("bright" in line for line in lines(screen.panes.text)) or screen.panes.text.size.height < 4
         await pilot.press("left", "j", "A")
