@@ -32,7 +32,7 @@ from shakegpt.tui.dialogs.help import help_for
 from shakegpt.tui.dialogs.questions import Dialog, QuitChoice, QuitScreen
 from shakegpt.tui.driver import driver_class
 from shakegpt.tui.formatting import count
-from shakegpt.tui.messages import GenerateFrom, StartTraining, TrainingChanged
+from shakegpt.tui.messages import GenerateFrom, RunTrained, StartTraining, TrainingChanged
 from shakegpt.tui.notifying import TrainingNotifier
 from shakegpt.tui.painting import PaintingApp
 from shakegpt.tui.palette import PLACEHOLDER, AllThemes, ThemeCommands, highlighted_theme
@@ -105,6 +105,8 @@ class ShakegptApp(PaintingApp, WatchingApp):
         self._unsubscribe: Callable[[], None] | None = None
         self._message_pending = threading.Event()
         self._last_shown: Snapshot | None = None
+        self._trained_run: str | None = None
+        """The run whose training has ended since the generation screen was last open."""
         self._theme_before: str | None = None
         """The theme before those that are shown while one moves over their names."""
         self._exit_when_ended = False
@@ -170,6 +172,9 @@ class ShakegptApp(PaintingApp, WatchingApp):
             self.clear_notifications()
         await self.switch_mode(mode)
         self._show(self.context.training.latest if self.context.training else None)
+        if mode == "generation" and self._trained_run is not None:
+            self.screen_stack[0].post_message(RunTrained(self._trained_run, here=False))
+            self._trained_run = None
 
     def action_help(self) -> None:
         """Show the keys of the current screen."""
@@ -183,6 +188,7 @@ class ShakegptApp(PaintingApp, WatchingApp):
 
     async def on_generate_from(self, message: GenerateFrom) -> None:
         """Switch to the generation screen, and pass the message on to it."""
+        self._trained_run = None
         await self.action_switch_mode("generation")
         self.screen_stack[0].post_message(GenerateFrom(message.reference, message.behind))
 
@@ -312,7 +318,18 @@ class ShakegptApp(PaintingApp, WatchingApp):
             self.exit()
         elif self._last_shown is not None:
             notify_changes(self, self._last_shown, snapshot)
+            if snapshot.state in ENDED and self._last_shown.state not in ENDED:
+                self._offer_trained(snapshot)
         self._last_shown = snapshot
+
+    def _offer_trained(self, snapshot: Snapshot) -> None:
+        """Have the generation screen generate from a run that has ended, now or when it is opened."""
+        if snapshot.started is None or snapshot.saved is None or snapshot.state == "failed":
+            return
+        if self.current_mode == "generation":
+            self.screen_stack[0].post_message(RunTrained(snapshot.started.run, here=True))
+        else:
+            self._trained_run = snapshot.started.run
 
     # Preferences
 

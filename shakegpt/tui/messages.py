@@ -27,6 +27,15 @@ class StartTraining(Message):
 
 
 @dataclass
+class RunTrained(Message):
+    """The run on show has been trained to its end, or was stopped and saved; for the generation screen."""
+
+    run: str
+    here: bool
+    """Whether the user was on that screen when it ended; else the user has come there since."""
+
+
+@dataclass
 class GenerateFrom(Message):
     """The user wants to generate text from a model."""
 

@@ -15,7 +15,6 @@ from textual.containers import Horizontal
 
 from shakegpt.system.text import escape_line
 from shakegpt.tui.context import AppContext
-from shakegpt.tui.dialogs.choose_model import ChooseModelScreen, model_choices
 from shakegpt.tui.generation.bindings import BINDINGS, NO_SCENE_ACTIONS, SCENE_ACTIONS
 from shakegpt.tui.generation.branching_pane import BranchingTextPane
 from shakegpt.tui.generation.generation_pane import DuelPane, GenerationPane, PromptPane
@@ -28,17 +27,15 @@ from shakegpt.tui.generation.knobs import (
 )
 from shakegpt.tui.generation.knobs_bar import KnobsBar
 from shakegpt.tui.generation.model_loader import ModelLoader
+from shakegpt.tui.generation.model_screen import ModelScreen
 from shakegpt.tui.generation.model_status import ModelStatus
 from shakegpt.tui.generation.next_character import NextCharacter
 from shakegpt.tui.generation.prompt_field import PromptBar, PromptField
 from shakegpt.tui.generation.scene_pane import ScenePane
 from shakegpt.tui.generation.side_column import SideColumn
-from shakegpt.tui.generation.speech import GenerationSpeech
 from shakegpt.tui.generation.takes_pane import TakePane
 from shakegpt.tui.generation.text_pane import TextPane
-from shakegpt.tui.generation.text_screen import TextScreen
 from shakegpt.tui.generation.try_pane import TryPane
-from shakegpt.tui.messages import GenerateFrom
 from shakegpt.tui.widgets.footer import Footer
 from shakegpt.tui.widgets.top_bar import TopBar
 
@@ -48,13 +45,11 @@ _WIDE = 120
 """The width from which on the odds and the tint are shown until the user chooses."""
 _TINY = 56
 """The width below which there is room for the text alone."""
-_HARDLY_BEGUN = 20
-"""A text that nobody asked for is dropped if it is no longer than this when another model is to speak."""
 _LONGEST_LABEL = 16
 _FIRST_PROMPT = "ROMEO:\n"
 
 
-class GenerationScreen(TextScreen):
+class GenerationScreen(ModelScreen):
     """Where models generate text: unasked at the first start, and later if they did so when the app was left."""
 
     DEFAULT_CSS = """
@@ -94,14 +89,12 @@ class GenerationScreen(TextScreen):
         self.choose_seed: Callable[[], int] = lambda: random.randrange(1, 100_000)
         """Returns the seed of "again with a new seed"."""
         self._loader = loader
-        self.speech = context.speech = GenerationSpeech(self)
         first = next(iter(preferences.prompts), _FIRST_PROMPT)
         self.prompt = PromptField(first, history=preferences.prompts, placeholder="an opening line", id="prompt")
         self.line = PromptField(placeholder="say something; Enter alone: go on", id="line")
         self.scene = ScenePane(answer, self.line, self.notice, loader, self.texts_folder)
         self._pane_before_scene: GenerationPane = self.single
         self._paused_by_scene: list[TextPane] = []
-        self._began_unasked = False
 
     def compose(self) -> ComposeResult:
         """The text in the middle, the odds beside it, the prompt and the knobs below."""
@@ -133,7 +126,7 @@ class GenerationScreen(TextScreen):
         if not self.context.preferences.speaking:
             threading.Thread(target=self._preload, name="preload", daemon=True).start()
         elif self.left.state is None:
-            self._began_unasked = True
+            self.began_unasked = True
             self.pane.start(self.prompt.text)
             self.show_status()
 
@@ -332,44 +325,6 @@ class GenerationScreen(TextScreen):
         if self.pane is not self.scene and prompt and self.prompt.history[:1] != (prompt,):
             self.prompt.remember(prompt)
             self.context.remember(prompts=self.context.preferences.with_prompt(prompt).prompts)
-
-    # The model
-
-    def use_model(self, reference: str | None, *, behind: int | None = None) -> None:
-        """Generate from another model: at once where text is being generated, else from the next start on.
-
-        ``None`` leaves the model as it is.
-        """
-        if reference is None:
-            return
-        current = self.pane.current
-        speaking = current.busy or current in self.speech.held or current.state is GenerationState.FAILED
-        changed = reference != current.reference
-        current.use_model(reference, behind=behind)
-        if self.pane is self.duel:
-            self.duel.show_settings()
-        self.notice.show("")
-        self.refresh_controls()
-        if changed and speaking and self.pane is not self.scene:
-            self.action_again()
-
-    def on_generate_from(self, message: GenerateFrom) -> None:
-        """Generate from a model that another screen names."""
-        message.stop()
-        self.speech.held.clear()
-        self.pane.pause()
-        if self._began_unasked and self.left.count < _HARDLY_BEGUN:
-            self.left.clear()
-            self.left.forget_takes()
-        self.pane.current.use_model(message.reference, behind=message.behind)
-        self.refresh_controls()
-        if self.pane is not self.scene:
-            self.action_again()
-
-    def action_choose_model(self) -> None:
-        """Choose the model."""
-        choices = model_choices(self.context.store, live=self.context.own_training is not None)
-        self.app.push_screen(ChooseModelScreen(choices, self.pane.current.reference), self.use_model)
 
     def action_clear(self) -> None:
         """Remove the text; what is being generated is stopped."""
