@@ -1,10 +1,13 @@
 """What the app and its screens share, handed to each screen when it is made."""
 
-from dataclasses import dataclass, replace
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from shakegpt.inspection.head import Head
 from shakegpt.runs.source import TrainingSource
+from shakegpt.runs.speed import Speed, measured_speeds
 from shakegpt.runs.store import Store
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.preferences import Preferences, save_preferences
@@ -79,12 +82,24 @@ class AppContext:
     muted_heads: frozenset[Head] = frozenset()
     """The heads that every model does without, as far as it has them, until they are unmuted."""
     _preferences_changed: bool = False
+    _speeds: Mapping[str, Speed] | None = None
+    _reading_speeds: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def own_training(self) -> TrainingSource | None:
         """The training that this process does and that has not ended."""
         training = self.training
         return training if training is not None and training.owned and training.alive else None
+
+    def measured_speeds(self) -> Mapping[str, Speed]:
+        """Return how fast this machine had trained when the app was started, as ``runs.speed.measured_speeds`` does.
+
+        The logs are read once, by the first thread that asks; others wait for it. Raises ``ShakegptError``.
+        """
+        with self._reading_speeds:
+            if self._speeds is None:
+                self._speeds = measured_speeds(self.store)
+            return self._speeds
 
     def remember(self, **changes: Any) -> None:
         """Change preferences; the app saves them soon after."""

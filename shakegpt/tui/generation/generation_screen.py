@@ -104,7 +104,7 @@ class GenerationScreen(ModelScreen):
             yield self.right
             yield TakePane()
             yield self.scene
-            yield SideColumn(self.context.store)
+            yield SideColumn(self.context)
         yield PromptBar(self.prompt, self.line, status=ModelStatus())
         yield KnobsBar(self.left.settings)
         yield self.notice

@@ -3,7 +3,7 @@
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from shakegpt.runs.store import Store
+from shakegpt.tui.context import AppContext
 from shakegpt.tui.generation.branches_pane import BranchesPane
 from shakegpt.tui.generation.next_character import NextCharacter
 from shakegpt.tui.generation.surprise_strip import SurpriseStrip
@@ -16,7 +16,7 @@ class SideColumn(Vertical):
     """The odds; in a large terminal also branches, what to try and takes, in a very large one the last surprises.
 
     Args:
-        store: the user's runs.
+        context: what the screens share.
     """
 
     DEFAULT_CSS = """
@@ -26,15 +26,15 @@ class SideColumn(Vertical):
     }
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, context: AppContext) -> None:
         super().__init__()
-        self._store = store
+        self._app_context = context
 
     def compose(self) -> ComposeResult:
         """The odds at the top, the takes in what room is left."""
         yield NextCharacter()
         yield BranchesPane()
-        yield TryPane(self._store)
+        yield TryPane(self._app_context)
         yield SurpriseStrip()
         yield TakesPane()
 

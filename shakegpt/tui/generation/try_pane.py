@@ -12,8 +12,8 @@ from textual.style import Style
 from textual.widgets import Static
 
 from shakegpt.errors import ShakegptError
-from shakegpt.runs.speed import Speed, measured_speeds
-from shakegpt.runs.store import Store
+from shakegpt.runs.speed import Speed
+from shakegpt.tui.context import AppContext
 from shakegpt.tui.training.demo import USUAL_TIME, demo_time
 
 _ACTION = "suggestion"
@@ -59,7 +59,7 @@ class TryPane(Static):
     """Keys worth pressing, each with what it does; a click does the same.
 
     Args:
-        store: whose runs tell how long a training takes on this machine.
+        context: knows how long a training takes on this machine.
     """
 
     DEFAULT_CSS: ClassVar[str] = """
@@ -72,10 +72,10 @@ class TryPane(Static):
 
         speeds: Mapping[str, Speed]
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, context: AppContext) -> None:
         super().__init__(classes="pane")
         self.border_title = "Try"
-        self._store = store
+        self._app_context = context
         self._mode = ""
         self._demo_time = USUAL_TIME
 
@@ -86,7 +86,7 @@ class TryPane(Static):
     @work(thread=True, group="speed", exit_on_error=False)
     def _read_speed(self) -> None:
         with suppress(ShakegptError):
-            self.post_message(self.SpeedsRead(measured_speeds(self._store)))
+            self.post_message(self.SpeedsRead(self._app_context.measured_speeds()))
 
     def on_try_pane_speeds_read(self, message: SpeedsRead) -> None:
         """Say how long it takes, where this machine has done it before."""

@@ -107,7 +107,7 @@ class TrainingScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Lay out the board, and the welcome that takes its place while there is no run."""
         yield TopBar(self.context)
-        yield Welcome(self.context.store)
+        yield Welcome(self.context)
         with Vertical(id="board"):
             yield RunHeader()
             yield ProgressLine()

@@ -14,9 +14,9 @@ from textual.widgets import Static
 
 from shakegpt.config import DEFAULT_PRESET, PRESETS
 from shakegpt.errors import ShakegptError
-from shakegpt.runs.speed import Speed, measured_speeds
-from shakegpt.runs.store import Store
+from shakegpt.runs.speed import Speed
 from shakegpt.tui import formatting
+from shakegpt.tui.context import AppContext
 from shakegpt.tui.training.demo import DEMO_PRESET, USUAL_TIME, demo_time
 
 _CHARACTERS = 65  # of Tiny Shakespeare, for the number of weights
@@ -67,7 +67,7 @@ class Welcome(Container):
     """A pane in the middle of the screen.
 
     Args:
-        store: whose runs tell how long the demo takes on this machine.
+        context: knows how long the demo takes on this machine.
     """
 
     DEFAULT_CSS: ClassVar[str] = """
@@ -86,9 +86,9 @@ class Welcome(Container):
 
         speeds: Mapping[str, Speed]
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, context: AppContext) -> None:
         super().__init__()
-        self._store = store
+        self._app_context = context
 
     def compose(self) -> ComposeResult:
         """Put the three ways above what will happen."""
@@ -123,7 +123,7 @@ class Welcome(Container):
     @work(thread=True, group="speed", exit_on_error=False)
     def _read_speed(self) -> None:
         with suppress(ShakegptError):
-            self.post_message(self.SpeedsRead(measured_speeds(self._store)))
+            self.post_message(self.SpeedsRead(self._app_context.measured_speeds()))
 
     def on_welcome_speeds_read(self, message: SpeedsRead) -> None:
         """Say how long the demo takes on this machine, where it has been trained before."""

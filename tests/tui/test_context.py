@@ -1,0 +1,37 @@
+"""What the screens share."""
+
+import threading
+from collections.abc import Mapping
+
+import pytest
+
+from shakegpt.runs.speed import Speed
+from shakegpt.runs.store import Store
+from shakegpt.tui import context as context_module
+from shakegpt.tui.context import AppContext
+from shakegpt.tui.preferences import Preferences
+
+
+def test_screens_that_ask_how_fast_this_machine_is_have_the_logs_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[Store] = []
+    both_ask = threading.Barrier(2)
+
+    def read(store: Store) -> dict[str, Speed]:
+        reads.append(store)
+        return {"nano": Speed(58_000, 10_000.0)}
+
+    monkeypatch.setattr(context_module, "measured_speeds", read)
+    context = AppContext(store=Store.default(), preferences=Preferences())
+    answers: list[Mapping[str, Speed]] = []
+
+    def ask() -> None:
+        both_ask.wait()
+        answers.append(context.measured_speeds())
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert reads == [context.store]
+    assert answers == [{"nano": Speed(58_000, 10_000.0)}] * 2
