@@ -6,6 +6,7 @@ own, and these are added in the order of the threads, so equal steps give equal 
 """
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +50,10 @@ class Gradients:
         others = [torch.zeros_like(parameters.gradient) for _ in self._replicas[1:]]
         self._flat = [parameters.gradient, *others]
         self._sums = [list(parameters.views(flat).values()) for flat in self._flat]
+        self._linear_sums = [flat[parameters.linear] for flat in self._flat]
+        names = [name for name, _ in model.named_parameters()]
+        self._linear_places = [names.index(name) for name in self._copies]
+        self._joins_linear = self._device.type == "cuda" and precision != "fp32"
 
     def _replicate(self, model: GPT) -> GPT:
         """Return a model that shares the weights' memory, or their low-precision copies, but not the gradients."""
@@ -115,8 +120,19 @@ class Gradients:
         replica, chosen = self._replicas[thread], slice(rows.start, rows.stop)
         logits = replica(inputs[chosen], masks=masks)  # (B, T, V)
         loss = functional.cross_entropy(logits.flatten(0, 1).float(), targets[chosen].flatten(), reduction="sum")
-        gradients = torch.autograd.grad(loss * scale, list(replica.parameters()))
-        for dtype in {gradient.dtype for gradient in gradients}:  # in one call, mixed formats are slow on a GPU
-            alike = [place for place, gradient in enumerate(gradients) if gradient.dtype == dtype]
-            torch._foreach_add_([self._sums[thread][place] for place in alike], [gradients[place] for place in alike])
+        self._add(thread, torch.autograd.grad(loss * scale, list(replica.parameters())))
         return loss.detach()
+
+    def _add(self, thread: int, gradients: Sequence[Tensor]) -> None:
+        """Add the gradients of the parameters to a thread's sum.
+
+        Where formats differ, torch adds one tensor after the other. In the sum those of the linear layers lie side by
+        side, so on a GPU they are joined and added at once: two kernels. On a CPU joining them takes 2 % of a step.
+        """
+        places = list(range(len(gradients)))
+        if self._joins_linear:
+            self._linear_sums[thread] += torch.cat([gradients[place].flatten() for place in self._linear_places])
+            places = [place for place in places if place not in self._linear_places]
+        for dtype in {gradients[place].dtype for place in places}:  # in one call, mixed formats are slow on a GPU
+            alike = [place for place in places if gradients[place].dtype == dtype]
+            torch._foreach_add_([self._sums[thread][place] for place in alike], [gradients[place] for place in alike])

@@ -120,6 +120,18 @@ def test_mixed_precision_is_near_fp32_and_its_gradients_are_fp32(
     assert_near(gradients, by_hand[1], tolerance=tolerance * 2)
 
 
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_joined_gradients_of_linear_layers_give_the_same_bytes(precision: Precision) -> None:
+    """As a GPU adds them."""
+    apart, joined = model(), model()
+    for gpt, joins in ((apart, False), (joined, True)):
+        gradients = gradients_for(gpt, precision, ThreadPool(2))
+        gradients._joins_linear = joins
+        gradients.compute(*batch(), masks=masks_of(1), accumulate=4)
+    assert all(torch.equal(a, b) for a, b in zip(gradients_of(apart), gradients_of(joined), strict=True))
+    assert all(bool(gradient.any()) for gradient in gradients_of(joined))
+
+
 def test_dropout_drops_in_training_and_depends_on_the_step() -> None:
     plain = compute(model())[0]
     losses = [compute(model(dropout=0.3), step=step)[0] for step in (1, 1, 2)]
