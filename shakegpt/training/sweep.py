@@ -19,7 +19,7 @@ from typing import Literal
 from shakegpt.errors import RunBusyError, ShakegptError, describe_failure, error_reason
 from shakegpt.events import Event, Failed
 from shakegpt.runs.follower import LogTail
-from shakegpt.runs.lock import RunLock, lock_owner
+from shakegpt.runs.lock import LockOwner, RunLock, lock_owner
 from shakegpt.runs.run import Run, is_run
 from shakegpt.runs.snapshot import Snapshot, advance
 from shakegpt.runs.store import Store
@@ -334,6 +334,24 @@ class SweepThread(threading.Thread):
     def _publish(self, name: str, event: Event | None) -> None:
         for subscriber in self._subscribers:
             subscriber(name, event)
+
+
+def sweep_owner(store: Store, name: str) -> LockOwner | None:
+    """Return the process that trains a sweep, if one does."""
+    return lock_owner(sweep_folder(store, name) / _LOCK_FILE)
+
+
+def stop_sweep(store: Store, name: str) -> None:
+    """Have the process that trains a sweep save its runs and end. Raises ``ShakegptError`` where that cannot be."""
+    owner = sweep_owner(store, name)
+    if owner is None:
+        raise ShakegptError(f"The sweep {name} is not in training.")
+    if not owner.here or owner.pid <= 0:
+        raise ShakegptError(f"The sweep {name} is trained by {owner}: it can only be stopped there.")
+    try:
+        os.kill(owner.pid, signal.SIGTERM)
+    except OSError as error:
+        raise ShakegptError(f"The sweep {name} cannot be stopped: {error.strerror}.") from error
 
 
 def begin_in_background(store: Store, plan: SweepPlan) -> None:

@@ -7,7 +7,8 @@ from textual.app import App
 from textual.dom import DOMNode
 
 _LOOK = {"zoom", "sample", "scroll_sample", "copy", "hide_notice"}
-_CHART = {"close", "quantity", "axis", "logarithm", "smoothing", "move", "move_to", "zoom_values", "pan", "fit"}
+_DRAW = {"quantity", "axis", "logarithm", "smoothing", "colour"}
+_CHART = {"close", "move", "move_to", "zoom_values", "pan", "fit"} | _DRAW
 _APP = {"help", "pop_screen", "redraw", "quit", "scroll"}
 _TEXTUAL = {
     *(f"scroll_{where}" for where in ("up", "down", "left", "right", "home", "end")),

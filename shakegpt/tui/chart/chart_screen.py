@@ -1,8 +1,9 @@
 """The full chart of one or several runs."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from statistics import fmean
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from rich.cells import cell_len
@@ -16,6 +17,7 @@ from shakegpt.runs.snapshot import Snapshot
 from shakegpt.system.text import escape_line
 from shakegpt.tui import formatting
 from shakegpt.tui.chart.bindings import BINDINGS
+from shakegpt.tui.chart.colouring import Colouring, choose_colouring, next_setting
 from shakegpt.tui.chart.cursor_line import CursorLine, CursorValues
 from shakegpt.tui.chart.curve_plot import CurvePlot
 from shakegpt.tui.chart.curves import (
@@ -28,12 +30,10 @@ from shakegpt.tui.chart.curves import (
     Quantity,
     Smoothing,
     levels_of,
-    line_of,
     logarithm,
-    smooth,
     thin,
 )
-from shakegpt.tui.themes import RUN_COLOURS
+from shakegpt.tui.chart.lines import ChartLine, NamedRun, make_lines
 from shakegpt.tui.widgets.area_chart import MARK, Level
 from shakegpt.tui.widgets.footer import Footer
 
@@ -51,28 +51,6 @@ _NAME_WIDTH, _LEAST_NAME_WIDTH = 28, 10
 Choice = TypeVar("Choice")
 
 
-@dataclass(frozen=True)
-class NamedRun:
-    """A run to draw, and its name."""
-
-    name: str
-    snapshot: Snapshot
-    tables: "TableLosses | None" = None
-    """What tables reach on its text, to compare with; ``None`` where that is not known."""
-
-
-@dataclass(frozen=True)
-class ChartLine:
-    """One line of the chart."""
-
-    label: str
-    points: Line
-    """The values; what is plotted may be their logarithms."""
-    colour: str
-    marked: bool = False
-    has_readout: bool = True
-
-
 class ChartScreen(Screen[None]):
     """Curves with axes, a cursor, zoom and pan.
 
@@ -80,6 +58,7 @@ class ChartScreen(Screen[None]):
         runs: the runs, in the order of their colours.
         quantity: what to draw of them first.
         live: the first run is the one in training, and is updated by ``show``.
+        colour_by: the setting that chooses the colours of several runs; ``None`` for one each.
     """
 
     DEFAULT_CSS = """
@@ -96,11 +75,14 @@ class ChartScreen(Screen[None]):
     HELP = "The curves of a run, or of several: the values at the cursor stand below it."
     BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS]
 
-    def __init__(self, runs: Sequence[NamedRun], *, quantity: Quantity = LOSS, live: bool = False) -> None:
+    def __init__(
+        self, runs: Sequence[NamedRun], *, quantity: Quantity = LOSS, live: bool = False, colour_by: str | None = None
+    ) -> None:
         super().__init__()
         self.runs = list(runs)
         self.quantity = quantity
         self.live = live
+        self.colour_by = colour_by
         self.axis: Axis = "step"
         self.logarithmic = False
         self.smoothing: Smoothing = "light"
@@ -111,6 +93,7 @@ class ChartScreen(Screen[None]):
         self.y_range: tuple[float, float] | None = None
         """The part of the y axis on show, in plotted units; ``None`` for all values in ``x_range``."""
         self._lines: list[ChartLine] = []
+        self._colouring = Colouring.by_run([run.name for run in runs])
         self._stale = False
 
     def compose(self) -> ComposeResult:
@@ -170,6 +153,15 @@ class ChartScreen(Screen[None]):
         """Smooth by the next degree."""
         self.smoothing = _next(SMOOTHINGS, self.smoothing)
         self._redraw()
+
+    def action_colour(self) -> None:
+        """Colour the runs by the next setting in which they differ, or each its own."""
+        self.colour_by = next_setting(self._colouring.setting, {run.name: run.metadata for run in self.runs})
+        self._redraw()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Offer another colouring only where several runs are drawn."""
+        return action != "colour" or len(self.runs) > 1
 
     def action_fit(self) -> None:
         """Show everything."""
@@ -277,7 +269,10 @@ class ChartScreen(Screen[None]):
         if not self.is_mounted:
             return
         self._stale = False
-        self._lines = self._make_lines()
+        self._colouring = choose_colouring(self.colour_by, {run.name: run.metadata for run in self.runs})
+        self._lines = make_lines(
+            self.runs, self.quantity, self.axis, self.smoothing, self._colouring, name_width=self._name_width()
+        )
         plot = self.query_one(CurvePlot)
         self.set_class(not any(line.points.xs for line in self._lines), "-nothing")
         plot.clear()
@@ -290,7 +285,7 @@ class ChartScreen(Screen[None]):
             plot.add_line(self._plotted(line), line.colour)
         for line in self._lines:
             if line.marked:
-                plot.add_marks(self._plotted(line), line.colour)
+                plot.add_marks(self._plotted(line), line.colour, line.mark)
         self.add_class("-drawn")
         self._update_title()
         self.call_after_refresh(self._update_cursor)
@@ -302,27 +297,6 @@ class ChartScreen(Screen[None]):
         levels = levels_of(tables, self.quantity)
         return [level._replace(value=math.log10(level.value)) for level in levels] if self.logarithmic else levels
 
-    def _make_lines(self) -> list[ChartLine]:
-        single = len(self.runs) == 1
-        lines = []
-        for number, run in enumerate(self.runs):
-            name = formatting.shortened(escape_line(run.name), self._name_width())
-            colour = str(number % len(RUN_COLOURS))
-            raw = line_of(run.snapshot.train, self.axis, self.quantity.value)
-            smoothed = smooth(raw, self.smoothing if self.quantity.has_validation else "off")
-            if single and smoothed is not raw:
-                lines.append(ChartLine("raw", raw, "raw", has_readout=False))
-            quantity = self.quantity.title.lower()
-            label = f"train {quantity}" if self.quantity.has_validation else quantity
-            lines.append(ChartLine(label if single else name, smoothed, colour))
-            if self.quantity.has_validation:
-                validation = line_of(run.snapshot.validation, self.axis, self.quantity.value)
-                label = f"validation {quantity}"
-                lines.append(
-                    ChartLine(label, validation, "validation" if single else colour, marked=True, has_readout=single)
-                )
-        return lines
-
     def _update_cursor(self) -> None:
         """Draw the cursor, and the values of the curves there."""
         if not self.query(CurvePlot):
@@ -333,24 +307,47 @@ class ChartScreen(Screen[None]):
         visible = low <= x <= high and any(line.points.xs for line in self._lines)
         self.query_one(CursorLine).move(min(plot.column_of(x), plot.size.width - 2) if visible else None)
         values = [(f"▲ {self._place(x, named=True)}", "")]
-        values += [(text, plot.colour(line.colour)) for line in self._lines if (text := self._readout(line, x))]
-        if len(self.runs) > 1 and self.quantity.has_validation:
-            quantity = self.quantity.title.lower()
-            values += [(f"━ train {quantity}", ""), (f"{MARK} validation {quantity}", "")]
+        if len(self.runs) == 1:
+            values += [(text, plot.colour(line.colour)) for line in self._lines if (text := self._readout(line, x))]
+        else:
+            values += [(text, colour and plot.colour(colour)) for text, colour in self._readouts(x)]
         self.query_one(CursorValues).show(values)
 
     def _readout(self, line: ChartLine, x: float) -> str:
-        """Return the value of a line at a place, or where it ended before that; nothing for one without a readout."""
+        """Return the value of a line of the only run at a place, or where it ended before that."""
         index = line.points.nearest(x)
         if not line.has_readout or index is None:
             return ""
-        if line.marked:
-            return f"{MARK} {line.label} {self.quantity.format(line.points.ys[index])}"
+        if not line.marked and self._ended(line, x):
+            return f"━ {line.label} ends at {self._place(line.points.xs[-1])}"
+        return f"{line.mark if line.marked else '━'} {line.label} {self.quantity.format(line.points.ys[index])}"
+
+    def _readouts(self, x: float) -> Iterator[tuple[str, str]]:
+        """Yield what each mark stands for with its value at a place, the mean of several runs, and its colour."""
+        colouring = self._colouring
+        if colouring.setting is not None:
+            yield f"by {colouring.setting}:", ""
+        for number, label in enumerate(colouring.labels):
+            lines = [line for line in self._lines if line.group == number and not line.marked and line.points.xs]
+            if not lines:
+                continue
+            shown = formatting.shortened(escape_line(label), self._name_width()) + ":" * (colouring.setting is not None)
+            there = [line.points for line in lines if not self._ended(line, x)]
+            if there:
+                values = [points.ys[points.nearest(x) or 0] for points in there]
+                some = "" if len(lines) == 1 else f" (mean of {len(there)})"
+                value = f"{self.quantity.format(fmean(values))}{some}"
+            else:
+                value = f"ends at {self._place(max(line.points.xs[-1] for line in lines))}"
+            mark = colouring.mark_of(number) if self.quantity.has_validation else "━"
+            yield f"{mark} {shown} {value}", lines[0].colour
+        if self.quantity.has_validation:
+            yield f"lines: train {self.quantity.title.lower()}, marks: validation", ""
+
+    def _ended(self, line: ChartLine, x: float) -> bool:
+        """Return whether a line ended more than a column before a place."""
         low, high = self._visible_xs()
-        last = line.points.xs[-1]
-        if x - last > (high - low) / self._columns():
-            return f"━ {line.label} ends at {self._place(last)}"
-        return f"━ {line.label} {self.quantity.format(line.points.ys[index])}"
+        return x - line.points.xs[-1] > (high - low) / self._columns()
 
     def _place(self, x: float, *, named: bool = False) -> str:
         """Return a place on the x axis in words."""
@@ -366,8 +363,8 @@ class ChartScreen(Screen[None]):
     def action_copy(self) -> None:
         """Copy the values at the cursor."""
         text = self.query_one(CursorValues).text
-        for mark in ("▲ ", "━ ", f"{MARK} "):
-            text = text.replace(mark, "")
+        for mark in ("▲", "━", MARK, *map(Colouring.mark_of, range(len(self._colouring.labels)))):
+            text = text.removeprefix(f"{mark} ").replace(f"   {mark} ", "   ")
         self.app.copy_to_clipboard(text)
         self.notify("Copied the values at the cursor.")
 

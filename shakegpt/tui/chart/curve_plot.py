@@ -11,7 +11,7 @@ from textual_plot.axis_formatter import AxisFormatter, DurationFormatter
 from shakegpt.tui import formatting
 from shakegpt.tui.chart.curves import Axis, Line
 from shakegpt.tui.themes import RUN_COLOURS, run_colour_rules
-from shakegpt.tui.widgets.area_chart import MARK, Level
+from shakegpt.tui.widgets.area_chart import Level
 
 
 class CountFormatter(NumericAxisFormatter):
@@ -97,9 +97,9 @@ class CurvePlot(PlotWidget, can_focus=False, inherit_bindings=False):
         """Add a line."""
         self.plot(line.xs, line.ys, line_style=self.colour(colour), hires_mode=HiResMode.QUADRANT)
 
-    def add_marks(self, line: Line, colour: str) -> None:
+    def add_marks(self, line: Line, colour: str, mark: str) -> None:
         """Add a mark at each point of a line."""
-        self.scatter(line.xs, line.ys, marker=MARK, marker_style=self.colour(colour))
+        self.scatter(line.xs, line.ys, marker=mark, marker_style=self.colour(colour))
 
     def _render_plot(self) -> None:
         """Draw the levels last, into the cells that the curves leave blank."""

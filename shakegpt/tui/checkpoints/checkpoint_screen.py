@@ -276,15 +276,15 @@ class CheckpointScreen(RunActions):
         self.show_runs()
 
     def action_fold(self) -> None:
-        """Hide the run's checkpoints."""
+        """Hide the run's checkpoints, or the runs of its sweep."""
         if (row := self.current) is not None:
-            self.run_list.folded |= {row.run.name}
+            self.run_list.fold(row)
             self.show_runs()
 
     def action_unfold(self) -> None:
-        """Show the run's checkpoints."""
+        """Show the run's checkpoints, or the runs of the sweep."""
         if (row := self.current) is not None:
-            self.run_list.folded -= {row.run.name}
+            self.run_list.unfold(row)
             self.show_runs()
 
     def action_filter(self) -> None:

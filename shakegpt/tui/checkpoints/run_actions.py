@@ -8,29 +8,30 @@ from typing import ClassVar
 from textual import work
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.screen import Screen
 
 from shakegpt.errors import ShakegptError
 from shakegpt.runs.run import check_run_name
+from shakegpt.runs.sweeps import load_plan
 from shakegpt.runs.trash import Trash
-from shakegpt.system.text import escape_control_characters, escape_line
+from shakegpt.system.text import escape_control_characters
 from shakegpt.training.setup import TrainingRequest
+from shakegpt.training.sweep import begin_in_background, stop_sweep, sweep_owner
 from shakegpt.tui import formatting
-from shakegpt.tui.checkpoints.log_reader import LogReader
-from shakegpt.tui.checkpoints.run_list import ListedRun, Row, RunList
+from shakegpt.tui.checkpoints.compare_actions import COMPARE_BINDINGS, CompareActions
+from shakegpt.tui.checkpoints.run_list import ListedRun
+from shakegpt.tui.checkpoints.sweep_groups import ListedSweep
 from shakegpt.tui.context import AppContext
 from shakegpt.tui.dialogs.questions import ConfirmScreen, PromptScreen
 from shakegpt.tui.messages import GenerateFrom, StartTraining
 
 _TRAIN = Binding.Group("Train")
-_CURVES = Binding.Group("Curves")
 _CHANGE = Binding.Group("Delete, rename, copy")
 _REUSE = Binding.Group("Another text")
 _CHANGES = frozenset({"resume", "new_run", "fine_tune", "stop", "delete", "undo", "rename"})
 """Actions that write to the store."""
 
 
-class RunActions(Screen[None]):
+class RunActions(CompareActions):
     """The actions of the checkpoint screen, which says which row they are for. Changes to the store are on a thread."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -45,24 +46,7 @@ class RunActions(Screen[None]):
             group=_TRAIN,
             show=False,
         ),
-        Binding(
-            "z",
-            "curves",
-            "Curves",
-            id="runs.curve",
-            tooltip="Show its curve, or those of all marked runs",
-            group=_CURVES,
-        ),
-        Binding("m", "mark", "Mark", id="runs.mark", tooltip="Mark the run, to compare curves", group=_CURVES),
-        Binding(
-            "W",
-            "mark_sweep",
-            "Mark sweep",
-            id="runs.mark_sweep",
-            tooltip="Mark all runs of its sweep, to compare curves",
-            group=_CURVES,
-            show=False,
-        ),
+        *COMPARE_BINDINGS,
         Binding("D,delete", "delete", "Delete", id="runs.delete", tooltip="Delete it; asks first", group=_CHANGE),
         Binding("ctrl+z", "undo", "Undo", id="runs.undo", tooltip="Bring back what was deleted last", group=_CHANGE),
         Binding(
@@ -87,23 +71,11 @@ class RunActions(Screen[None]):
         failed: bool = False
 
     def __init__(self, context: AppContext) -> None:
-        super().__init__()
-        self.context = context
-        self.run_list = RunList()
-        self.logs = LogReader()
+        super().__init__(context)
         self.trash = Trash(context.store.runs_folder)
-
-    @property
-    def current(self) -> Row | None:
-        """The row under the cursor."""
-        raise NotImplementedError
 
     def action_refresh(self) -> None:
         """Read the store again."""
-        raise NotImplementedError
-
-    def show_runs(self) -> None:
-        """Show the list as it is now."""
         raise NotImplementedError
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
@@ -123,20 +95,23 @@ class RunActions(Screen[None]):
         if (row := self.current) is None:
             return
         if row.best is None:
-            self._say(f"{row.run.name} has no checkpoint yet.")
+            self.say(f"{row.run.name} has no checkpoint yet.")
         else:
             self.post_message(GenerateFrom(row.best.reference))
 
     def action_resume(self) -> None:
         """Resume training from the checkpoint; ask for more steps where the run has taken all of its own."""
         row = self.current
+        if row is not None and row.sweep is not None:
+            self._resume_sweep(row.sweep)
+            return
         checkpoint = row.last if row else None
         if row is None or checkpoint is None:
-            self._say("There is no checkpoint here to resume from.")
+            self.say("There is no checkpoint here to resume from.")
         elif row.run.is_built_in:
-            self._say("The built-in model ships without what a resume needs: n starts a run of your own.")
+            self.say("The built-in model ships without what a resume needs: n starts a run of your own.")
         elif row.run.status == "training":
-            self._say(f"{row.run.name} is in training already.")
+            self.say(f"{row.run.name} is in training already.")
         elif checkpoint.info.step < row.run.steps:
             self.post_message(StartTraining(TrainingRequest(resume=checkpoint.reference)))
         else:
@@ -144,6 +119,21 @@ class RunActions(Screen[None]):
             question = f"{row.run.name} has taken all its {formatting.count(steps)} steps. Train on to which step?"
             resume = partial(self._resume_to, checkpoint.reference)
             self.app.push_screen(PromptScreen(question, str(2 * steps), partial(_check_steps, steps)), resume)
+
+    def _resume_sweep(self, sweep: ListedSweep) -> None:
+        """Go on with what is missing of a sweep, in a process of its own."""
+        store, name = self.context.store, sweep.name
+        if not sweep.identity.path:
+            self.say(f"{name} was planned elsewhere: resume its runs one by one; l shows them.")
+        elif sweep.finished == sweep.size:
+            self.say(f"All runs of {name} are finished.")
+        elif (owner := sweep_owner(store, name)) is not None:
+            self.say(f"{name} is in training already, by {owner}.")
+        else:
+            self._change_store(
+                lambda: begin_in_background(store, load_plan(store, name)),
+                f"{name} goes on, without the app: {sweep.size - sweep.finished} of {sweep.size} runs are to be done.",
+            )
 
     def _resume_to(self, reference: str, steps: str | None) -> None:
         if steps is not None:
@@ -163,7 +153,7 @@ class RunActions(Screen[None]):
 
         row = self.current
         if row is None or row.best is None:
-            self._say("There is no checkpoint here to begin from.")
+            self.say("There is no checkpoint here to begin from.")
             return
         values = fine_tuning_values(self.context.preferences.new_run, row.run.corpus)
         open_new_run_form(self, self.context, begin_from=row.best.reference, values=values)
@@ -172,12 +162,15 @@ class RunActions(Screen[None]):
         """Ask, then have the run saved and stopped by the process that trains it."""
         if (row := self.current) is None:
             return
+        if row.sweep is not None:
+            self._stop_sweep(row.sweep)
+            return
         run = row.run
         if run.status != "training" or run.owner is None:
-            self._say(f"{run.title} is not in training.")
+            self.say(f"{run.title} is not in training.")
             return
         if not run.owner.here:
-            self._say(f"{run.name} is trained by {run.owner}: it can only be stopped there.")
+            self.say(f"{run.name} is trained by {run.owner}: it can only be stopped there.")
             return
         own = self._own_training_name() == run.name
         whose = "this window" if own else str(run.owner)
@@ -191,63 +184,39 @@ class RunActions(Screen[None]):
         question = f"Stop {run.name}? It is trained by {whose}, and saves a checkpoint first."
         self.app.push_screen(ConfirmScreen(question, "stop it", f"Stop {run.name}?"), on_answer)
 
+    def _stop_sweep(self, sweep: ListedSweep) -> None:
+        store, name = self.context.store, sweep.name
+        owner = sweep_owner(store, name) if sweep.identity.path else None
+        if owner is None:
+            self.say(f"{name} is not in training as a sweep; l shows its runs.")
+            return
+
+        def on_answer(yes: bool | None) -> None:
+            if yes:
+                self._change_store(lambda: stop_sweep(store, name), f"Stopping {name}…")
+
+        question = f"Stop the sweep {name}? It is trained by {owner}, which saves its runs first; r goes on with it."
+        self.app.push_screen(ConfirmScreen(question, "stop it", f"Stop {name}?"), on_answer)
+
     def _own_training_name(self) -> str | None:
         training = self.context.own_training
         return training.latest.started.run if training is not None and training.latest.started is not None else None
 
-    # Curves and path
-
-    def action_mark(self) -> None:
-        """Mark the run for a comparison of curves, or remove its mark."""
-        if (row := self.current) is not None and not row.run.is_built_in:
-            self.run_list.toggle_mark(row.run.name)
-            self.show_runs()
-
-    def action_mark_sweep(self) -> None:
-        """Mark all runs of the sweep that the run belongs to, or remove their marks."""
-        if (row := self.current) is None or not (names := self.run_list.sweep_of(row.run.name)):
-            self._say("This run belongs to no sweep; begin one with `shakegpt sweep`.")
-            return
-        self.run_list.toggle_marks(names)
-        self.show_runs()
-
-    def action_curves(self) -> None:
-        """Show the curves of the marked runs; where none is marked, that of the current run."""
-        row = self.current
-        names = list(self.run_list.marked) or ([row.run.name] if row and not row.run.is_built_in else [])
-        if names:
-            self._read_curves(names)
-        else:
-            self._say("The built-in model ships without its training curve.")
-
-    @work(thread=True, exclusive=True, group="curves", exit_on_error=False)
-    def _read_curves(self, names: list[str]) -> None:
-        from shakegpt.tui.chart.chart_screen import ChartScreen, NamedRun
-
-        try:
-            runs = [NamedRun(name, self.logs.read(self.context.store.run(name))) for name in names]
-        except (ShakegptError, OSError) as error:
-            self.post_message(self.StoreChanged(escape_control_characters(str(error)), failed=True))
-            return
-        chart = ChartScreen(runs)
-        self.app.call_later(lambda: self.app.push_screen(chart))
-        if len(names) == 1:
-            from shakegpt.evaluation.ngrams import tables_of_run
-
-            tables = tables_of_run(self.context.store, names[0])
-            self.app.call_later(lambda: chart.show_tables(tables))
+    # Path
 
     def action_copy_path(self) -> None:
         """Copy the path, and show it: over SSH the clipboard may not be reached."""
         if (row := self.current) is not None:
             self.app.copy_to_clipboard(row.path)
-            self._say(f"Copied {row.path}")
+            self.say(f"Copied {row.path}")
 
     # Rename, delete, restore
 
     def action_rename(self) -> None:
         """Ask for another name."""
-        if (row := self.current) is not None and self._can_change(row.run, "renamed"):
+        if (row := self.current) is not None and row.sweep is not None:
+            self.say("A sweep cannot be renamed, but its runs can; l shows them.")
+        elif row is not None and self._can_change(row.run, "renamed"):
             old = row.run.name
             self.app.push_screen(
                 PromptScreen(f"A new name for {old}:", old, check_run_name), partial(self._rename, old)
@@ -266,7 +235,10 @@ class RunActions(Screen[None]):
 
     def action_delete(self) -> None:
         """Ask, then move the run or the checkpoint into the trash."""
-        if (row := self.current) is None or not self._can_change(row.run, "deleted"):
+        if (row := self.current) is not None and row.sweep is not None:
+            self._delete_sweep(row.sweep)
+            return
+        if row is None or not self._can_change(row.run, "deleted"):
             return
         name, checkpoint = row.run.name, row.checkpoint
         if checkpoint is None:
@@ -288,15 +260,32 @@ class RunActions(Screen[None]):
             ConfirmScreen(question, "delete it", f"Delete {checkpoint.reference if checkpoint else name}?"), on_answer
         )
 
+    def _delete_sweep(self, sweep: ListedSweep) -> None:
+        runs = sweep.runs
+        if not all(self._can_change(run, "deleted") for run in runs):
+            return
+        what = f"all {len(runs)} listed runs of {sweep.name} ({formatting.size(sweep.bytes)})"
+
+        def delete() -> None:
+            for run in runs:
+                self.trash.delete(self.context.store.run(run.name))
+
+        def on_answer(yes: bool | None) -> None:
+            if yes:
+                self._change_store(delete, f"Deleted {what}; ctrl+z brings them back one by one.")
+
+        question = f"Delete {what}? ctrl+z brings them back one by one until shakegpt ends."
+        self.app.push_screen(ConfirmScreen(question, "delete them", f"Delete {sweep.name}?"), on_answer)
+
     def action_undo(self) -> None:
         """Bring back what was deleted last."""
         self._change_store(lambda: f"{self.trash.restore()} is back.", "")
 
     def _can_change(self, run: ListedRun, what: str) -> bool:
         if run.is_built_in:
-            self._say(f"The built-in model ships with shakegpt and cannot be {what}.")
+            self.say(f"The built-in model ships with shakegpt and cannot be {what}.")
         elif run.status == "training":
-            self._say(f"{run.name} is in training and cannot be {what}; stop it first.")
+            self.say(f"{run.name} is in training and cannot be {what}; stop it first.")
         else:
             return True
         return False
@@ -316,9 +305,6 @@ class RunActions(Screen[None]):
         self.notify(message.result, severity="error" if message.failed else "information", markup=False)
         self.refresh_bindings()
         self.action_refresh()
-
-    def _say(self, sentence: str) -> None:
-        self.notify(escape_line(sentence), markup=False)
 
 
 def _check_steps(steps_done: int, steps: str) -> None:

@@ -50,7 +50,8 @@ class RunDetail(Container):
 
     def _show_log(self, row: Row, snapshot: Snapshot) -> None:
         curve, sample = self.query_one(MetricPanel), self.query_one(SamplePanel)
-        curve.border_title = f"Loss of {escape_line(row.run.title)}"
+        best = ", its best run" if row.sweep is not None else ""
+        curve.border_title = f"Loss of {escape_line(row.run.title)}{best}"
         curve.show(snapshot)
         sample.show(snapshot)
         sample.select(_sample_index(row, snapshot))

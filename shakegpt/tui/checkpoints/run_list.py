@@ -4,7 +4,7 @@ import calendar
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, get_args
 
@@ -17,8 +17,9 @@ from shakegpt.runs.notes import read_notes
 from shakegpt.runs.run import Run, RunMetadata, Status
 from shakegpt.runs.run_settings import SettingFilter
 from shakegpt.runs.store import PRETRAINED, Store
-from shakegpt.runs.sweeps import sweep_name
 from shakegpt.tui import formatting
+from shakegpt.tui.chart.colouring import Colouring, choose_colouring
+from shakegpt.tui.checkpoints.sweep_groups import ListedSweep, SweepIdentity, find_sweeps
 
 SortKey = Literal["age", "name", "loss", "step", "size"]
 SORT_KEYS: tuple[SortKey, ...] = get_args(SortKey)
@@ -66,6 +67,7 @@ class ListedRun:
     """The newest step of its log while it is in training."""
     note: str = ""
     tags: tuple[str, ...] = ()
+    sweep: SweepIdentity | None = None
 
     @property
     def is_built_in(self) -> bool:
@@ -105,10 +107,11 @@ def read_run_list(store: Store) -> list[ListedRun]:
     Raises:
         ShakegptError: the store itself cannot be read.
     """
-    runs = []
-    for run in store.runs():
+    runs, found = [], store.runs()
+    sweeps = find_sweeps(store, [run.name for run in found])
+    for run in found:
         try:
-            runs.append(_read_run(run))
+            runs.append(replace(_read_run(run), sweep=sweeps.get(run.name)))
         except (ShakegptError, OSError):
             continue  # perhaps removed or renamed meanwhile
     return runs + _pretrained(store)
@@ -173,14 +176,17 @@ def _seconds_since_1970(timestamp: str) -> float:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the list: a run, or one of its checkpoints."""
+    """A row of the list: a run, one of its checkpoints, or a sweep, whose run is then its best."""
 
     run: ListedRun
     checkpoint: ListedCheckpoint | None = None
+    sweep: ListedSweep | None = None
 
     @property
     def key(self) -> str:
         """The name of the row, the same each time that the store is read."""
+        if self.sweep is not None:
+            return self.sweep.key
         return self.checkpoint.reference if self.checkpoint else self.run.name
 
     @property
@@ -194,8 +200,16 @@ class Row:
         return self.checkpoint or self.run.last
 
     @property
+    def keys(self) -> list[str]:
+        """Its own name, and those of the rows that it may be folded into."""
+        above = f"{self.run.sweep.name}/" if self.run.sweep is not None else ""
+        return [self.key, self.run.name, above]
+
+    @property
     def path(self) -> str:
-        """The folder of the checkpoint or of the run."""
+        """The folder of the checkpoint, of the run, or of the sweep's plan."""
+        if self.sweep is not None and self.sweep.identity.path:
+            return self.sweep.identity.path
         return str(self.checkpoint.info.path) if self.checkpoint else self.run.path
 
 
@@ -212,11 +226,19 @@ class RunList:
     """The names of the runs whose curves are to be compared, in the order of their colours."""
     folded: frozenset[str] = frozenset()
     """The names of the runs whose checkpoints are hidden."""
+    unfolded_sweeps: frozenset[str] = frozenset()
+    """The names of the sweeps whose runs are on show."""
+    colour_by: str | None = None
+    """The setting that chooses the colours of marked runs; ``None`` where each has its own."""
+    _swept: frozenset[str] = field(default_factory=frozenset)
+    """The runs of sweeps that were listed before: the first time, their checkpoints are hidden."""
 
     def update(self, runs: list[ListedRun]) -> None:
         """Take over what was read from the store. A large store is at first shown folded but for the newest run."""
         if self.runs is None and sum(1 + len(run.checkpoints) for run in runs) > _MOST_ROWS_UNFOLDED:
             self.folded = frozenset(run.name for run in runs[1:])
+        swept = frozenset(run.name for run in runs if run.sweep is not None)
+        self.folded, self._swept = self.folded | (swept - self._swept), self._swept | swept
         self.runs = runs
         names = {run.name for run in runs}
         self.marked = tuple(name for name in self.marked if name in names)
@@ -224,11 +246,49 @@ class RunList:
     def rows(self) -> list[Row]:
         """Return the rows on show."""
         rows: list[Row] = []
-        for run in sort_runs(filter_runs(self.runs or [], self.filter_words), self.sort, reverse=self.reverse):
-            rows.append(Row(run))
-            if not run.is_built_in and run.name not in self.folded:
-                rows += [Row(run, checkpoint) for checkpoint in run.checkpoints]
+        found = filter_runs(self.runs or [], self.filter_words)
+        sweeps = sweeps_of(found)
+        for entry in sort_runs(found, self.sort, reverse=self.reverse):
+            if entry.sweep is None:
+                rows += self._rows_of(entry)
+            elif (sweep := sweeps.pop(entry.sweep.name, None)) is not None:  # at the place of the first of its runs
+                rows.append(Row(sweep.best, sweep=sweep))
+                if sweep.name in self.unfolded_sweeps:
+                    key: SortKey = "name" if self.sort == "age" else self.sort
+                    for run in sort_runs(sweep.runs, key, reverse=self.reverse):
+                        rows += self._rows_of(run)
         return rows
+
+    def _rows_of(self, run: ListedRun) -> list[Row]:
+        hidden = run.is_built_in or run.name in self.folded
+        return [Row(run)] if hidden else [Row(run), *(Row(run, checkpoint) for checkpoint in run.checkpoints)]
+
+    def fold(self, row: Row) -> None:
+        """Hide a run's checkpoints; where they are hidden, or there are none, the runs of its sweep."""
+        run = row.run
+        hidden = row.checkpoint is None and (run.name in self.folded or not run.checkpoints)
+        if run.sweep is not None and (row.sweep is not None or hidden):
+            self.unfolded_sweeps -= {run.sweep.name}
+        else:
+            self.folded |= {run.name}
+
+    def unfold(self, row: Row) -> None:
+        """Show a run's checkpoints, or the runs of a sweep."""
+        if row.sweep is not None:
+            self.unfolded_sweeps |= {row.sweep.name}
+        else:
+            self.folded -= {row.run.name}
+
+    @property
+    def colouring(self) -> Colouring:
+        """The colours of the marked runs."""
+        return choose_colouring(self.colour_by, self.marked_settings)
+
+    @property
+    def marked_settings(self) -> dict[str, RunMetadata | None]:
+        """What the marked runs were asked to be, by their names."""
+        by_name = {run.name: run.metadata for run in self.runs or ()}
+        return {name: by_name.get(name) for name in self.marked}
 
     @property
     def title(self) -> str:
@@ -249,10 +309,10 @@ class RunList:
         others = tuple(marked for marked in self.marked if marked != name)
         self.marked = (*self.marked, name) if len(others) == len(self.marked) else others
 
-    def sweep_of(self, name: str) -> list[str]:
-        """Return the runs of the sweep that a run belongs to by its name: of ``rates-03`` all ``rates-NN``."""
-        sweep = sweep_name(name)
-        return sorted(run.name for run in self.runs or () if sweep is not None and sweep_name(run.name) == sweep)
+    def sweep_of(self, run: ListedRun) -> list[str]:
+        """Return the names of all runs of the sweep that a run belongs to."""
+        sweep = run.sweep
+        return sorted(other.name for other in self.runs or () if sweep is not None and other.sweep == sweep)
 
     def toggle_marks(self, names: Sequence[str]) -> None:
         """Mark these runs too, or remove their marks where all of them have one."""
@@ -264,6 +324,18 @@ class RunList:
         self.marked = tuple(new if name == old else name for name in self.marked)
         if old in self.folded:
             self.folded |= {new}
+
+
+def sweeps_of(runs: Iterable[ListedRun]) -> dict[str, ListedSweep]:
+    """Return the sweeps that runs belong to, each with those of its runs, by their names."""
+    members: dict[SweepIdentity, list[ListedRun]] = {}
+    for run in runs:
+        if run.sweep is not None:
+            members.setdefault(run.sweep, []).append(run)
+    return {
+        sweep.name: ListedSweep(sweep, tuple(sorted(found, key=lambda run: run.name)))
+        for sweep, found in members.items()
+    }
 
 
 def filter_runs(runs: Iterable[ListedRun], words: str) -> list[ListedRun]:

@@ -7,7 +7,9 @@ from shakegpt.runs.run import RunMetadata
 from shakegpt.runs.snapshot import Snapshot
 from shakegpt.system.text import count, escape_line
 from shakegpt.tui import formatting
+from shakegpt.tui.chart.colouring import Colouring, differing_settings
 from shakegpt.tui.checkpoints.run_list import ListedRun, Row
+from shakegpt.tui.checkpoints.sweep_groups import ListedSweep, mean_and_spread
 from shakegpt.tui.widgets import diff_widget
 from shakegpt.tui.widgets.diff_widget import DiffWidget
 
@@ -37,20 +39,40 @@ class RunSettings(DiffWidget):
     def draw(self, width: int, height: int) -> list[diff_widget.Row]:  # noqa: ARG002
         """Return one line for each label; of a path that is too long its end, of anything else its beginning."""
         style = self.get_component_rich_style("settings--label")
+        label_width = max(_LABEL_WIDTH, *(len(label) + 1 for label in self._settings), 0)
         rows: list[diff_widget.Row] = []
         for label, value in self._settings.items():
             shown = escape_line(value)
-            room = max(1, width - _LABEL_WIDTH)
+            room = max(1, width - label_width)
             if label == "Path" and len(shown) > room:
                 shown = f"…{shown[1 - room :]}"
             elif len(shown) > room:
                 shown = f"{shown[: room - 1]}…"
-            rows.append([(f"{label:<{_LABEL_WIDTH}}", style), (shown, self.rich_style)])
+            rows.append([(f"{label:<{label_width}}", style), (shown, self.rich_style)])
         return rows
 
 
+def sweep_settings(sweep: ListedSweep) -> dict[str, str]:
+    """Return what there is to say of a sweep, by its label: how far it is, and how well each value did."""
+    settings = {
+        "Sweep": escape_line(sweep.name),
+        "Runs": sweep.progress,
+        "Best": f"{formatting.decimal(sweep.best.best_loss)}, {sweep.best.name}",
+        "Mean": mean_and_spread(sweep.runs),
+    }
+    known = {run.name: run.metadata for run in sweep.runs if run.metadata is not None}
+    for setting in differing_settings(list(known.values())):
+        colouring = Colouring.by_setting(setting, known)
+        for number, value in enumerate(colouring.labels):
+            of_value = [run for run in sweep.runs if colouring.groups.get(run.name) == number]
+            settings[f"{setting} {value}"] = f"{mean_and_spread(of_value)} of {len(of_value)}"
+    return settings | {"On disk": formatting.size(sweep.bytes)}
+
+
 def run_settings(row: Row, snapshot: Snapshot | None) -> dict[str, str]:
-    """Return what there is to say of a run, or of one of its checkpoints, by its label."""
+    """Return what there is to say of a run, of one of its checkpoints, or of a sweep, by its label."""
+    if row.sweep is not None:
+        return sweep_settings(row.sweep) | {"Path": row.path}
     run, checkpoint = row.run, row.checkpoint
     settings: dict[str, str] = {}
     if checkpoint is not None:

@@ -1,5 +1,6 @@
 """The table of runs and their checkpoints."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,6 +17,7 @@ from shakegpt.events import perplexity
 from shakegpt.system.text import escape_line
 from shakegpt.tui import formatting
 from shakegpt.tui.checkpoints.run_list import ListedCheckpoint, ListedRun, Row, RunList, SortKey, age
+from shakegpt.tui.checkpoints.sweep_groups import ListedSweep, mean_and_spread
 from shakegpt.tui.themes import RUN_COLOURS, run_colour_rules
 
 
@@ -45,6 +47,8 @@ _COLUMNS = (
     _Column("size", "Size", 7, 70, sort="size"),
 )
 _MAX_NAME_WIDTH = 40
+_MOST_DONE = 4
+"""Characters of "5/8", beside which there is room for a word."""
 _PADDING = 2
 _SCROLLBAR = 1
 
@@ -108,6 +112,7 @@ class RunTable(DataTable[Text]):
         )
         self._run_list = RunList()
         self._loaded_checkpoint: str | None = None
+        self._colouring = self._run_list.colouring
         self._shown_rows: list[Row] = []
         self._headings: list[tuple[Text, int, str]] = []
         self._row_keys: list[str] = []
@@ -120,15 +125,16 @@ class RunTable(DataTable[Text]):
 
     def show(self, run_list: RunList, loaded_checkpoint: str | None) -> None:
         """Fill the table; the loaded checkpoint is the one that the generation screen uses."""
-        key = self.current.key if self.current else None
+        before = self.current.keys if self.current else []
         cursor_row = self.cursor_row
         self._run_list, self._loaded_checkpoint = run_list, loaded_checkpoint
+        self._colouring = run_list.colouring
+        self.border_subtitle = self._legend()
         self._shown_rows = run_list.rows()
         self._fill()
         keys = self._row_keys
-        if key is not None and key not in keys:
-            key = key.partition("@")[0]  # its run, where that has been folded
-        self.move_cursor(row=keys.index(key) if key in keys else min(cursor_row, len(keys) - 1), animate=False)
+        key = next((key for key in before if key in keys), None)  # what it has been folded into, where it was
+        self.move_cursor(row=min(cursor_row, len(keys) - 1) if key is None else keys.index(key), animate=False)
 
     def on_resize(self, _: events.Resize) -> None:
         """Show the columns that there is room for."""
@@ -146,8 +152,7 @@ class RunTable(DataTable[Text]):
     def _fill(self) -> None:
         """Draw the table; where its rows and columns are the same, only the cells that differ, to save a slow link."""
         columns = self._fitting_columns()
-        sort, reverse = self._run_list.sort, self._run_list.reverse
-        headings = [(_heading(column, sort, reverse=reverse), width, column.key) for column, width in columns]
+        headings = [(self._heading(column), width, column.key) for column, width in columns]
         lines: list[list[Text]] = []
         for row in self._shown_rows:
             cells = self._cells(row)
@@ -162,6 +167,14 @@ class RunTable(DataTable[Text]):
             for line, key in zip(lines, keys, strict=True):
                 self.add_row(*line, key=key)
         self._headings, self._row_keys, self._cell_texts = headings, keys, lines
+
+    def _heading(self, column: _Column) -> Text:
+        """Return the title of a column, with the order that it is in; of a sweep, the steps give way to its mean."""
+        run_list, title = self._run_list, column.title
+        arrow = ("▲" if run_list.reverse else "▼") if column.sort == run_list.sort else ""
+        if column.key == "step" and any(row.sweep is not None for row in self._shown_rows):
+            title = "Step, mean ±"
+        return Text(f"{arrow}{title}", justify="right") if column.right else Text(f"{title}{arrow}")
 
     def _update_cells(self, lines: list[list[Text]]) -> None:
         for y, (new, old) in enumerate(zip(lines, self._cell_texts, strict=True)):
@@ -178,6 +191,8 @@ class RunTable(DataTable[Text]):
 
     def _cells(self, row: Row) -> dict[str, Text]:
         loaded = row.key == self._loaded_checkpoint
+        if row.sweep is not None:
+            return self._sweep_cells(row.sweep)
         if row.checkpoint is None:
             return self._run_cells(row.run, loaded=loaded)
         return self._checkpoint_cells(row.run, row.checkpoint, loaded=loaded)
@@ -185,7 +200,8 @@ class RunTable(DataTable[Text]):
     def _run_cells(self, run: ListedRun, *, loaded: bool) -> dict[str, Text]:
         dim = self._style("dim")
         state = {"training": "training", "finished": "good", "failed": "failed", "killed": "failed"}.get(run.status)
-        name = Text.assemble(self._mark(run, loaded=loaded), " ", (escape_line(run.title), Style(bold=True)))
+        indent = "   " if run.sweep is not None else " "
+        name = Text.assemble(self._mark(run, loaded=loaded), indent, (escape_line(run.title), Style(bold=True)))
         return {
             "name": name,
             "state": Text(run.status, style=self._style(state) if state else dim),
@@ -198,13 +214,35 @@ class RunTable(DataTable[Text]):
             "size": Text(formatting.size(run.bytes), style=dim),
         }
 
+    def _sweep_cells(self, sweep: ListedSweep) -> dict[str, Text]:
+        dim, best = self._style("dim"), sweep.best
+        folded = sweep.name not in self._run_list.unfolded_sweeps
+        marked = sum(run.name in self._run_list.marked for run in sweep.runs)
+        mark = " " if not marked else "●" if marked == len(sweep.runs) else "○"
+        done = f"{sweep.finished}/{sweep.size}"
+        state = "training" if sweep.training else "failed" if sweep.failed else "good" if sweep.finished else "dim"
+        return {
+            "name": Text.assemble(
+                (mark, Style(bold=True)), f" {'▸' if folded else '▾'} ", (escape_line(sweep.name), Style(bold=True))
+            ),
+            "state": Text(f"{done} done" if len(done) <= _MOST_DONE else done, style=self._style(state)),
+            "step": Text(mean_and_spread(sweep.runs)),
+            "loss": Text(formatting.decimal(best.best_loss)),
+            "perplexity": Text(_perplexity(best.best_loss)),
+            "corpus": Text(_common(run.corpus for run in sweep.runs), style=dim),
+            "preset": Text(_common(run.preset for run in sweep.runs), style=dim),
+            "age": Text(age(sweep.created), style=dim),
+            "size": Text(formatting.size(sweep.bytes), style=dim),
+        }
+
     def _checkpoint_cells(self, run: ListedRun, checkpoint: ListedCheckpoint, *, loaded: bool) -> dict[str, Text]:
         dim = self._style("dim")
         info = checkpoint.info
+        indent = "   " if run.sweep is not None else " "
         branch = "└" if run.checkpoints[-1] is checkpoint else "├"
         marks = " ".join(word for word, applies in (("best", checkpoint.best), ("last", checkpoint.last)) if applies)
         return {
-            "name": Text.assemble(self._loaded_mark(loaded=loaded), (f" {branch} ", dim), f"@{info.step}"),
+            "name": Text.assemble(self._loaded_mark(loaded=loaded), (f"{indent}{branch} ", dim), f"@{info.step}"),
             "state": Text(marks, style=self._style("good") if checkpoint.best else dim),
             "step": Text(formatting.count(info.step)),
             "loss": Text("ema " * info.ema + formatting.decimal(info.val_loss)),
@@ -215,14 +253,25 @@ class RunTable(DataTable[Text]):
 
     def _mark(self, run: ListedRun, *, loaded: bool) -> tuple[str, Style]:
         """Return the mark of a run: loaded, or marked in the colour that its curve has in the chart."""
-        marked = self._run_list.marked
-        if run.name in marked:
-            return "●", self._style(f"mark-{marked.index(run.name) % len(RUN_COLOURS)}")
+        if run.name in self._run_list.marked:
+            return self._colouring.mark(run.name), self._style(f"mark-{self._colouring.colour(run.name)}")
         return self._loaded_mark(loaded=loaded)
 
     def _loaded_mark(self, *, loaded: bool) -> tuple[str, Style]:
         # A blank has no colour: reversed, under the cursor, that would be a block.
         return ("▶", self._style("mark")) if loaded else (" ", Style())
+
+    def _legend(self) -> Content:
+        """Return what the marks stand for, where a setting chooses them."""
+        colouring = self._colouring
+        if colouring.setting is None:
+            return Content()
+        parts = [Content.styled(f"{colouring.setting} ", "$foreground 80%")]
+        for number, label in enumerate(colouring.labels):
+            colour = RUN_COLOURS[number % len(RUN_COLOURS)]
+            parts.append(Content.styled(f" {colouring.mark_of(number)} ", f"bold {colour}"))
+            parts.append(Content.styled(label, "$foreground"))
+        return Content.assemble(*parts)
 
     def _style(self, name: str) -> Style:
         styles = self.get_component_styles(f"run-table--{name}")
@@ -242,6 +291,9 @@ class RowDetails(Static):
         if row is None:
             self.update("")
             return
+        if row.sweep is not None:
+            self.update(_describe_sweep(row.sweep, row.path))
+            return
         run = row.run
         details = [f"{formatting.compact(run.parameters)} weights", run.corpus, formatting.size(run.bytes)]
         details += [run.preset] if run.preset else []
@@ -254,11 +306,19 @@ class RowDetails(Static):
         )
 
 
-def _heading(column: _Column, sort: SortKey, *, reverse: bool) -> Text:
-    arrow = ("▲" if reverse else "▼") if column.sort == sort else ""
-    if column.right:
-        return Text(f"{arrow}{column.title}", justify="right")
-    return Text(f"{column.title}{arrow}")
+def _describe_sweep(sweep: ListedSweep, path: str) -> Content:
+    best = f"best {formatting.decimal(sweep.best.best_loss)} ({sweep.best.name}), mean {mean_and_spread(sweep.runs)}"
+    return (
+        Content.styled(escape_line(sweep.name), "bold $primary")
+        + Content.styled(f"  {sweep.progress} · {best}", "$foreground 80%")
+        + Content.styled(f"\n{escape_line(path)}", "$foreground 75%")
+    )
+
+
+def _common(values: Iterable[str]) -> str:
+    """Return what all runs of a sweep have in common."""
+    found = set(values)
+    return escape_line(found.pop()) if len(found) == 1 else "several"
 
 
 def _progress(step: int, steps: int) -> str:

@@ -237,7 +237,8 @@ class TrainingScreen(Screen[None]):
 
     def action_zoom(self) -> None:
         """Open the chart of the focused panel, or of the loss."""
-        from shakegpt.tui.chart.chart_screen import ChartScreen, NamedRun
+        from shakegpt.tui.chart.chart_screen import ChartScreen
+        from shakegpt.tui.chart.lines import NamedRun
 
         if self.snapshot is not None:
             quantity = self.focused.quantity if isinstance(self.focused, MetricPanel) else LOSS

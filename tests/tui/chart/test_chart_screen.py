@@ -11,10 +11,11 @@ from textual.widgets import Static
 from shakegpt.evaluation.ngrams import TableLosses
 from shakegpt.events import Step
 from shakegpt.runs.snapshot import Snapshot, replay
-from shakegpt.tui.chart.chart_screen import ChartScreen, NamedRun
+from shakegpt.tui.chart.chart_screen import ChartScreen
 from shakegpt.tui.chart.cursor_line import CursorLine, CursorValues
 from shakegpt.tui.chart.curve_plot import CurvePlot
 from shakegpt.tui.chart.curves import LEARNING_RATE, LOSS, PERPLEXITY, Line
+from shakegpt.tui.chart.lines import NamedRun
 from shakegpt.tui.themes import THEMES
 
 
@@ -159,8 +160,8 @@ async def test_several_runs_share_one_chart(run: Snapshot, events: Callable[...,
         await pilot.pause()
         assert "macbeth, [b]lear[/b]" in title(chart)
         text = chart.query_one(CursorValues).text
-        assert "━ macbeth 1.812" in text
-        assert "━ [b]lear[/b] " in text
+        assert "● macbeth 1.812" in text
+        assert "▼ [b]lear[/b] " in text
         styles = {
             dataset.line_style for dataset in chart.query_one(CurvePlot)._datasets if hasattr(dataset, "line_style")
         }
@@ -226,22 +227,24 @@ async def test_beyond_its_end_a_run_has_no_value(run: Snapshot, events: Callable
     chart = ChartScreen([NamedRun("macbeth", run), NamedRun("lear", replay(events(steps=100, run="lear")))])
     async with ChartApp(chart).run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        assert "━ lear ends at 100" in chart.query_one(CursorValues).text
+        assert "▼ lear ends at 100" in chart.query_one(CursorValues).text
         await pilot.press("b")
         await pilot.pause()
-        assert "━ lear ends at 2s" in chart.query_one(CursorValues).text
+        assert "▼ lear ends at 2s" in chart.query_one(CursorValues).text
         await pilot.press("home")
-        assert "━ lear 4." in chart.query_one(CursorValues).text
+        assert "▼ lear 4." in chart.query_one(CursorValues).text
 
 
 async def test_the_marks_of_runs_drawn_together_are_explained(run: Snapshot, events: Callable[..., list[Any]]) -> None:
     chart = ChartScreen([NamedRun("macbeth", run), NamedRun("lear", replay(events(upto=100, run="lear")))])
     async with ChartApp(chart).run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        assert chart.query_one(CursorValues).text.endswith("━ train loss   ◆ validation loss")
+        assert chart.query_one(CursorValues).text.endswith("lines: train loss, marks: validation")
         await pilot.press("tab", "tab")
         await pilot.pause()
-        assert "◆" not in chart.query_one(CursorValues).text
+        text = chart.query_one(CursorValues).text
+        assert "━ lear " in text
+        assert not {"●", "▼", "marks"} & {*text.split()}
 
 
 async def test_y_copies_the_values_at_the_cursor(run: Snapshot) -> None:

@@ -265,26 +265,6 @@ async def test_curves_of_one_run_and_of_the_marked_ones(store: Store) -> None:
         assert [run.name for run in cast(Any, app.screen).runs] == ["hamlet", "macbeth"]
 
 
-async def test_one_key_marks_all_runs_of_a_sweep(store: Store) -> None:
-    store.run("macbeth").rename("rates-01")
-    store.run("hamlet").rename("rates-02")
-    app = RunsApp(store)
-    async with app.run_test() as pilot:
-        await ready(pilot)
-        await at(pilot, "rates-01@100")
-        await pilot.press("W")
-        assert app.runs.run_list.marked == ("rates-01", "rates-02")
-        await pilot.press("z")
-        await until(pilot, lambda: isinstance(app.screen, ChartScreen))
-        await pilot.press("escape")
-        await until(pilot, lambda: app.screen is app.runs)
-        await pilot.press("W")
-        assert app.runs.run_list.marked == ()
-        await at(pilot, "lear")
-        await pilot.press("W")
-        assert app.runs.run_list.marked == ()
-
-
 async def test_rename(store: Store) -> None:
     app = RunsApp(store)
     async with app.run_test() as pilot:
@@ -732,9 +712,11 @@ async def test_marks_have_the_colours_of_the_chart(store: Store) -> None:
         await pilot.pause()
         table = app.runs.query_one(RunTable)
 
+        glyphs = iter("●▼")  # in the order in which they were marked
+
         def mark(row: int) -> Any:
             cell = table.get_row_at(row)[0]
-            assert cell.plain.startswith("●")
+            assert cell.plain.startswith(next(glyphs))
             return cell.spans[0].style
 
         marks = [mark(app.keys.index(name)) for name in app.runs.run_list.marked]

@@ -7,8 +7,9 @@ import pytest
 from textual.pilot import Pilot
 
 from shakegpt.runs.snapshot import Snapshot, replay
-from shakegpt.tui.chart.chart_screen import ChartScreen, NamedRun
+from shakegpt.tui.chart.chart_screen import ChartScreen
 from shakegpt.tui.chart.cursor_line import CursorLine
+from shakegpt.tui.chart.lines import NamedRun
 from tests.tui.fake_model_app import until
 from tests.tui.training_app import TrainingApp
 
