@@ -12,8 +12,8 @@ from textual.pilot import Pilot
 from shakegpt.runs.manifest import CheckpointInfo, FileEntry, Manifest
 from shakegpt.runs.store import Store
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
+from shakegpt.tui.checkpoints.listed_runs import ListedCheckpoint, ListedRun
 from shakegpt.tui.checkpoints.run_detail import RunDetail
-from shakegpt.tui.checkpoints.run_list import ListedCheckpoint, ListedRun
 from tests.tui.fake_model_app import FakeModelApp, until
 
 SMALL = (80, 24)

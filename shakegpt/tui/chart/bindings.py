@@ -32,7 +32,7 @@ BINDINGS: tuple[Binding, ...] = (
     _key("logarithm", "L", "logarithm", "Log", "Draw the values on a logarithmic axis, or not", group=_DRAW, show=True),
     _key("smoothing", "S", "smoothing", "Smooth", "Smooth the curve lightly, heavily or not at all", group=_DRAW,
          show=True),
-    _key("colour", "C", "colour", "Colour by", "Colour the runs by a setting in which they differ, or each its own",
+    _key("colour", "C", "colour", "Colour by", "Colour the runs by what differs",
          group=_DRAW, show=True),
     _key("left", "left,h", "move(-1)", "Cursor", "Move the cursor left or right; h and l do too", group=_MOVE,
          shown="←→"),

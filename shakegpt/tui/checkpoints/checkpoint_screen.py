@@ -15,9 +15,10 @@ from textual.worker import get_current_worker
 from shakegpt.errors import ShakegptError
 from shakegpt.runs.snapshot import ENDED, Snapshot
 from shakegpt.system.text import escape_control_characters, escape_line
+from shakegpt.tui.checkpoints.listed_runs import ListedRun, read_run_list
 from shakegpt.tui.checkpoints.run_actions import RunActions
 from shakegpt.tui.checkpoints.run_detail import RunDetail
-from shakegpt.tui.checkpoints.run_list import SORT_KEYS, ListedRun, Row, read_run_list
+from shakegpt.tui.checkpoints.run_list import SORT_KEYS, Row
 from shakegpt.tui.checkpoints.run_table import RowDetails, RunTable
 from shakegpt.tui.context import AppContext
 from shakegpt.tui.widgets.footer import Footer
@@ -38,8 +39,9 @@ class CheckpointScreen(RunActions):
     AUTO_FOCUS = ""
     HELP_TITLE: ClassVar[str] = "Runs"
     HELP = (
-        "Every run, with its checkpoints under it. Choosing a run means its best checkpoint, or, to resume it, its "
-        "last. ● marks runs whose curves are to be compared, ▶ the checkpoint of the generation screen."
+        "Every run, with its checkpoints under it; a sweep is one row, which has its runs under it. Choosing a run "
+        "means its best checkpoint, or, to resume it, its last. ● and other marks stand at runs whose curves are to be "
+        "compared, ▶ at the checkpoint of the generation screen."
     )
     DEFAULT_CSS: ClassVar[str] = """
     CheckpointScreen {

@@ -30,7 +30,7 @@ COMPARE_BINDINGS: tuple[Binding, ...] = (
         "curves",
         "Curves",
         id="runs.curve",
-        tooltip="Show its curve, or those of all marked runs, or of a sweep",
+        tooltip="Show its curve, or those of all marked runs",
         group=_CURVES,
     ),
     Binding("m", "mark", "Mark", id="runs.mark", tooltip="Mark the run, to compare curves", group=_CURVES),
@@ -48,7 +48,7 @@ COMPARE_BINDINGS: tuple[Binding, ...] = (
         "colour",
         "Colour by",
         id="runs.colour",
-        tooltip="Colour the marked runs by a setting in which they differ, the next one, or each its own",
+        tooltip="Colour the marked runs by what differs",
         group=_CURVES,
     ),
 )

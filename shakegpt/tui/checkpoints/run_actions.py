@@ -18,7 +18,7 @@ from shakegpt.training.setup import TrainingRequest
 from shakegpt.training.sweep import begin_in_background, stop_sweep, sweep_owner
 from shakegpt.tui import formatting
 from shakegpt.tui.checkpoints.compare_actions import COMPARE_BINDINGS, CompareActions
-from shakegpt.tui.checkpoints.run_list import ListedRun
+from shakegpt.tui.checkpoints.listed_runs import ListedRun
 from shakegpt.tui.checkpoints.sweep_groups import ListedSweep
 from shakegpt.tui.context import AppContext
 from shakegpt.tui.dialogs.questions import ConfirmScreen, PromptScreen

@@ -8,7 +8,8 @@ from shakegpt.runs.snapshot import Snapshot
 from shakegpt.system.text import count, escape_line
 from shakegpt.tui import formatting
 from shakegpt.tui.chart.colouring import Colouring, differing_settings
-from shakegpt.tui.checkpoints.run_list import ListedRun, Row
+from shakegpt.tui.checkpoints.listed_runs import ListedRun
+from shakegpt.tui.checkpoints.run_list import Row
 from shakegpt.tui.checkpoints.sweep_groups import ListedSweep, mean_and_spread
 from shakegpt.tui.widgets import diff_widget
 from shakegpt.tui.widgets.diff_widget import DiffWidget

@@ -16,7 +16,8 @@ from textual.widgets import DataTable, Static
 from shakegpt.events import perplexity
 from shakegpt.system.text import escape_line
 from shakegpt.tui import formatting
-from shakegpt.tui.checkpoints.run_list import ListedCheckpoint, ListedRun, Row, RunList, SortKey, age
+from shakegpt.tui.checkpoints.listed_runs import ListedCheckpoint, ListedRun
+from shakegpt.tui.checkpoints.run_list import Row, RunList, SortKey, age
 from shakegpt.tui.checkpoints.sweep_groups import ListedSweep, mean_and_spread
 from shakegpt.tui.themes import RUN_COLOURS, run_colour_rules
 
@@ -73,7 +74,7 @@ class RunTable(DataTable[Text]):
         Binding("k,up", "cursor_up", "Up", id="runs.up", tooltip="Go to the row above", show=False),
         Binding("g,home", "scroll_top", "First", id="runs.first", tooltip="Go to the first row", show=False),
         Binding("G,end", "scroll_bottom", "Last", id="runs.last", tooltip="Go to the last row", show=False),
-        Binding("h,left", "screen.fold", "Fold", id="runs.fold", tooltip="Hide the run's checkpoints", show=False),
+        Binding("h,left", "screen.fold", "Fold", id="runs.fold", tooltip="Hide what is under it", show=False),
         Binding("l,right", "screen.unfold", "Unfold", id="runs.unfold", tooltip="Show them again", show=False),
     ]
     DEFAULT_CSS: ClassVar[str] = """

@@ -21,7 +21,8 @@ from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.chart.chart_screen import ChartScreen
 from shakegpt.tui.chart.curve_plot import CurvePlot
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
-from shakegpt.tui.checkpoints.run_list import ListedRun, Row, age, filter_runs, read_run_list, sort_runs
+from shakegpt.tui.checkpoints.listed_runs import ListedRun, read_run_list
+from shakegpt.tui.checkpoints.run_list import Row, age, filter_runs, sort_runs
 from shakegpt.tui.checkpoints.run_settings import run_settings
 from shakegpt.tui.checkpoints.run_table import RunTable
 from shakegpt.tui.dialogs.questions import ConfirmScreen, PromptScreen

@@ -12,8 +12,8 @@ from textual.pilot import Pilot
 from shakegpt.runs.store import Store
 from shakegpt.tui.checkpoints import checkpoint_screen
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
+from shakegpt.tui.checkpoints.listed_runs import ListedRun, read_run_list
 from shakegpt.tui.checkpoints.run_detail import RunDetail
-from shakegpt.tui.checkpoints.run_list import ListedRun, read_run_list
 from tests.tui.checkpoints.conftest import NOW
 from tests.tui.fake_model_app import FakeModelApp, until
 

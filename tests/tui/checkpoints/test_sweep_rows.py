@@ -18,7 +18,8 @@ from shakegpt.tui.chart.chart_screen import ChartScreen
 from shakegpt.tui.chart.cursor_line import CursorValues
 from shakegpt.tui.chart.curve_plot import CurvePlot
 from shakegpt.tui.checkpoints import run_actions
-from shakegpt.tui.checkpoints.run_list import ListedRun, RunList, read_run_list
+from shakegpt.tui.checkpoints.listed_runs import ListedRun, read_run_list
+from shakegpt.tui.checkpoints.run_list import RunList
 from shakegpt.tui.checkpoints.run_settings import run_settings
 from shakegpt.tui.checkpoints.run_table import RowDetails, RunTable
 from shakegpt.tui.dialogs.questions import ConfirmScreen
