@@ -136,10 +136,17 @@ class _Job:
         return "failed", self._last_output() or "Its process ended without saying how."
 
     def _last_output(self) -> str:
+        """Return the last line that the process printed, or why it could print nothing."""
+        if self.output is None:
+            return ""
         with suppress(OSError, ValueError):
-            if self.output is not None:
-                text = read_bounded(self.output, _MAX_OUTPUT_BYTES).decode(errors="replace").strip()
-                return escape_line(text.splitlines()[-1].removeprefix("shakegpt: ")) if text else ""
+            if text := read_bounded(self.output, _MAX_OUTPUT_BYTES).decode(errors="replace").strip():
+                return escape_line(text.splitlines()[-1].removeprefix("shakegpt: "))
+        try:
+            with open(self.output, "ab", buffering=0) as file:
+                file.write(b"\n")
+        except OSError as error:
+            return escape_line(f"Its process ended, and {self.output.parent} cannot be written: {error.strerror}.")
         return ""
 
 
@@ -295,13 +302,13 @@ class SweepThread(threading.Thread):
         self._update(planned, state="loading", snapshot=snapshot.continued(), device=slot.label, message="")
         self._publish(planned.name, None)
 
-    def _open_output(self, planned: PlannedRun) -> tuple[Path | None, int]:
+    def _open_output(self, planned: PlannedRun) -> tuple[Path, int]:
         """Open the file for what a child says beside its log; a full disk is no reason not to train."""
         path = sweep_folder(self._store, self._plan.name) / f"{planned.name}.txt"
         try:
             return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
         except OSError:
-            return None, subprocess.DEVNULL
+            return path, subprocess.DEVNULL
 
     def _follow(self, job: _Job) -> None:
         """Publish what a run's log says now, and its end once its process has ended."""

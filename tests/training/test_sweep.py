@@ -140,6 +140,17 @@ def test_a_program_that_cannot_be_started_fails_its_runs(plan: SweepPlan, store:
     assert "could not be started" in thread.rows[0].message
 
 
+def test_a_run_that_could_not_say_why_it_failed_as_the_disk_takes_nothing(plan: SweepPlan, store: Store) -> None:
+    for run in plan.runs:
+        (sweep_folder(store, "s") / f"{run.name}.txt").mkdir()  # neither root can write there
+    slots = make_slots(runs=4, jobs=4, gpus=[], cores=4)
+    thread = SweepThread(store, plan, slots, command=(sys.executable, "-S", "-c", "raise SystemExit(1)"))
+    thread.start()
+    thread.await_end()
+    assert {row.state for row in thread.rows} == {"failed"}
+    assert thread.rows[0].message.endswith("sweeps/s cannot be written: Is a directory.")
+
+
 @pytest.mark.parametrize(
     ("jobs", "gpus", "cores", "labels", "environments"),
     [
