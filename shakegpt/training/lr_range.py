@@ -28,10 +28,10 @@ _SMOOTHING_DECADES, _SMOOTHING_POINTS = 0.1, 2.5
 """Standard deviation of the bell that smooths the finished curve, along the logarithm of the rate; at least so wide."""
 _BOTTOM = 1.01
 """Times the lowest loss: where the bottom of the curve begins."""
-_FALLEN, _LOST = 0.1, 0.25
-"""Shares of the whole fall of the loss: what shows that it falls, and what is lost again once it diverges."""
+_FALLEN = 0.1
+"""Share of the whole fall of the loss that shows that it falls."""
 _LEAST_POINTS = 20
-_SAFE = 0.05
+_SAFE = 0.01
 """Times the rate at which the loss diverges: the highest suggestion."""
 
 
@@ -116,7 +116,7 @@ class RangeResult:
     lowest: float
     """Where it is lowest."""
     diverges_at: float | None
-    """Where a quarter of the fall is lost again; ``None`` where it never is."""
+    """Where the loss is back where it began; ``None`` where it never is."""
     suggestion: float
     reason: str
     short_reason: str
@@ -129,7 +129,8 @@ def read_range_test(points: Sequence[RangePoint]) -> RangeResult:
     The usual rules, the steepest point or a tenth of the lowest, are for SGD. The steps of AdamW hardly depend on the
     gradient: the loss falls fastest at rates that only teach it which characters are frequent, far below good ones. But
     so short a test also likes rates too high for a long training: `nano` is lowest at 1e-2, and after 500 steps on Tiny
-    Shakespeare it was 0.1 worse with that than with 3e-3. Hence the limit below the rate that diverges.
+    Shakespeare it was 0.1 worse with that than with 3e-3. Hence the limit below the rate that diverges. That is where
+    nothing learned is left: where a part of it is lost depends on the number of steps, by a factor of ten for `mini`.
 
     Raises:
         ShakegptError: the loss never fell, or the test was too short to tell.
@@ -149,7 +150,7 @@ def read_range_test(points: Sequence[RangePoint]) -> RangeResult:
         (smoothed[index + 1] - smoothed[index - 1]) / (logs[index + 1] - logs[index - 1]) for index in range(1, lowest)
     ]
     steepest = 1 + min(range(len(slopes)), key=slopes.__getitem__)
-    lost = (index for index in range(lowest, len(points)) if smoothed[index] > smoothed[lowest] + _LOST * fall)
+    lost = (index for index in range(lowest, len(points)) if smoothed[index] > start)
     diverges = next(lost, None)
     bottom = next(index for index in range(len(points)) if smoothed[index] <= _BOTTOM * smoothed[lowest])
     diverges_at = None if diverges is None else points[diverges].learning_rate
@@ -157,7 +158,7 @@ def read_range_test(points: Sequence[RangePoint]) -> RangeResult:
     if diverges_at is not None and middle > _SAFE * diverges_at:
         suggestion = _round(_SAFE * diverges_at)
         reason = (
-            "it is a twentieth of the rate at which the loss diverges; lower loss in this short test is at higher ones"
+            "it is a hundredth of the rate at which the loss diverges; higher rates do better only in so short a test"
         )
         short_reason = f"a twentieth of {_short(diverges_at)}, where the loss diverges"
     else:

@@ -65,7 +65,7 @@ def test_the_marks_are_where_the_curve_turns(points: int) -> None:
     assert result.bottom <= result.lowest < 10**-1.4
     assert result.diverges_at is not None
     assert 10**-1.8 < result.diverges_at < 10**-1.3
-    assert result.suggestion == pytest.approx(0.05 * result.diverges_at, rel=0.25)
+    assert result.suggestion == pytest.approx(0.01 * result.diverges_at, rel=0.25)
 
 
 def test_a_curve_that_never_rises_does_not_diverge() -> None:
