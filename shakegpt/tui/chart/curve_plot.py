@@ -102,7 +102,7 @@ class CurvePlot(PlotWidget, can_focus=False, inherit_bindings=False):
         self.scatter(line.xs, line.ys, marker=mark, marker_style=self.colour(colour))
 
     def _render_plot(self) -> None:
-        """Draw the levels last, into the cells that the curves leave blank."""
+        """Draw the levels last, into the cells that the curves leave blank, but for those whose label has no room."""
         super()._render_plot()
         canvas, inside = self.query_one("#plot", Canvas), self._scale_rectangle
         style = self.colour("level")
@@ -111,13 +111,15 @@ class CurvePlot(PlotWidget, can_focus=False, inherit_bindings=False):
             columns = range(inside.x, inside.right)
             if not self._y_min < level.value < self._y_max or row not in range(inside.y, inside.bottom):
                 continue
-            blank = [column for column in columns if canvas.get_pixel(column, row)[0] == " "]
+            glyphs = {column: canvas.get_pixel(column, row)[0] for column in columns}
+            blank = [column for column, glyph in glyphs.items() if glyph == " "]
+            ends = (column for column in reversed(blank) if {*range(column - len(level.label), column)} <= {*blank})
+            if (end := next(ends, None)) is None or "─" in glyphs.values():  # another level is in this row
+                continue
             for column in blank:
                 canvas.set_pixel(column, row, "─", style=style)
-            ends = (column for column in reversed(blank) if {*range(column - len(level.label), column)} <= {*blank})
-            if (end := next(ends, None)) is not None:
-                for column, character in enumerate(level.label, end - len(level.label)):
-                    canvas.set_pixel(column, row, character, style=style)
+            for column, character in enumerate(level.label, end - len(level.label)):
+                canvas.set_pixel(column, row, character, style=style)
 
     def column_of(self, x: float) -> int:
         """Return the column of this widget where ``x`` is drawn."""

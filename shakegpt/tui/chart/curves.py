@@ -96,7 +96,7 @@ def levels_of(tables: "TableLosses", quantity: Quantity) -> list[Level]:
     if not quantity.has_validation:
         return []
     values = [quantity.value(Point(0, 0.0, 0, loss)) for loss in tables.losses[:LONGEST_TABLE]]
-    return [Level(value, f" table of {n} ", f" {n} ") for n, value in enumerate(values, 1)]
+    return [Level(value, f" table of {n} ", f" table {n} ") for n, value in enumerate(values, 1)]
 
 
 def line_of(curve: Curve, axis: Axis, value: Callable[[Point], float]) -> Line:

@@ -162,7 +162,7 @@ class AreaChart(DiffWidget):
     def _draw_level(self, cells: Row, level: Level) -> None:
         """Draw a level into the cells of its row: above the curve and, where the area is solid, across that.
 
-        Edges and marks stay whole, and so does another level.
+        Edges and marks stay whole, and so does another level. Where there is no room for its label, it is left out.
         """
         fill_character, fill, _ = self._fill()
         line = self.get_component_rich_style("area-chart--level")
@@ -175,17 +175,19 @@ class AreaChart(DiffWidget):
                 styles.append(line + Style(bgcolor=fill.color) if inside else None)
         if any(cell[0] == _LEVEL for cell in cells):
             return
-        for column, style in enumerate(styles):
-            if style is not None:
-                cells[column] = (_LEVEL, style)
         labels = [level.label] * (2 * len(level.label) < len(cells)) + [level.short]
         places = [(label, start) for label in labels for start in range(len(cells) - len(label) - 1, -1, -1)]
         for label, start in places:
             room = styles[start : start + len(label)]
-            if (style := room[0]) is not None and all(other == style for other in room):
-                style += Style(color=self.get_component_rich_style("area-chart--label").color)
-                cells[start : start + len(label)] = [(character, style) for character in label]
-                return
+            if room[0] is not None and all(other == room[0] for other in room):
+                break
+        else:
+            return  # a line without a label says nothing
+        for column, style in enumerate(styles):
+            if style is not None:
+                cells[column] = (_LEVEL, style)
+        style = room[0] + Style(color=self.get_component_rich_style("area-chart--label").color)
+        cells[start : start + len(label)] = [(character, style) for character in label]
 
     def _fill(self) -> tuple[str, Style, Style]:
         """Return the character of the area and its style, and the style of its upper edge.

@@ -139,7 +139,7 @@ def test_bounds_are_never_equal(values: list[float], rule: AxisRule) -> None:
 
 
 FALL = [4.0 - 2.5 * min(1.0, column / 20) for column in range(36)]
-TABLES = [Level(value, f" table of {n} ", f" {n} ") for n, value in enumerate([3.3, 2.5, 2.0, 1.7, 1.6], 1)]
+TABLES = [Level(value, f" table of {n} ", f" table {n} ") for n, value in enumerate([3.3, 2.5, 2.0, 1.7, 1.6], 1)]
 
 
 async def test_levels_cross_the_chart_and_leave_the_curve_whole() -> None:
@@ -153,8 +153,8 @@ async def test_levels_cross_the_chart_and_leave_the_curve_whole() -> None:
 
 
 async def test_in_a_low_chart_only_the_nearest_level_is_drawn() -> None:
-    lines = await drawn(FALL, (1, 36), [(2, 1.75)], size=(24, 6), levels=TABLES)
-    assert [n for n in range(1, 6) if any(f" {n} " in line for line in lines[:-1])] == [4]
+    lines = await drawn(FALL, (1, 36), [(2, 2.4)], size=(40, 6), levels=TABLES)
+    assert [n for n in range(1, 6) if any(f" table of {n} " in line for line in lines[:-1])] == [2]
 
 
 async def test_the_axis_reaches_to_the_next_level_below() -> None:
@@ -163,8 +163,14 @@ async def test_the_axis_reaches_to_the_next_level_below() -> None:
     assert not any("far" in line for line in lines)
 
 
-async def test_a_level_between_marks_has_its_short_label() -> None:
+async def test_a_level_whose_label_has_no_room_is_left_out() -> None:
     marks = [(step, 2.5) for step in range(1, 37, 3)]
     lines = await drawn(FALL, (1, 36), marks, size=(60, 21), levels=TABLES[1:2])
-    assert any(" 2 " in line for line in lines[:-1])
-    assert not any("table" in line for line in lines)
+    assert lines == await drawn(FALL, (1, 36), marks, size=(60, 21))
+
+
+async def test_a_level_between_marks_has_its_short_label() -> None:
+    marks = [(step, 2.5) for step in range(1, 37, 6)]
+    lines = await drawn(FALL, (1, 36), marks, size=(60, 21), levels=TABLES[1:2])
+    assert any(" table 2 " in line for line in lines[:-1])
+    assert not any("table of" in line for line in lines)
