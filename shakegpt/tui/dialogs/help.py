@@ -1,25 +1,33 @@
 """The keys of a screen by what one wants to do, and the keys of the whole app."""
 
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
+from itertools import chain, zip_longest
+from textwrap import wrap
 from typing import Any, ClassVar
 
 from rich.cells import cell_len
-from rich.table import Table
-from rich.text import Text
+from rich.segment import Segment
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.dom import DOMNode
+from textual.geometry import Size
 from textual.screen import Screen
-from textual.widgets import Static
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.widget import Widget
 
 import shakegpt.tui
 from shakegpt.tui.dialogs.questions import Dialog
 
 _KEY_WIDTH = 7
+_TWO_COLUMNS = 100
+"""The width from which on the keys stand in two columns."""
+_GUTTER = 3
+"""Cells between the two."""
+_PARTS = ("group", "key")
 _ELSE = "Also"
 """The group of the screen's bindings that name none."""
 _EVERYWHERE = "Everywhere"
@@ -35,20 +43,72 @@ class HelpEntry:
 
 HelpGroups = dict[str, list[HelpEntry]]
 """Actions by what one wants to do, the most wanted first."""
+HelpLine = Sequence[tuple[str, str]]
+"""Texts, each with the part of the help that it is styled as; plain where that is empty."""
+
+
+class HelpText(ScrollView, can_focus=True):
+    """What a screen is for, and its keys below: in two columns where there is room.
+
+    It draws single lines: as widgets, one a group, help took twice as long to open.
+
+    Args:
+        title: the name of the screen, which stands in the border.
+        description: what the screen is for.
+        groups: the keys.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"help-text--{part}" for part in _PARTS}
+    DEFAULT_CSS: ClassVar[str] = """
+    HelpText {
+        overflow-x: hidden;
+        scrollbar-size-vertical: 1;
+        scrollbar-gutter: stable;
+        & > .help-text--group { color: $primary; text-style: bold; }
+        & > .help-text--key { text-style: bold; }
+    }
+    """
+
+    def __init__(self, title: str, description: str, groups: HelpGroups) -> None:
+        super().__init__()
+        self.border_title, self.border_subtitle = title, "esc closes"
+        self._description = description
+        self._groups = groups
+        self._laid_out: tuple[int, list[HelpLine]] = (0, [])
+
+    def lines(self, width: int) -> list[HelpLine]:
+        """Return the lines that are so many cells wide."""
+        if self._laid_out[0] != width:
+            self._laid_out = width, help_lines(self._description, self._groups, width)
+        return self._laid_out[1]
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002
+        """Return the number of lines; there is as much to scroll over."""
+        width -= self.styles.scrollbar_size_vertical
+        height = len(self.lines(width))
+        self.set_reactive(Widget.virtual_size, Size(width, height))  # not as a change, which would lay out all again
+        return height
+
+    def render_line(self, y: int) -> Strip:
+        """Return the line that is ``y`` lines below the first in sight."""
+        width, background = self.scrollable_content_region.width, self.rich_style
+        lines, line = self.lines(width), y + self.scroll_offset.y
+        row = lines[line] if line < len(lines) else ()
+        segments = [
+            Segment(text, self.get_component_rich_style(f"help-text--{part}") if part else background)
+            for text, part in row
+        ]
+        return Strip(segments).adjust_cell_length(width, background)
 
 
 class HelpScreen(Dialog[None]):
-    """Shows the keys of a screen, in two columns where there is room, scrolling where there are more than fit."""
+    """Shows the keys of a screen, scrolling where there are more than fit."""
 
     DEFAULT_CSS: ClassVar[str] = """
     HelpScreen {
-        & > VerticalScroll { width: 78; }
-        & #columns { height: auto; layout: vertical; }
-        & #columns > Vertical { height: auto; width: 1fr; }
-        & .group { margin-top: 1; color: $primary; text-style: bold; }
-        &.-wide > VerticalScroll, &.-very-wide > VerticalScroll { width: 118; }
-        &.-wide #columns, &.-very-wide #columns { layout: horizontal; }
-        &.-wide #columns > #left, &.-very-wide #columns > #left { margin-right: 3; }
+        & > HelpText { width: 78; max-width: 100%; height: auto; max-height: 100%; padding: 1 1 1 2; }
+        &.-short > HelpText { padding: 0 0 0 1; }
+        &.-wide > HelpText, &.-very-wide > HelpText { width: 118; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -59,47 +119,47 @@ class HelpScreen(Dialog[None]):
 
     def __init__(self, title: str, description: str, groups: HelpGroups) -> None:
         super().__init__()
-        self._title = title
-        self._description = description
-        self._groups = groups
+        self.groups = groups
+        self._text = HelpText(title, description, groups)
 
     def compose(self) -> ComposeResult:
-        """Put the purpose of the screen above its keys."""
-        with VerticalScroll(can_focus=True) as scroll:
-            scroll.border_title, scroll.border_subtitle = self._title, "esc closes"
-            if self._description:
-                yield Static(self._description, markup=False)
-            with Horizontal(id="columns"):
-                for name, groups in zip(("left", "right"), _columns(self._groups), strict=True):
-                    with Vertical(id=name):
-                        for group, entries in groups.items():
-                            yield Static(group, classes="group", markup=False)
-                            yield Static(_key_table(entries))
-
-    def on_mount(self) -> None:
-        """Focus the box, so that the page keys scroll it."""
-        self.query_one(VerticalScroll).focus()
+        """Show the text, which has the focus, so that the page keys scroll it."""
+        yield self._text
 
     def action_scroll(self, lines: int) -> None:
         """Scroll by some lines."""
-        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+        self._text.scroll_relative(y=lines, animate=False)
 
 
-def _key_table(entries: list[HelpEntry]) -> Table:
-    table = Table.grid(padding=(0, 2))
+def help_lines(description: str, groups: HelpGroups, width: int) -> list[HelpLine]:
+    """Return the lines of a help, ``width`` cells wide: what the screen is for, then each group under its name.
+
+    In two columns the groups stand in their order, and the columns are about equally high.
+    """
+    lines: list[HelpLine] = [[(line, "")] for line in wrap(description, width)]
+    room = width if width < _TWO_COLUMNS else (width - _GUTTER) // 2
+    parts = [_group_lines(name, entries, room) for name, entries in groups.items()]
+    if width < _TWO_COLUMNS:
+        return [*lines, *chain.from_iterable(parts)]
+    heights = [len(part) for part in parts]
+    cut = min(range(1, len(parts) + 1), key=lambda cut: max(sum(heights[:cut]), sum(heights[cut:])), default=0)
+    left, right = (chain.from_iterable(half) for half in (parts[:cut], parts[cut:]))
+    for one, other in zip_longest(left, right, fillvalue=()):
+        gap = width - room - sum(cell_len(text) for text, _ in one)
+        lines.append([*one, (" " * gap, ""), *other])
+    return lines
+
+
+def _group_lines(name: str, entries: Sequence[HelpEntry], width: int) -> list[HelpLine]:
+    """Return an empty line, the name of the group, and its keys, each beside what it does."""
     keys = [" ".join(entry.keys) for entry in entries]
-    table.add_column(min_width=max(_KEY_WIDTH, *map(cell_len, keys)), no_wrap=True)
+    indent = max(_KEY_WIDTH, *map(cell_len, keys)) + 2
+    lines: list[HelpLine] = [[], [(name, "group")]]
     for key, entry in zip(keys, entries, strict=True):
-        table.add_row(Text(key, style="bold"), Text(entry.text))
-    return table
-
-
-def _columns(groups: HelpGroups) -> tuple[HelpGroups, HelpGroups]:
-    """Return the groups of the left and of the right column, about equally high and in their order."""
-    heights = [len(entries) + 2 for entries in groups.values()]
-    names = list(groups)
-    best = min(range(1, len(names) + 1), key=lambda cut: abs(sum(heights[:cut]) - sum(heights[cut:])), default=0)
-    return {name: groups[name] for name in names[:best]}, {name: groups[name] for name in names[best:]}
+        first, *rest = wrap(entry.text, max(1, width - indent)) or [""]
+        lines.append([(key, "key"), (" " * (indent - cell_len(key)), ""), (first, "")])
+        lines += [[(" " * indent, ""), (line, "")] for line in rest]
+    return lines
 
 
 def help_for(screen: Screen[Any]) -> HelpScreen:

@@ -26,7 +26,7 @@ class Dialog(ModalScreen[Result]):
     DEFAULT_CSS: ClassVar[str] = """
     Dialog {
         align: center middle;
-        & > Vertical, & > VerticalScroll {
+        & > Vertical, & > VerticalScroll, & > HelpText {
             width: 64;
             max-width: 100%;
             height: auto;
