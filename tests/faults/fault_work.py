@@ -36,6 +36,7 @@ from shakegpt.training import gradients, optimizer, trainer
 from shakegpt.training.flat_parameters import FlatParameters
 from shakegpt.training.saver import Saver
 from shakegpt.training.state import TrainingState
+from tests.faults.small_disk import fill
 
 for kind in (ModelMetadata, TrainingMetadata, Manifest, RunMetadata):  # once in the server, not in every process
     _adapter(kind)
@@ -508,7 +509,7 @@ def full_disk(folder: str) -> None:
     for event in training:
         match event:
             case Step(step=10):
-                _fill(filler)
+                fill(filler)
             case Step(step=30):
                 filler.unlink()
                 training._saver.wait_until_ready(_hurry(), math.inf)  # as if the back-off had passed
@@ -521,56 +522,11 @@ def full_disk(folder: str) -> None:
     print(json.dumps({"reported": reported, "status": run.status(), "last": run.last().step, "steps": steps}))
 
 
-def full_disk_of_a_sweep(folder: str) -> None:
-    """Sweep in a folder on a small disk that is full while the first run ends; print what became of the runs as JSON.
-
-    The disk is full from the first save of the first run to its failure.
-    """
-    from shakegpt.events import Failed, Saved, Step
-    from shakegpt.runs.sweeps import load_plan, make_plan, save_plan
-    from shakegpt.training.sweep import SweepThread, make_slots
-
-    corpus, filler = Path(folder, "corpus.txt"), Path(folder, "filler")
-    corpus.write_text(TEXT)
-    store = Store(Path(folder, "home"))
-    shape = {"n-layer": ["1"], "d-model": ["16"], "d-ff": ["16"], "block-size": ["16"]}
-    options = {"preset": ["nano"], "corpus": [str(corpus)], "steps": ["8"], "eval-every": ["4"], "device": ["cpu"]}
-    save_plan(store, make_plan("s", {"seed": ["1", "2"]}, options | shape, {"save-patience": ["0.1"]}))
-
-    def sweep(hear: Callable[[str, Any], None]) -> dict[str, list[str]]:
-        thread = SweepThread(store, load_plan(store, "s"), make_slots(runs=2, jobs=1, gpus=[], cores=1))
-        thread.subscribe(hear)
-        thread.start()
-        thread.await_end()
-        return {row.name: [row.state, row.message] for row in thread.rows}
-
-    def fill_and_empty(name: str, event: Any) -> None:
-        if name == "s-01" and isinstance(event, Saved) and not filler.exists():
-            _fill(filler)
-        elif name == "s-01" and isinstance(event, Failed):
-            filler.unlink()
-
-    first = sweep(fill_and_empty)
-    second = sweep(lambda *_: None)
-    steps = {run.name: [e.step for e in run.log.events() if isinstance(e, Step)] for run in store.runs()}
-    print(json.dumps({"first": first, "second": second, "steps": steps}))
-
-
 def _hurry() -> Any:
     event = threading.Event()
     event.set()
     return event
 
 
-def _fill(path: Path) -> None:
-    with open(path, "wb", buffering=0) as file:
-        for size in (65536, 4096, 512, 1):
-            try:
-                while True:
-                    file.write(bytes(size))
-            except OSError:
-                continue
-
-
 if __name__ == "__main__":
-    globals()[sys.argv[2]](sys.argv[1])
+    full_disk(sys.argv[1])

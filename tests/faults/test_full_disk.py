@@ -6,23 +6,24 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from tests.faults import fault_work
+from tests.faults import fault_work, small_disk
 from tests.processes import PATIENCE
 
-MOUNT = 'mount -t tmpfs -o size=1m tmpfs "$1" && exec "$2" "$3" "$1" "$4"'
+MOUNT = 'mount -t tmpfs -o size=1m tmpfs "$1" && exec "$2" "$3" "$1"'
 
 
-def on_small_disk(folder: Path, work: str) -> Any:
-    """Have a function of ``fault_work`` do its work on a disk of one megabyte; return what it printed."""
+def on_small_disk(folder: Path, script: ModuleType) -> Any:
+    """Run a script on a disk of one megabyte; return what it printed."""
     unshare = shutil.which("unshare")
     if unshare is None or subprocess.run([unshare, "-rm", "true"], check=False, capture_output=True).returncode:
         pytest.skip("this system lets no user mount a disk of their own, which a really full one takes")
     done = subprocess.run(
-        [unshare, "-rm", "sh", "-c", MOUNT, "sh", str(folder), sys.executable, str(fault_work.__file__), work],
+        [unshare, "-rm", "sh", "-c", MOUNT, "sh", str(folder), sys.executable, str(script.__file__)],
         capture_output=True,
         text=True,
         timeout=PATIENCE,
@@ -34,7 +35,7 @@ def on_small_disk(folder: Path, work: str) -> Any:
 
 
 def test_training_outlives_a_full_disk(tmp_path: Path) -> None:
-    result = on_small_disk(tmp_path, "full_disk")
+    result = on_small_disk(tmp_path, fault_work)
     kinds = [kind for _, kind in result["reported"]]
     steps = [step for step, _ in result["reported"]]
     full, empty = kinds.index("save"), steps.index(next(step for step in steps if step >= 30))
@@ -46,7 +47,7 @@ def test_training_outlives_a_full_disk(tmp_path: Path) -> None:
 
 
 def test_a_sweep_outlives_a_full_disk(tmp_path: Path) -> None:
-    result = on_small_disk(tmp_path, "full_disk_of_a_sweep")
+    result = on_small_disk(tmp_path, small_disk)
     state, message = result["first"]["s-01"]
     assert state == "failed"
     assert "could not be saved" in message
