@@ -121,6 +121,8 @@ class Store:
 
     def _suggest(self, name: str) -> str:
         """Return the end of the error for a run that there is not: the nearest names, or the newest ones."""
+        if name in _RESERVED_NAMES:
+            return f"{name} is the name of one checkpoint, which has no others and no log."
         names = [run.name for run in self.runs()]
         if close := get_close_matches(name, [*names, PRETRAINED, LAST], n=3):
             return f"did you mean {' or '.join(close)}? `shakegpt runs list` shows them all."

@@ -139,7 +139,7 @@ def test_every_reference_finds_its_checkpoint(store: Store, macbeth: Run, monkey
         ("lear", "There is no run lear"),
         ("", "cannot be called"),
         ("/nowhere/at/all", "is not a checkpoint"),
-        ("pretrained@best", "There is no run pretrained"),
+        ("pretrained@best", "There is no run pretrained; pretrained is the name of one checkpoint"),
     ],
 )
 def test_a_reference_that_names_nothing_is_an_error(store: Store, reference: str, message: str) -> None:
