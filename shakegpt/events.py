@@ -222,16 +222,21 @@ def event_from_json(values: dict[str, Any]) -> Event | None:
     kind = EVENTS.get(str(values.get("event")))
     if kind is None:
         return None
-    numbers = {field.name for field in fields(kind) if field.type is float}
     known = {
-        field.name: math.nan if values[field.name] is None and field.name in numbers else values[field.name]
-        for field in fields(kind)
-        if field.name in values
+        name: math.nan if is_number and values[name] is None else values[name]
+        for name, is_number in _fields_of(kind)
+        if name in values
     }
     try:
         return _validator(kind.event).validate_python(known)
     except ValueError:
         return None
+
+
+@cache
+def _fields_of(kind: type[Event]) -> tuple[tuple[str, bool], ...]:
+    """Return the name of each field of an event, and whether ``null`` stands there for NaN."""
+    return tuple((field.name, field.type is float) for field in fields(kind))
 
 
 @cache

@@ -3,13 +3,12 @@
 import os
 import threading
 from dataclasses import replace
-from functools import reduce
 from pathlib import Path
 
 from shakegpt.events import Event, Step
 from shakegpt.runs.event_log import parse_events
 from shakegpt.runs.run import Run
-from shakegpt.runs.snapshot import ENDED, Snapshot, State, advance
+from shakegpt.runs.snapshot import ENDED, Snapshot, State, replay
 from shakegpt.runs.source import SourceThread
 from shakegpt.system.files import open_regular
 
@@ -127,7 +126,7 @@ class Follower(SourceThread):
         if self._begin is None:  # not before the thread runs: the log of a fork's parent may be long
             self._begin = self._snapshot = self._run.before_fork()
         restarted, events = self._tail.read()
-        snapshot = reduce(advance, events, self._begin if restarted else self._snapshot)
+        snapshot = replay(events, self._begin if restarted else self._snapshot)
         # The log does not say that a run is paused: it is once it has taken the request, until it takes a step again.
         # All steps before it took the request were read by the end of the poll before.
         if self._paused and any(isinstance(event, Step) for event in events):

@@ -6,7 +6,6 @@ showing, so a slow screen drops snapshots and loses nothing.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import reduce
 from typing import Literal, NamedTuple, TypeVar
 
 from shakegpt.events import Evaluation, Event, Failed, Finished, Inspection, Sample, Saved, Started, Step, Warning
@@ -161,9 +160,7 @@ def advance(snapshot: Snapshot, event: Event) -> Snapshot:
             story = snapshot.until(event.step)
             return replace(story, state="training", started=event, finished=None, message="")
         case Step():
-            point = Point(event.step, event.seconds, event.tokens, event.loss, event.learning_rate)
-            # Going back to an earlier checkpoint also repeats steps.
-            return replace(snapshot, step=event, train=snapshot.train.until(event.step - 1).plus(point))
+            return replace(snapshot, step=event, train=_with_step(snapshot.train, event))
         case Evaluation():
             point = Point(event.step, event.seconds, event.tokens, event.val_loss)
             validation = snapshot.validation.until(event.step - 1).plus(point)
@@ -188,6 +185,22 @@ def advance(snapshot: Snapshot, event: Event) -> Snapshot:
             return snapshot
 
 
+def _with_step(train: Curve, step: Step) -> Curve:
+    point = Point(step.step, step.seconds, step.tokens, step.loss, step.learning_rate)
+    return train.until(step.step - 1).plus(point)  # going back to an earlier checkpoint repeats steps
+
+
 def replay(events: Iterable[Event], begin: Snapshot | None = None) -> Snapshot:
-    """Return the snapshot after a whole log of events, which ``begin`` was the state before."""
-    return reduce(advance, events, begin or Snapshot())
+    """Return the snapshot after many events, which ``begin`` was the state before.
+
+    A long log is nearly all steps: of those that follow each other, only the last needs a snapshot of its own.
+    """
+    snapshot, last, train = begin or Snapshot(), None, Curve()
+    for event in events:
+        if isinstance(event, Step):
+            train, last = _with_step(snapshot.train if last is None else train, event), event
+            continue
+        if last is not None:
+            snapshot, last = replace(snapshot, step=last, train=train), None
+        snapshot = advance(snapshot, event)
+    return snapshot if last is None else replace(snapshot, step=last, train=train)

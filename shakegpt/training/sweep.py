@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from functools import reduce
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +20,7 @@ from shakegpt.events import Event, Failed
 from shakegpt.runs.follower import LogTail
 from shakegpt.runs.lock import LockOwner, RunLock, lock_owner
 from shakegpt.runs.run import Run, is_run
-from shakegpt.runs.snapshot import Snapshot, advance
+from shakegpt.runs.snapshot import Snapshot, replay
 from shakegpt.runs.store import Store
 from shakegpt.runs.sweeps import PlannedRun, SweepPlan, sweep_folder
 from shakegpt.system.files import FILE_MODE, read_bounded
@@ -102,7 +101,7 @@ class _Job:
     def read(self, snapshot: Snapshot) -> tuple[Snapshot, list[Event]]:
         """Return the run as of its newest event, and the events since the last read."""
         restarted, events = self._tail.read()
-        return reduce(advance, events, Snapshot() if restarted else snapshot), events
+        return replay(events, Snapshot() if restarted else snapshot), events
 
     def read_all(self, snapshot: Snapshot) -> Snapshot:
         """Return the run as of its newest event, however long its log is."""

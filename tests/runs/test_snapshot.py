@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import FrozenInstanceError, replace
+from functools import reduce
 
 import pytest
 from hypothesis import given
@@ -115,6 +116,19 @@ def test_resuming_drops_what_is_known_of_later_weights() -> None:
 def test_rolling_back_repeats_steps_once() -> None:
     snapshot = replay([started(), stepped(1), stepped(2, 9.0), stepped(2, 2.0), stepped(3)])
     assert [(point.step, point.loss) for point in snapshot.train.points()] == [(1, 2.0), (2, 2.0), (3, 2.0)]
+
+
+def test_many_events_at_once_are_as_one_after_the_other() -> None:
+    events: Sequence[Event] = [
+        started(), stepped(1), stepped(2, 9.0), evaluated(2, 2.0, best=True), stepped(2, 2.0), stepped(3),
+        started(1), stepped(2), stepped(3),
+    ]  # fmt: skip
+    for end in range(len(events) + 1):
+        one_by_one = reduce(advance, events[:end], Snapshot())
+        at_once = replay(events[1:end], replay(events[: min(end, 1)]))
+        curves = [(snapshot.train.points(), snapshot.validation.points()) for snapshot in (one_by_one, at_once)]
+        assert curves[0] == curves[1]
+        assert (one_by_one.state, one_by_one.best, one_by_one.step) == (at_once.state, at_once.best, at_once.step)
 
 
 def test_a_save_that_works_clears_a_warning_about_saving_and_no_other() -> None:

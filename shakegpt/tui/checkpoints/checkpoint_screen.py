@@ -106,16 +106,20 @@ class CheckpointScreen(RunActions):
 
     @dataclass
     class LogRead(Message):
-        """The log of a run has been read."""
+        """The log of a run has been read, as was asked for the ``number``-th time."""
 
+        number: int
         run: str
         snapshot: Snapshot
 
     def __init__(self, context: AppContext) -> None:
         super().__init__(context)
+        self.add_class("-empty", update=False)  # before the first paint: to change it later restyles the whole screen
         self._read_error = ""
         self._reads_begun = 0
         self._read_shown = 0
+        self._logs_asked = 0
+        self._log_shown = 0
         self._shown_state: tuple[object, ...] = ()
         self._read_timer: Timer | None = None
         self._rest_timer: Timer | None = None
@@ -138,8 +142,7 @@ class CheckpointScreen(RunActions):
         yield Footer()
 
     def on_mount(self) -> None:
-        """Begin with nothing to show."""
-        self.add_class("-empty")
+        """Keep an eye on the runs in training."""
         self.set_interval(_SECONDS_PER_UPDATE, self._update_runs_in_training)
 
     def on_screen_resume(self) -> None:
@@ -239,25 +242,29 @@ class CheckpointScreen(RunActions):
         if row is None or row.run.is_built_in:
             detail.show(row, None)
         elif training is not None and training.latest.started and training.latest.started.run == row.run.name:
+            self._logs_asked += 1
+            self._log_shown = self._logs_asked  # what is still being read is older
             detail.show(row, training.latest)
         else:
             if detail.shown is None:
                 detail.show(row, None)  # its settings are known
-            self._read_log(row.run.name)
+            self._logs_asked += 1
+            self._read_log(self._logs_asked, row.run.name)
 
     @work(thread=True, exclusive=True, group="log", exit_on_error=False)
-    def _read_log(self, name: str) -> None:
+    def _read_log(self, number: int, name: str) -> None:
         try:
             snapshot = self.logs.read(self.context.store.run(name))
         except (ShakegptError, OSError):
             snapshot = Snapshot()  # perhaps removed or renamed meanwhile
         if not get_current_worker().is_cancelled:
-            self.post_message(self.LogRead(name, snapshot))
+            self.post_message(self.LogRead(number, name, snapshot))
 
     def on_checkpoint_screen_log_read(self, message: LogRead) -> None:
-        """Show the run in full, if the cursor is still on it."""
+        """Show the run in full, if the cursor is still on it, and nothing newer is shown of it."""
         row = self.current
-        if row is not None and row.run.name == message.run:
+        if row is not None and row.run.name == message.run and message.number >= self._log_shown:
+            self._log_shown = message.number
             self.query_one(RunDetail).show(row, message.snapshot)
 
     # Order and filter

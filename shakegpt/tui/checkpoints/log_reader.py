@@ -2,12 +2,11 @@
 
 import threading
 from collections import OrderedDict
-from functools import reduce
 from pathlib import Path
 
 from shakegpt.runs.follower import LogTail
 from shakegpt.runs.run import Run
-from shakegpt.runs.snapshot import Snapshot, advance
+from shakegpt.runs.snapshot import Snapshot, replay
 
 _KEPT = 6
 
@@ -25,7 +24,7 @@ class LogReader:
             tail, snapshot = self._read.pop(run.path, (LogTail(run.metrics_path), Snapshot()))
             while True:
                 restarted, events = tail.read()
-                snapshot = reduce(advance, events, Snapshot() if restarted else snapshot)
+                snapshot = replay(events, Snapshot() if restarted else snapshot)
                 if not events:
                     break
             self._read[run.path] = tail, snapshot

@@ -25,7 +25,7 @@ class RunDetail(Container):
     """
 
     def __init__(self) -> None:
-        super().__init__(id="detail")
+        super().__init__(id="detail", classes="-no-log")
         self._row: Row | None = None
         self._snapshot: Snapshot | None = None
 

@@ -15,13 +15,16 @@ from textual.widgets import Input, Static
 from shakegpt.errors import ShakegptError
 from shakegpt.events import Event
 from shakegpt.runs.notes import change_tags, write_note
-from shakegpt.runs.snapshot import Snapshot
+from shakegpt.runs.run import Run
+from shakegpt.runs.snapshot import Snapshot, replay
 from shakegpt.runs.store import Store
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.chart.chart_screen import ChartScreen
 from shakegpt.tui.chart.curve_plot import CurvePlot
 from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
 from shakegpt.tui.checkpoints.listed_runs import ListedRun, read_run_list
+from shakegpt.tui.checkpoints.log_reader import LogReader
+from shakegpt.tui.checkpoints.run_detail import RunDetail
 from shakegpt.tui.checkpoints.run_list import Row, age, filter_runs, sort_runs
 from shakegpt.tui.checkpoints.run_settings import run_settings
 from shakegpt.tui.checkpoints.run_table import RunTable
@@ -696,12 +699,73 @@ async def test_a_run_that_goes_on_is_read_on(store: Store, events: Events, monke
 async def test_the_log_is_read_once_the_cursor_rests(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     app = RunsApp(store)
     read: list[str] = []
-    monkeypatch.setattr(CheckpointScreen, "_read_log", lambda screen, name: read.append(name))
+    monkeypatch.setattr(CheckpointScreen, "_read_log", lambda screen, number, name: read.append(name))
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)
         await until(pilot, lambda: read == ["hamlet"])
         await at(pilot, "lear")
         await until(pilot, lambda: read == ["hamlet", "lear"])  # and not macbeth on the way
+
+
+async def test_the_rows_and_settings_wait_for_no_log(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, go_on = threading.Event(), threading.Event()
+    read = LogReader.read
+
+    def read_slowly(reader: LogReader, run: Run) -> Snapshot:
+        reading.set()
+        go_on.wait(PATIENCE)
+        return read(reader, run)
+
+    monkeypatch.setattr(LogReader, "read", read_slowly)
+    app = RunsApp(store)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, reading.is_set)
+        await pilot.pause()
+        shown = drawn(app)
+        assert all(name in shown for name in ("hamlet", "macbeth", "lear"))
+        assert "3.0e-3 down to 3.0e-4" in shown
+        assert "Loss of hamlet" not in shown
+        go_on.set()
+        await until(pilot, lambda: "Loss of hamlet" in drawn(app))
+
+
+async def test_a_slow_read_of_a_log_does_not_undo_a_later_one(store: Store, events: Events) -> None:
+    app = RunsApp(store)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        detail = app.runs.query_one(RunDetail)
+        await until(pilot, lambda: detail.snapshot is not None)
+        earlier, later = replay(events(upto=240, run="hamlet")), replay(events(upto=300, run="hamlet"))
+        for number, snapshot in ((12, later), (11, earlier)):
+            app.runs.post_message(CheckpointScreen.LogRead(number, "hamlet", snapshot))
+        await pilot.pause()
+        assert detail.snapshot is later
+
+
+async def test_curves_asked_for_twice_are_one_chart(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = RunsApp(store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        app.runs.action_curves()
+        app.runs.action_curves()
+        await until(pilot, lambda: isinstance(app.screen, ChartScreen))
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert len(app.screen_stack) == 2
+
+
+async def test_curves_that_come_late_do_not_open_on_another_screen(store: Store) -> None:
+    app = RunsApp(store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        app.runs.action_curves()
+        runs = app.runs
+        await app.action_switch_mode("training")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert not isinstance(app.screen, ChartScreen)
+        await app.action_switch_mode("checkpoints")
+        assert app.screen is runs
 
 
 async def test_marks_have_the_colours_of_the_chart(store: Store) -> None:
