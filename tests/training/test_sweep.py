@@ -1,17 +1,19 @@
 """A sweep at work, with a stand-in for ``train``: failures, kills, Ctrl-C, and going on with what is missing."""
 
+import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from shakegpt.errors import RunBusyError
+from shakegpt.errors import RunBusyError, ShakegptError
 from shakegpt.events import Event, Failed
 from shakegpt.runs.lock import RunLock
 from shakegpt.runs.store import Store
 from shakegpt.runs.sweeps import SweepPlan, load_plan, make_plan, save_plan, sweep_folder
-from shakegpt.training.sweep import SweepThread, make_slots
+from shakegpt.training.sweep import SweepThread, make_slots, stop_sweep
 
 FAKE_TRAIN = Path(__file__).with_name("fake_train.py")
 MakeSweep = Callable[..., SweepThread]
@@ -177,3 +179,21 @@ def test_a_gpu_for_each_run_or_the_cores_shared_out(
     assert [slot.label for slot in slots] == labels
     if environments is not None:
         assert [slot.environment for slot in slots] == environments
+
+
+def test_stopping_a_sweep_tells_the_process_that_trains_it(
+    store: Store, plan: SweepPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr("shakegpt.training.sweep.os.kill", lambda *arguments: told.append(arguments))
+    with pytest.raises(ShakegptError, match="not in training"):
+        stop_sweep(store, plan.name)
+    lock = RunLock(sweep_folder(store, plan.name) / "lock", plan.name)
+    try:
+        stop_sweep(store, plan.name)
+        assert told == [(os.getpid(), signal.SIGTERM)]
+        monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
+        with pytest.raises(ShakegptError, match="only be stopped there"):
+            stop_sweep(store, plan.name)
+    finally:
+        lock.close()
