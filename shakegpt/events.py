@@ -224,7 +224,7 @@ def event_from_json(values: dict[str, Any]) -> Event | None:
         return None
     known = {
         name: math.nan if is_number and values[name] is None else values[name]
-        for name, is_number in _fields_of(kind)
+        for name, is_number in _fields_of(kind.event)
         if name in values
     }
     try:
@@ -234,9 +234,9 @@ def event_from_json(values: dict[str, Any]) -> Event | None:
 
 
 @cache
-def _fields_of(kind: type[Event]) -> tuple[tuple[str, bool], ...]:
+def _fields_of(name: str) -> tuple[tuple[str, bool], ...]:
     """Return the name of each field of an event, and whether ``null`` stands there for NaN."""
-    return tuple((field.name, field.type is float) for field in fields(kind))
+    return tuple((field.name, field.type is float) for field in fields(EVENTS[name]))
 
 
 @cache
