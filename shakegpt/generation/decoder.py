@@ -18,6 +18,7 @@ from shakegpt.generation.cpu_kernel import CpuKernel
 from shakegpt.generation.filters import Logits
 from shakegpt.model.gpt import GPT
 from shakegpt.model.kv_cache import KVCache
+from shakegpt.system.device import recording
 from shakegpt.system.threads import torch_threads
 
 _WARM_UPS = 3  # before recording: what libraries do at their first calls must not be part of it
@@ -146,7 +147,7 @@ def record_forward(model: GPT, cache: KVCache) -> Callable[[Tensor], Tensor] | N
     try:
         graph, side = torch.cuda.CUDAGraph(), torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream(device))
-        with torch.inference_mode(), torch.cuda.stream(side):
+        with recording, torch.inference_mode(), torch.cuda.stream(side):
             for _ in range(_WARM_UPS):
                 model(ids, cache)
                 cache.position.zero_()

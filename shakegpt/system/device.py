@@ -1,6 +1,7 @@
 """Which device computes, in which precision, and why."""
 
 import platform
+import threading
 import timeit
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -20,6 +21,13 @@ from shakegpt.system.processors import available_cores
 
 _ATTENTION_KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 _MIN_BF16_SPEEDUP = 1.2  # over fp32, before its rounding is accepted
+
+recording = threading.RLock()
+"""Held while a CUDA graph is recorded, and while one thread does what would spoil another's recording.
+
+By reading CUDA's guide and torch's source: a device must not be waited for as a whole while one of its streams is
+recorded, and the default generator takes part in every recording, so that nothing else may draw from it then.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,27 +95,28 @@ def training_kernels(device: torch.device) -> Iterator[None]:
 
     fp32 matrices are multiplied in TF32 (10 bits of mantissa), for training several times as fast and at least as
     accurate as bf16; evaluation and generation stay in full fp32. Algorithms are deterministic where torch has one, and
-    attention is not left to cuDNN, whose backward pass is not.
+    attention is not left to cuDNN, whose backward pass is not. No graph is recorded meanwhile on another thread.
     """
     if device.type != "cuda":
         yield
         return
     settings: Any = torch.utils.deterministic  # whose type has no attributes
-    matmul, fill = torch.get_float32_matmul_precision(), settings.fill_uninitialized_memory
-    deterministic, warn_only = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
-    torch.set_float32_matmul_precision("high")
-    torch.use_deterministic_algorithms(mode=True, warn_only=True)
-    settings.fill_uninitialized_memory = False
-    try:
-        with sdpa_kernel(_ATTENTION_KERNELS):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(matmul)
-        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
-        settings.fill_uninitialized_memory = fill
+    with recording:  # the settings are the whole process's
+        matmul, fill = torch.get_float32_matmul_precision(), settings.fill_uninitialized_memory
+        deterministic, warn_only = (
+            torch.are_deterministic_algorithms_enabled(),
+            torch.is_deterministic_algorithms_warn_only_enabled(),
+        )
+        torch.set_float32_matmul_precision("high")
+        torch.use_deterministic_algorithms(mode=True, warn_only=True)
+        settings.fill_uninitialized_memory = False
+        try:
+            with sdpa_kernel(_ATTENTION_KERNELS):
+                yield
+        finally:
+            torch.set_float32_matmul_precision(matmul)
+            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+            settings.fill_uninitialized_memory = fill
 
 
 def default_device_type() -> str:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import torch
 
+from shakegpt.system.device import recording
 from shakegpt.training.recovery import is_out_of_memory
 from shakegpt.training.step import LONGEST_CHUNK, LedgerCopy, StepProgram, StepResult
 
@@ -51,7 +52,7 @@ class CudaGraphs:
         """See ``Graphs.record``."""
         graph = torch.cuda.CUDAGraph()
         # Other threads may allocate meanwhile, such as one that generates.
-        with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+        with recording, torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
             work()
         return graph.replay
 
@@ -138,7 +139,8 @@ class StepRunner:
     def settle(self) -> int:
         """Wait until the steps that were begun have been taken, and return the last of them; 0 before the first."""
         if self._program.device.type == "cuda":
-            torch.cuda.synchronize(self._program.device)
+            with recording:
+                torch.cuda.synchronize(self._program.device)
         return self._begun
 
     def take_failure(self) -> str:
@@ -181,8 +183,9 @@ class StepRunner:
         try:
             self._replay = graphs.record(self._program.step)
         except RuntimeError as error:
-            if is_out_of_memory(error):
-                raise
+            for cause in (error, error.__context__):  # ending the recording may fail too, where memory ran out in it
+                if cause is not None and is_out_of_memory(cause):
+                    raise cause from None
             self._graphs, self._failure = None, str(error)
 
     def _finish(self, chunk: _Chunk) -> Iterator[TakenStep]:

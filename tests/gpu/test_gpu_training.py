@@ -18,11 +18,14 @@ import torch
 from torch import Tensor
 
 from shakegpt.config import SamplingConfig
-from shakegpt.events import Evaluation, Event, Finished, Saved, Step, Warning
+from shakegpt.events import Evaluation, Finished, Saved, Step, Warning
 from shakegpt.generation.stream import Stream
 from shakegpt.model.language_model import LanguageModel
+from shakegpt.runs.checkpoint import read_checkpoint
+from shakegpt.runs.run import Run
 from shakegpt.runs.store import Store
 from shakegpt.training.gradients import Gradients
+from shakegpt.training.saver import Saver
 from shakegpt.training.setup import TrainingRequest, build_trainer
 from shakegpt.training.trainer import Trainer
 
@@ -78,44 +81,75 @@ def weights_of(trainer: Trainer) -> Tensor:
 
 
 def end_of(trainer: Trainer) -> Tensor:
-    list(trainer)
+    assert not [event for event in trainer if isinstance(event, Warning)]  # such as that no step could be recorded
     assert trainer.state.step == trainer.run.metadata.training.steps
     return weights_of(trainer)
 
 
-def commanded(trainer: Trainer, commands: dict[int, Callable[[], None]]) -> list[Event]:
-    """Train to the end, with each command given at the first step from its own on, wherever in a chunk that is."""
-    events, waiting = [], sorted(commands.items())
-    for event in trainer:
-        events.append(event)
-        if isinstance(event, Step) and waiting and event.step >= waiting[0][0]:
-            waiting.pop(0)[1]()
-    assert not waiting
-    return events
+def long_training(device: str) -> dict[str, int]:
+    """A training that neither evaluates nor saves before its end, and has many chunks on a GPU, of up to 512 steps."""
+    steps = 4000 if device == "cuda" else 200
+    return {"steps": steps, "eval_every": steps, "save_every": steps}
 
 
 @on_both
 @pytest.mark.parametrize("save_at", [11, 15])
 def test_a_save_and_a_stop_amid_steps_change_nothing(device: str, prepare: Prepare, save_at: int) -> None:
-    uncut = end_of(prepare(device, run="uncut", steps=200, eval_every=200, save_every=200))
-    cut = prepare(device, run="cut", steps=200, eval_every=200, save_every=200)
-    events = commanded(cut, {save_at: cut.save, save_at + 10: cut.stop})
-    saved = [event.step for event in events if isinstance(event, Saved)]
+    whole = long_training(device)
+    uncut = end_of(prepare(device, run="uncut", **whole))
+    cut = prepare(device, run="cut", **whole)
+    saved: list[int] = []
+    for event in cut:
+        if isinstance(event, Saved):
+            saved.append(event.step)
+        elif isinstance(event, Step) and saved:
+            cut.stop()
+        elif isinstance(event, Step) and event.step >= save_at:
+            cut.save()
     assert len(saved) == 2
-    assert save_at <= saved[0] < saved[1] <= 200
+    assert save_at <= saved[0] < saved[1] < whole["steps"]
     resumed = prepare(device, resume="cut")
     assert resumed.run.name == "cut"
     assert torch.equal(end_of(resumed), uncut)
 
 
 @on_both
-def test_a_copy_of_the_model_amid_steps_is_that_of_a_step(device: str, prepare: Prepare) -> None:
-    trainer = prepare(device, run="copied", eval_every=STEPS, save_every=1)
+def test_a_copy_of_the_model_amid_steps_is_that_of_its_step(device: str, prepare: Prepare) -> None:
+    whole = long_training(device)
+    trainer = prepare(device, run="copied", **whole)
     copies: list[LanguageModel] = []
-    commanded(trainer, {12: lambda: copies.append(trainer.copy_model())})
-    [copy] = copies
-    assert 12 <= (copy.step or 0) <= STEPS
-    assert all(bool(weight.isfinite().all()) for weight in copy.model.parameters())
+    for event in trainer:
+        if isinstance(event, Step) and event.step >= 12:
+            copies.append(trainer.copy_model())
+            trainer.stop()
+    step = copies[0].step
+    assert step is not None
+    assert 12 <= step < whole["steps"]
+    again = prepare(device, run="again", **whole | {"save_every": step})
+    for event in again:
+        if isinstance(event, Saved):
+            again.stop()
+    weights = read_checkpoint(again.run.checkpoint_path(step)).weights
+    assert all(torch.equal(weights[name], weight) for name, weight in copies[0].model.state_dict().items())
+
+
+@on_both
+def test_checkpoints_written_while_steps_go_on_are_those_of_steps_that_wait(
+    device: str, prepare: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(name: str, *, in_background: bool) -> dict[str, bytes]:
+        def make_saver(run: Run, **options: Any) -> Saver:
+            return Saver(run, **options | {"in_background": in_background})
+
+        monkeypatch.setattr("shakegpt.training.trainer.Saver", make_saver)
+        trainer = prepare(device, run=name, save_every=7, eval_every=20, keep=STEPS)
+        end_of(trainer)
+        folder = trainer.run.checkpoints_folder
+        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.safetensors")}
+
+    beside = train("beside", in_background=True)
+    assert len(beside) == 2 * len({7, 14, 20, 21, 28, 35, 40})
+    assert beside == train("waiting", in_background=False)
 
 
 @on_both
@@ -200,6 +234,8 @@ def test_when_memory_runs_out_the_batch_is_split(
     """On a CPU, whose memory nothing limits, it is said to run out."""
     trainer = prepare(device, run="hungry", steps=8, batch_size=2048 if device == "cuda" else 16, eval_every=8)
     if device == "cuda":
+        gc.collect()
+        torch.cuda.empty_cache()
         total = torch.cuda.get_device_properties(0).total_memory
         torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 400_000_000) / total)
     else:

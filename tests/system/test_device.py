@@ -1,12 +1,14 @@
 """The device and the precision, each with its reason; machines with a GPU are simulated."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
 from shakegpt.config import DeviceName, PrecisionName
 from shakegpt.errors import ShakegptError
 from shakegpt.system import device
-from shakegpt.system.device import choose_device_plan, training_kernels
+from shakegpt.system.device import choose_device_plan, recording, training_kernels
 from shakegpt.system.processors import available_cores
 from tests.fake_cuda import add_gpus, gpu
 
@@ -82,6 +84,15 @@ def test_tf32_is_for_gpus_and_ends_with_the_context(name: str, precision: str) -
     with pytest.raises(KeyError):
         work()
     assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_no_graph_is_recorded_while_another_thread_takes_a_plain_step_on_a_gpu() -> None:
+    with ThreadPoolExecutor(1) as other:
+        with training_kernels(torch.device("cuda")):
+            assert not other.submit(recording.acquire, blocking=False).result()
+        with training_kernels(torch.device("cpu")):
+            assert other.submit(recording.acquire, blocking=False).result()
+            other.submit(recording.release).result()
 
 
 @pytest.mark.parametrize(("name", "message"), [("cuda", "no CUDA device"), ("mps", "no Apple GPU")])

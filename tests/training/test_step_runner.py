@@ -145,6 +145,22 @@ def test_a_recording_that_fails_leaves_plain_steps_and_says_so_once(demo: Corpus
     assert training.runner.take_failure() == ""
 
 
+def test_memory_that_runs_out_while_recording_is_raised_whatever_ending_the_recording_says(
+    demo: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def record(self: FakeGraphs, work: Callable[[], None]) -> Callable[[], None]:
+        try:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        finally:
+            raise RuntimeError("operation failed due to a previous error during capture")
+
+    monkeypatch.setattr(FakeGraphs, "record", record)
+    training = Training(demo, graphs=FakeGraphs())
+    with pytest.raises(torch.OutOfMemoryError):
+        training.losses(1, 12)
+    assert training.runner.take_failure() == ""
+
+
 def test_more_parts_are_recorded_anew(demo: Corpus, expected: list[float]) -> None:
     graphs = FakeGraphs()
     training = Training(demo, graphs=graphs)
