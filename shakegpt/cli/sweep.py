@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from shakegpt.training.sweep import Slot, SweepThread
 
 _NOTIFY = "notify"
-_START_SECONDS = 3.0
-"""What a process takes to import torch and read a text, about."""
 
 
 def complete_sweeps(incomplete: str) -> list[str]:
@@ -171,17 +169,16 @@ def _plan(store: "Store", split: SweepOptions, name: str | None, seeds: int | No
 
 def _choose_slots(runs: list[ParsedRun], jobs: int | None) -> "list[Slot]":
     from shakegpt.system.processors import available_cores, has_apple_gpu, visible_gpus
-    from shakegpt.training.sweep import make_slots
+    from shakegpt.training.sweep import choose_slots
 
     devices = {run.training.device for run in runs}
-    numbered = any(":" in device for device in devices)  # the runs name their GPU, which must not be hidden from them
-    on_cpu = devices == {"cpu"}
-    return make_slots(
+    return choose_slots(
+        devices,
         runs=len(runs),
         jobs=jobs,
-        gpus=[] if on_cpu or numbered else visible_gpus(),
+        gpus=[] if devices == {"cpu"} else visible_gpus(),
         cores=available_cores(),
-        shared_gpu=numbered or (not on_cpu and has_apple_gpu()),
+        apple_gpu=has_apple_gpu(),
     )
 
 
@@ -189,6 +186,7 @@ def _announce(store: "Store", plan: "SweepPlan", slots: "list[Slot]", parsed: li
     """Return how many runs there are to train, how many at a time, and about how long that takes."""
     from shakegpt.runs.run import Run, is_run
     from shakegpt.runs.speed import measured_speeds, training_seconds
+    from shakegpt.training.sweep import START_SECONDS
 
     speeds, threads = measured_speeds(store), None if slots[0].gpu else slots[0].threads
     times = []
@@ -199,7 +197,7 @@ def _announce(store: "Store", plan: "SweepPlan", slots: "list[Slot]", parsed: li
                 continue
             step = max((taken for taken, _ in run.checkpoint_folders()), default=0)
         time = training_seconds(speeds, asked.preset, asked.model, asked.training, step=step, threads=threads)
-        times.append(None if time is None or asked.fine_tunes else time[0] + _START_SECONDS)
+        times.append(None if time is None or asked.fine_tunes else time[0] + START_SECONDS)
     if not times:
         return f"All {count(len(plan.runs), 'run')} of {plan.name} are finished."
     together = min(len(times), len(slots))

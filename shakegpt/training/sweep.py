@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +32,8 @@ SweepState = Literal["waiting", "loading", "training", "finished", "stopped", "f
 Subscriber = Callable[[str, Event | None], None]
 """Called on the sweep's thread with a run's name and what happened to it, ``None`` where only its state changed."""
 
+START_SECONDS = 3.0
+"""What the process of a run takes to import torch and read a text, about."""
 _LOCK_FILE = "lock"
 _NO_NOTIFY = {"SHAKEGPT_TRAIN_NOTIFY": "\n"}
 """A child tells nobody, whatever ``config.toml`` says: this process tells of all runs, and owns the terminal."""
@@ -73,6 +75,30 @@ def make_slots(*, runs: int, jobs: int | None, gpus: Sequence[str], cores: int, 
             label = f"GPU {gpu}"
         slots.append(Slot(label=label, environment=environment, threads=threads, gpu=bool(gpus) or shared_gpu))
     return slots
+
+
+def choose_slots(
+    devices: Set[str], *, runs: int, jobs: int | None, gpus: Sequence[str], cores: int, apple_gpu: bool
+) -> list[Slot]:
+    """Return where to train runs that ask for some devices, such as ``auto`` and ``cpu``.
+
+    Args:
+        devices: what the runs ask for.
+        runs: how many there are to train.
+        jobs: how many at the same time, where the user says so.
+        gpus: the names of the GPUs here, for ``CUDA_VISIBLE_DEVICES``.
+        cores: how many threads may compute.
+        apple_gpu: whether this is a Mac whose GPU trains.
+    """
+    numbered = any(":" in device for device in devices)  # the runs name their GPU, which must not be hidden from them
+    on_cpu = devices == {"cpu"}
+    return make_slots(
+        runs=runs,
+        jobs=jobs,
+        gpus=[] if on_cpu or numbered else gpus,
+        cores=cores,
+        shared_gpu=numbered or (not on_cpu and apple_gpu),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,6 +57,7 @@ _LABELS = {
     "batch_size": "Batch size",
     "learning_rate": "Learning rate",
     "seed": "Seed",
+    "ema": "Average (ema)",
     "device": "Device",
     "precision": "Precision",
 }
@@ -76,7 +77,7 @@ class NewRunScreen(RateSearch):
 
     DEFAULT_CSS = """
     NewRunScreen {
-        & > #form { width: 82; height: 23; padding: 0 2; }
+        & > #form { width: 82; height: 24; padding: 0 2; }
         #fields { height: 1fr; }
         #field-steps { margin-top: 1; }
         #message { height: auto; max-height: 3; color: $text-warning; display: none; }
@@ -261,7 +262,7 @@ class NewRunScreen(RateSearch):
 
     def rate_request(self) -> TrainingRequest | None:
         """Return the run that a rate is wanted for: the one of the form, whatever rate and steps it has."""
-        values = {**self._values, "run": "", "learning_rate": "", "steps": ""}
+        values = {**self._values, "run": "", "learning_rate": "", "steps": "", "ema": ""}
         for field in self.query(FormField):
             field.set_error(field_error(values, str(field.name)))
         self._field("begin_from").set_error(begin_error(values["begin_from"], self._read_start)[1])
@@ -290,7 +291,7 @@ class NewRunScreen(RateSearch):
         wrong = next((field for field in self.query(FormField) if field.error), None)
         if not error and not note and wrong is not None:
             error = f"{wrong.label}: {wrong.error}"
-        more = describe_sweep(self._values, self._machine) or warning(self._values, self._machine)
+        more = describe_sweep(self._values, self._machine, self._start) or warning(self._values, self._machine)
         sentence = error or note or f"{self.rate_note} {'' if self.searching else more}".strip()
         message = self.query_one("#message", Static)
         message.set_class(bool(sentence), "-shown")
@@ -320,13 +321,18 @@ class NewRunScreen(RateSearch):
         )
         for name in NUMBERS:
             if name != "steps":
-                value = preset_value(recipe(values["preset"], start), name)
-                text = formatting.scientific(value) if isinstance(value, float) else str(value)
-                finds = f" · {FINDER_KEY} finds one" if name == "learning_rate" and self.finds_rates else ""
-                self._field(name).set_hint(f"{text} if empty{finds}")
+                self._field(name).set_hint(self._number_hint(name))
         file = self._field("file")
         file.set_hint("" if values["corpus"] == FILE else "for a file of yours")
         file.disabled = values["corpus"] != FILE
+
+    def _number_hint(self, name: str) -> str:
+        if name == "ema":
+            return "off; 0.999 averages the weights"
+        value = preset_value(recipe(self._values["preset"], self._start), name)
+        text = formatting.scientific(value) if isinstance(value, float) else str(value)
+        finds = f" · {FINDER_KEY} finds one" if name == "learning_rate" and self.finds_rates else ""
+        return f"{text} if empty{finds}"
 
     def _field(self, name: str) -> FormField:
         return self.query_one(f"#field-{name}", FormField)

@@ -68,8 +68,16 @@ def open_new_run_form(
 def read_machine(store: Store) -> Machine:
     """Return what is known of this machine. Reads logs, and imports torch to ask for a GPU."""
     from shakegpt.system.device import default_device_type, numbered_gpus
+    from shakegpt.system.processors import available_cores, has_apple_gpu, visible_gpus
 
     try:
-        return Machine(default_device_type(), measured_speeds(store), numbered_gpus())
+        return Machine(
+            default_device_type(),
+            measured_speeds(store),
+            numbered_gpus(),
+            visible_gpus=tuple(visible_gpus()),
+            cores=available_cores(),
+            apple_gpu=has_apple_gpu(),
+        )
     except ShakegptError:
         return Machine()

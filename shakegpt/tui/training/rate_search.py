@@ -16,7 +16,7 @@ from shakegpt.tui.training.text_fetching import Purpose, TextFetching
 
 MakeFinder = Callable[[TrainingRequest], RateFinder]
 FINDER_KEY = "ctrl+t"
-_IRRELEVANT = ("run", "steps")
+_IRRELEVANT = ("run", "steps", "ema")
 """Fields that a test does not depend on."""
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,7 +11,7 @@ from shakegpt.config import DEFAULT_PRESET, PRESETS, DeviceKind, PrecisionName, 
 from shakegpt.data.catalog import DEMO, TINY_SHAKESPEARE
 from shakegpt.errors import ShakegptError
 from shakegpt.runs.run import RunMetadata, check_run_name
-from shakegpt.runs.speed import Speed, expected_speed, speed_key
+from shakegpt.runs.speed import Speed, training_seconds
 from shakegpt.system.paths import asset_path
 from shakegpt.training.setup import TrainingRequest
 from shakegpt.tui.training.model_fields import TYPICAL_VOCAB_SIZE, model_of, parse_shape, recipe
@@ -24,6 +24,7 @@ NUMBERS: dict[str, Callable[[str], int | float]] = {
     "batch_size": int,
     "learning_rate": float,
     "seed": int,
+    "ema": float,
 }
 CHOICES: dict[str, tuple[str, ...]] = {"device": get_args(DeviceKind), "precision": get_args(PrecisionName)}
 DEFAULTS: dict[str, str] = {
@@ -55,6 +56,10 @@ class Machine:
     speeds: Mapping[str, Speed] = field(default_factory=dict)
     gpus: tuple[str, ...] = ()
     """The CUDA GPUs by their numbers, ``cuda:0`` and so on, where there are several."""
+    visible_gpus: tuple[str, ...] = ()
+    """All CUDA GPUs by the names that hide the others from a process."""
+    cores: int = 1
+    apple_gpu: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,13 @@ class Plan:
 
     steps: int
     passes: float | None
-    time: str
+    seconds: tuple[float, bool] | None
+    """How long it takes here, and whether that was measured; ``None`` where it is not known."""
+
+    @property
+    def time(self) -> str:
+        """How long it takes here, in words."""
+        return "time not known yet" if self.seconds is None else f"{rough_time(*self.seconds)} here"
 
 
 def weights(preset: str, shape: str = "") -> int:
@@ -82,8 +93,18 @@ def text_characters(values: Mapping[str, str]) -> int | None:
         return None
 
 
-def plan(values: Mapping[str, str], preset: str, machine: Machine, start: RunMetadata | None = None) -> Plan:
-    """Return what training a preset with these values takes on a machine; or what a checkpoint to begin from takes."""
+def plan(
+    values: Mapping[str, str],
+    preset: str,
+    machine: Machine,
+    start: RunMetadata | None = None,
+    *,
+    threads: int | None = None,
+) -> Plan:
+    """Return what training a preset with these values takes on a machine; or what a checkpoint to begin from takes.
+
+    ``threads`` is how many of them compute, where that may differ from what was measured.
+    """
     values = _first_values(values)
     chosen = recipe(preset, start)
     model = start.model if start else model_of(preset, values["shape"] if preset == values["preset"] else "")
@@ -97,12 +118,9 @@ def plan(values: Mapping[str, str], preset: str, machine: Machine, start: RunMet
     with suppress(ValueError):
         steps = int(_number("steps", values["steps"]))
     tokens = steps * training.batch_size * model.block_size
-    speed = expected_speed(machine.speeds, speed_key(start.preset if start else preset, model), model.parameters)
-    if speed is None:
-        time = "time not known yet"
-    else:
-        time = f"{'about' if speed[1] else 'perhaps'} {rough_duration(tokens / speed[0])} here"
-    return Plan(steps, tokens / learned if learned else None, time)
+    training = replace(training, steps=max(1, steps))
+    seconds = training_seconds(machine.speeds, start.preset if start else preset, model, training, threads=threads)
+    return Plan(steps, tokens / learned if learned else None, seconds)
 
 
 def warning(values: Mapping[str, str], machine: Machine) -> str:
@@ -111,6 +129,11 @@ def warning(values: Mapping[str, str], machine: Machine) -> str:
     if device != "cpu" or weights(values["preset"], values["shape"]) < _MOST_CPU_WEIGHTS:
         return ""
     return f"{values['preset']} takes weeks on a CPU: choose mini, or a machine with a GPU."
+
+
+def rough_time(seconds: float, measured: bool) -> str:
+    """Return a time that was worked out from speeds that were measured here, or from those of other models."""
+    return f"{'about' if measured else 'perhaps'} {rough_duration(seconds)}"
 
 
 def rough_duration(seconds: float) -> str:

@@ -359,7 +359,7 @@ async def test_start_and_the_focused_field_are_always_in_sight(size: tuple[int, 
         await settle(pilot)
         start = app.form.query_one("#start", Button)
         seen = set()
-        for _ in range(14):
+        for _ in range(15):
             await pilot.press("tab")
             await pilot.pause()
             focused = app.focused

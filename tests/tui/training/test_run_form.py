@@ -42,6 +42,7 @@ def test_everything_that_is_typed_is_in_the_request(tmp_path: Path) -> None:
         ("learning_rate", "0", "The learning rate must be a number above 0"),
         ("learning_rate", "nan", "The learning rate must be a number above 0"),
         ("learning_rate", "inf", "The learning rate must be a number above 0"),
+        ("ema", "1", "The decay of the average of the weights must be a number of at least 0"),
         ("seed", "-3", "The seed must be a whole number of at least 0"),
         ("run", "../up", "A run cannot be called '../up'"),
     ],
