@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shakegpt.cli.console import format_duration
-from shakegpt.cli.options import Json, complete_runs
+from shakegpt.cli.options import Json, complete_runs, complete_sweeps
 from shakegpt.cli.output import print_json
 from shakegpt.system.text import count, escape_control_characters, escape_line
 
@@ -20,8 +20,6 @@ _SAMPLE_LINES = 10
 
 
 def _complete(incomplete: str) -> list[str]:
-    from shakegpt.cli.sweep import complete_sweeps
-
     return [*complete_sweeps(incomplete), *complete_runs(incomplete)]
 
 

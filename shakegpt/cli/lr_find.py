@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shakegpt.cli.command_line import is_typed
 from shakegpt.cli.corpus import download_bar
 from shakegpt.cli.curves import Line, draw_lines
 from shakegpt.cli.help import MODEL, OUTPUT, format_number
 from shakegpt.cli.options import (
     Encoding,
     Json,
-    complete_checkpoints,
-    complete_corpora,
-    complete_presets,
+    PresetOption,
+    chosen_changes,
+    chosen_preset,
+    corpus_option,
+    from_option,
     with_training_options,
 )
 from shakegpt.cli.output import print_json, print_note
@@ -34,35 +35,10 @@ if TYPE_CHECKING:
 @with_training_options
 def lr_find(
     context: typer.Context,
-    preset: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="The size of the model, and the training that suits it; `shakegpt presets` lists them.",
-            autocompletion=complete_presets,
-            rich_help_panel=MODEL,
-        ),
-    ] = DEFAULT_PRESET,
-    corpus: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT",
-            help="A text, as for `shakegpt train`.",
-            show_default="default: tiny-shakespeare",
-            autocompletion=complete_corpora,
-            rich_help_panel=MODEL,
-        ),
-    ] = None,
+    preset: PresetOption = DEFAULT_PRESET,
+    corpus: Annotated[str | None, corpus_option("A text, as for `shakegpt train`.")] = None,
     begin_from: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="REF",
-            envvar="SHAKEGPT_LR_FIND_FROM",
-            help="Begin with the weights of a checkpoint, as for `shakegpt train`.",
-            autocompletion=complete_checkpoints,
-            rich_help_panel=MODEL,
-        ),
+        str | None, from_option("LR_FIND", "Begin with the weights of a checkpoint, as for `shakegpt train`.")
     ] = None,
     *,
     encoding: Encoding = "utf-8",
@@ -92,11 +68,11 @@ def lr_find(
     from shakegpt.training.setup import TrainingRequest, prepare_training
 
     request = TrainingRequest(
-        preset=preset if begin_from is None or is_typed(context, "preset") else None,
+        preset=chosen_preset(context, preset, begin_from),
         corpus=corpus,
         encoding=encoding,
         begin_from=begin_from,
-        changes={name: value for name, value in changes.items() if value is not None},
+        changes=chosen_changes(context, changes, begin_from),
     )
     configure_process()
     try:

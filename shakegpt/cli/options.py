@@ -1,12 +1,13 @@
 """Options that several commands share, those made of a configuration, and the completion of values without torch."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
+from shakegpt.cli.command_line import is_typed
 from shakegpt.cli.help import EVALUATION_AND_SAVING, MACHINE, MODEL, OPTIMIZATION, OUTPUT, format_number
 from shakegpt.config import (
     DEFAULT_PRESET,
@@ -69,6 +70,14 @@ def complete_presets(incomplete: str) -> list[tuple[str, str]]:
     return [(name, preset.summary) for name, preset in PRESETS.items() if name.startswith(incomplete)]
 
 
+def complete_sweeps(incomplete: str) -> list[str]:
+    """Return the names of sweeps that begin with ``incomplete``."""
+    from shakegpt.runs.store import Store
+    from shakegpt.runs.sweeps import plans
+
+    return [plan.name for plan in plans(Store.default()) if plan.name.startswith(incomplete)]
+
+
 def complete_corpora(incomplete: str) -> list[str]:
     """Return the names of corpora that begin with ``incomplete``."""
     from shakegpt.data.catalog import known_corpora
@@ -81,6 +90,15 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_pane
 Encoding = Annotated[
     str, typer.Option(metavar="NAME", help="The character encoding of the text.", rich_help_panel=MODEL)
 ]
+PresetOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="The size of the model, and the training that suits it; `shakegpt presets` lists them.",
+        autocompletion=complete_presets,
+        rich_help_panel=MODEL,
+    ),
+]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's name.", autocompletion=complete_runs)]
 CheckpointArgument = Annotated[
     str, typer.Argument(metavar="REF", help=CHECKPOINT_HELP, autocompletion=complete_checkpoints)
@@ -91,6 +109,29 @@ SameCheckpoint = Annotated[
     typer.Option("--checkpoint", "-c", metavar="REF", help="The same as REF.", autocompletion=complete_checkpoints),
 ]
 """For commands whose argument is a checkpoint: see ``choose_given``."""
+
+
+def corpus_option(help_text: str) -> Any:
+    """Return the option for the text of a training."""
+    return typer.Option(
+        metavar="TEXT",
+        help=help_text,
+        show_default="default: tiny-shakespeare",
+        autocompletion=complete_corpora,
+        rich_help_panel=MODEL,
+    )
+
+
+def from_option(command: str, help_text: str) -> Any:
+    """Return the option for the checkpoint whose weights a training begins with; ``from`` is no name in Python."""
+    return typer.Option(
+        "--from",
+        metavar="REF",
+        envvar=f"SHAKEGPT_{command}_FROM",
+        help=help_text,
+        autocompletion=complete_checkpoints,
+        rich_help_panel=MODEL,
+    )
 
 
 def choices(kind: Any) -> str:
@@ -150,6 +191,23 @@ def with_training_options(command: Callable[..., None]) -> Callable[..., None]:
     keyword_only = own[len(positional) :]
     command.__signature__ = inspect.Signature([*positional, *options, *keyword_only])  # type: ignore[attr-defined]
     return command
+
+
+def chosen_preset(context: typer.Context, preset: str, begin_from: str | None) -> str | None:
+    """Return the preset that was asked for; none where a training begins from weights that have a shape already."""
+    return preset if begin_from is None or is_typed(context, "preset") else None
+
+
+def chosen_changes(context: typer.Context, changes: Mapping[str, Any], begin_from: str | None) -> dict[str, Any]:
+    """Return the fields that were given.
+
+    Where a training begins from weights, their shape is no matter of ``config.toml`` and the environment.
+    """
+    return {
+        name: value
+        for name, value in changes.items()
+        if value is not None and (begin_from is None or name not in SHAPE_FIELDS or is_typed(context, name))
+    }
 
 
 def _metavar(kind: Any) -> str:

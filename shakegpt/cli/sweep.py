@@ -14,6 +14,7 @@ from shakegpt.cli.command_line import is_typed
 from shakegpt.cli.console import format_duration
 from shakegpt.cli.help import OUTPUT, SWEEP
 from shakegpt.cli.notify import check_notify, chosen_ways
+from shakegpt.cli.options import complete_sweeps
 from shakegpt.cli.output import print_note
 from shakegpt.cli.sweep_console import SweepConsole, choose_console
 from shakegpt.cli.sweep_options import (
@@ -35,14 +36,6 @@ if TYPE_CHECKING:
     from shakegpt.training.sweep import Slot, SweepThread
 
 _NOTIFY = "notify"
-
-
-def complete_sweeps(incomplete: str) -> list[str]:
-    """Return the names of sweeps that begin with ``incomplete``."""
-    from shakegpt.runs.store import Store
-    from shakegpt.runs.sweeps import plans
-
-    return [plan.name for plan in plans(Store.default()) if plan.name.startswith(incomplete)]
 
 
 @with_options_of_train

@@ -17,16 +17,19 @@ from shakegpt.cli.help import EVALUATION_AND_SAVING, MACHINE, MODEL, OUTPUT
 from shakegpt.cli.notify import Notify, chosen_ways
 from shakegpt.cli.options import (
     Encoding,
+    PresetOption,
     choices,
+    chosen_changes,
+    chosen_preset,
     complete_checkpoints,
-    complete_corpora,
-    complete_presets,
     complete_runs,
+    corpus_option,
+    from_option,
     with_training_options,
 )
 from shakegpt.cli.output import print_note
 from shakegpt.cli.writers import open_writers
-from shakegpt.config import DEFAULT_PRESET, SHAPE_FIELDS, DeviceName, OnHangup, TrainingConfig
+from shakegpt.config import DEFAULT_PRESET, DeviceName, OnHangup, TrainingConfig
 from shakegpt.errors import UsageError
 from shakegpt.events import Event, Failed, Finished, Step, Warning
 from shakegpt.runs.snapshot import Snapshot
@@ -44,24 +47,10 @@ _STOPPED = 128 + signal.SIGTERM  # asked by another process, as SIGTERM does: `t
 @with_training_options
 def train(
     context: typer.Context,
-    preset: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="The size of the model, and the training that suits it; `shakegpt presets` lists them.",
-            autocompletion=complete_presets,
-            rich_help_panel=MODEL,
-        ),
-    ] = DEFAULT_PRESET,
+    preset: PresetOption = DEFAULT_PRESET,
     corpus: Annotated[
         str | None,
-        typer.Option(
-            metavar="TEXT",
-            help="tiny-shakespeare, demo, another name that `shakegpt corpus list` shows, or a text file.",
-            show_default="default: tiny-shakespeare",
-            autocompletion=complete_corpora,
-            rich_help_panel=MODEL,
-        ),
+        corpus_option("tiny-shakespeare, demo, another name that `shakegpt corpus list` shows, or a text file."),
     ] = None,
     run: Annotated[
         str | None,
@@ -84,14 +73,10 @@ def train(
     ] = None,
     begin_from: Annotated[
         str | None,
-        typer.Option(
-            "--from",
-            metavar="REF",
-            envvar="SHAKEGPT_TRAIN_FROM",
-            help="Begin with the weights of a checkpoint, on another text, and train more gently: pretrained, RUN (its "
+        from_option(
+            "TRAIN",
+            "Begin with the weights of a checkpoint, on another text, and train more gently: pretrained, RUN (its "
             "best), or as for --resume. The model has its shape.",
-            autocompletion=complete_checkpoints,
-            rich_help_panel=MODEL,
         ),
     ] = None,
     *,
@@ -144,21 +129,17 @@ def train(
     from shakegpt.training.setup import SESSION_FIELDS, TrainingRequest, build_trainer
     from shakegpt.training.thread import TrainingThread
 
-    changes = {name: value for name, value in changes.items() if value is not None}
     if resume is not None:
         _check_resume(context)
         begin_from = None
+    changes = chosen_changes(context, changes, begin_from)
+    if resume is not None:
         # The defaults of config.toml and the environment are for new runs.
         changes = {name: value for name, value in changes.items() if name in SESSION_FIELDS or is_typed(context, name)}
         corpus = corpus if is_typed(context, "corpus") else None
         run = run if is_typed(context, "run") else None
-    elif begin_from is not None:
-        # The defaults of config.toml and the environment are for models that begin with nothing.
-        changes = {
-            name: value for name, value in changes.items() if name not in SHAPE_FIELDS or is_typed(context, name)
-        }
     request = TrainingRequest(
-        preset=preset if begin_from is None or is_typed(context, "preset") else None,
+        preset=chosen_preset(context, preset, begin_from),
         corpus=corpus,
         encoding=encoding,
         run_name=run,
