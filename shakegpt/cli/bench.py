@@ -40,7 +40,7 @@ def bench(
     quick: Annotated[bool, typer.Option("--quick", help="A rough estimate: preset nano, measured once.")] = False,
     json: Json = False,
 ) -> None:
-    """Measure training, generation and memory beside this machine's limits. Takes one to two minutes."""
+    """Measure training, generation and memory beside this machine's limits. Takes some minutes."""
     preset = current_preset(preset)
     if preset not in PRESETS:
         raise UsageError(f"There is no preset {preset!r}; the presets are {', '.join(PRESETS)}.")
