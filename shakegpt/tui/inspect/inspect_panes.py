@@ -111,7 +111,7 @@ class InspectPanes(Vertical):
         self.strip.show(shape, head, muted, facts, sentences, mean=mean)
         if self.table.display:
             self.table.show(shape, head, muted, facts)
-        _set_title(self.strip, [heads_title(facts)], [cost_in_words(muted, facts)])
+        _set_title(self.strip, [heads_title(facts)], [cost_in_words(muted, facts, mean=mean)])
         titles = [escape_line(title) for title in reading_titles(view, source, muted)]
         _set_title(self.text, titles, tint_titles(head, mean=mean, bars=self.text.has_bars))
 

@@ -249,8 +249,8 @@ class InspectScreen(Screen[None]):
 
     def _mark(self, position: int | None) -> None:
         self.position = position
-        self._look()
         self._paint()
+        self.call_after_refresh(self._look)  # until it is painted, the thread would compete for the interpreter
 
     def action_turn(self, step: int) -> None:
         """Mark another head; with the mean, another block."""

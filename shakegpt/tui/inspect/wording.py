@@ -50,10 +50,11 @@ def head_sentences(
     return (f"{name} {described} · {here}", f"{name} {described}", f"{name} {here}")
 
 
-def cost_in_words(muted: frozenset[Head], facts: HeadFacts | None) -> str:
-    """Return what the muted heads cost, as far as that is known."""
+def cost_in_words(muted: frozenset[Head], facts: HeadFacts | None, *, mean: bool) -> str:
+    """Return what the muted heads cost, as far as that is known; with none, the key to go on with."""
     if not muted:
-        return "M mutes the marked one" if facts is None or not facts.note else facts.note
+        hint = "A goes back to one head" if mean else "M mutes the marked one"
+        return hint if facts is None or not facts.note else facts.note
     names = without_heads(muted)
     cost = facts.cost(muted) if facts else None
     if facts is None or facts.loss is None or cost is None:

@@ -75,4 +75,4 @@ def reached(loss: float, tables: "TableLosses") -> Sequence[str]:
     if not beaten:
         return ("not yet better than any table", "beats no table yet")
     characters = f"{beaten} character{'s' if beaten > 1 else ''}"
-    return (f"better than a table of {characters}", f"beats a table of {characters}", f"beats {characters}")
+    return (f"better than a table of {characters}", f"beats a table of {characters}", f"beats a table of {beaten}")
