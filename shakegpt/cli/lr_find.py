@@ -57,8 +57,8 @@ def lr_find(
 ) -> None:
     """Find a learning rate: train for up to 200 steps at rates from far too low to far too high.
 
-    It takes less than a minute for the default preset, writes nothing, and suggests a rate between where the loss
-    reaches the bottom of its curve and where it is lowest.
+    It takes less than a minute for the default preset, writes nothing, and suggests the middle of the rates at
+    which the loss is about lowest, or less where that is near to diverging.
     """
     if not 0 < low < high:
         raise UsageError(f"--low ({low:g}) must be above 0 and below --high ({high:g}).")
@@ -156,6 +156,7 @@ def _to_json(result: "RangeResult") -> dict[str, Any]:
         "steepest": result.steepest,
         "bottom": result.bottom,
         "lowest": result.lowest,
+        "rises_at": result.rises_at,
         "diverges_at": result.diverges_at,
         "points": [
             {"learning_rate": point.learning_rate, "loss": point.loss, "smoothed": smoothed}

@@ -26,8 +26,8 @@ _DECAY = 0.9
 """Of the running mean that tells while the test runs whether it has diverged."""
 _SMOOTHING_DECADES, _SMOOTHING_POINTS = 0.1, 2.5
 """Standard deviation of the bell that smooths the finished curve, along the logarithm of the rate; at least so wide."""
-_BOTTOM = 1.01
-"""Times the lowest loss: where the bottom of the curve begins."""
+_BOTTOM = 1.02
+"""Times the lowest loss: the bottom of the curve is below it."""
 _FALLEN = 0.1
 """Share of the whole fall of the loss that shows that it falls."""
 _LEAST_POINTS = 20
@@ -112,9 +112,11 @@ class RangeResult:
     steepest: float
     """Where it falls fastest."""
     bottom: float
-    """Where it first comes within 1 % of its lowest."""
+    """Where it first comes within 2 % of its lowest."""
     lowest: float
-    """Where it is lowest."""
+    """Where it is lowest, which at the bottom is a matter of chance."""
+    rises_at: float
+    """The last rate of the bottom, which begins at ``bottom``."""
     diverges_at: float | None
     """Where the loss is back where it began; ``None`` where it never is."""
     suggestion: float
@@ -127,10 +129,11 @@ def read_range_test(points: Sequence[RangePoint]) -> RangeResult:
     """Return what the points of a range test say, with a rate to train at.
 
     The usual rules, the steepest point or a tenth of the lowest, are for SGD. The steps of AdamW hardly depend on the
-    gradient: the loss falls fastest at rates that only teach it which characters are frequent, far below good ones. But
-    so short a test also likes rates too high for a long training: `nano` is lowest at 1e-2, and after 500 steps on Tiny
-    Shakespeare it was 0.1 worse with that than with 3e-3. Hence the limit below the rate that diverges. That is where
-    nothing learned is left: where a part of it is lost depends on the number of steps, by a factor of ten for `mini`.
+    gradient: the loss falls fastest at rates that only teach it which characters are frequent, far below good ones. The
+    middle of the bottom is good, and depends less on the seed and on the number of steps than the lowest point does.
+    But so short a test also likes rates too high for a long training: `nano` is lowest at 1e-2, and after 500 steps on
+    Tiny Shakespeare it was 0.1 worse with that than with 3e-3. Hence the limit below the rate that diverges. That is
+    where nothing learned is left: where a part of it is lost depends on the number of steps, by ten for `mini`.
 
     Raises:
         ShakegptError: the loss never fell, or the test was too short to tell.
@@ -152,22 +155,26 @@ def read_range_test(points: Sequence[RangePoint]) -> RangeResult:
     steepest = 1 + min(range(len(slopes)), key=slopes.__getitem__)
     lost = (index for index in range(lowest, len(points)) if smoothed[index] > start)
     diverges = next(lost, None)
-    bottom = next(index for index in range(len(points)) if smoothed[index] <= _BOTTOM * smoothed[lowest])
+    highest = _BOTTOM * smoothed[lowest]
+    bottom = next(index for index in range(len(points)) if smoothed[index] <= highest)
+    after = (index - 1 for index in range(lowest, len(points)) if smoothed[index] > highest)
+    rises = next(after, len(points) - 1)
     diverges_at = None if diverges is None else points[diverges].learning_rate
-    middle = 10 ** ((logs[bottom] + logs[lowest]) / 2)
+    middle = 10 ** ((logs[bottom] + logs[rises]) / 2)
     if diverges_at is not None and middle > _SAFE * diverges_at:
         suggestion = _round(_SAFE * diverges_at)
         reason = (
             "it is a hundredth of the rate at which the loss diverges; higher rates do better only in so short a test"
         )
-        short_reason = f"a twentieth of {_short(diverges_at)}, where the loss diverges"
+        short_reason = f"a hundredth of {_short(diverges_at)}, where the loss diverges"
     else:
         suggestion = _round(middle)
         reason = (
-            f"it is halfway between {points[bottom].learning_rate:.1e}, where the loss comes within 1 % of its lowest, "
-            "and the lowest: less learns more slowly, more gains nothing and is nearer to diverging"
+            f"it is the middle of the bottom, from {points[bottom].learning_rate:.1e} to "
+            f"{points[rises].learning_rate:.1e}, where the loss is within 2 % of its lowest: less learns more slowly, "
+            "more is nearer to diverging"
         )
-        first, last = (_short(points[index].learning_rate) for index in (bottom, lowest))
+        first, last = (_short(points[index].learning_rate) for index in (bottom, rises))
         short_reason = f"the middle of {first} to {last}, the bottom of the curve"
     return RangeResult(
         points=list(points),
@@ -176,6 +183,7 @@ def read_range_test(points: Sequence[RangePoint]) -> RangeResult:
         steepest=points[steepest].learning_rate,
         bottom=points[bottom].learning_rate,
         lowest=points[lowest].learning_rate,
+        rises_at=points[rises].learning_rate,
         diverges_at=diverges_at,
         suggestion=suggestion,
         reason=reason,

@@ -62,7 +62,7 @@ def test_the_marks_are_where_the_curve_turns(points: int) -> None:
     assert 10**-4.6 < result.falls_at < 10**-3.9
     assert 10**-4.5 < result.steepest < 10**-2.6
     assert 10**-2.8 < result.bottom < 10**-2.2
-    assert result.bottom <= result.lowest < 10**-1.4
+    assert result.bottom <= result.lowest <= result.rises_at < 10**-1.4
     assert result.diverges_at is not None
     assert 10**-1.8 < result.diverges_at < 10**-1.3
     assert result.suggestion == pytest.approx(0.01 * result.diverges_at, rel=0.25)
@@ -71,7 +71,7 @@ def test_the_marks_are_where_the_curve_turns(points: int) -> None:
 def test_a_curve_that_never_rises_does_not_diverge() -> None:
     result = read_range_test(curve(rise=1.0))
     assert result.diverges_at is None
-    assert result.suggestion == pytest.approx((result.bottom * result.lowest) ** 0.5, rel=0.25)
+    assert result.suggestion == pytest.approx((result.bottom * result.rises_at) ** 0.5, rel=0.25)
 
 
 @pytest.mark.parametrize(

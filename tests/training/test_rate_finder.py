@@ -86,7 +86,7 @@ def test_the_process_tests_the_request_and_leaves_no_run(
     assert [values["step"] for values in steps] == list(range(1, len(steps) + 1))
     assert {values["steps"] for values in steps} <= {lr_range.MOST_STEPS} | {*range(lr_range.LEAST_STEPS, 200)}
     assert 1e-5 < result["learning_rate"] < 1
-    assert result["reason"].startswith(("the middle of ", "a twentieth of "))
+    assert result["reason"].startswith(("the middle of ", "a hundredth of "))
     assert not private_surroundings.exists()
 
 

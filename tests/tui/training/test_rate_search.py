@@ -147,7 +147,7 @@ async def test_the_result_of_a_search_that_was_ended_does_not_undo_the_next_one(
     async with app.run_test() as pilot:
         await begin(pilot, app)
         await pilot.press("escape")
-        finders.result = FoundRate(5e-4, "a twentieth of 1.0e-2, where the loss diverges")
+        finders.result = FoundRate(5e-4, "a hundredth of 1.0e-2, where the loss diverges")
         await begin(pilot, app)
         finders.end()
         await until(pilot, lambda: field(app, "learning_rate").value == "5e-4")
@@ -156,7 +156,7 @@ async def test_the_result_of_a_search_that_was_ended_does_not_undo_the_next_one(
             app.form.post_message(late)
         await pilot.pause()
         assert field(app, "learning_rate").value == "5e-4"
-        assert message(app).startswith("Rate 5e-4: a twentieth of")
+        assert message(app).startswith("Rate 5e-4: a hundredth of")
         assert not second.cancelled
 
 
