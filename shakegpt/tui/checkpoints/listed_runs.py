@@ -68,6 +68,8 @@ class ListedRun:
     note: str = ""
     tags: tuple[str, ...] = ()
     sweep: SweepIdentity | None = None
+    varied: str = ""
+    """What sets it apart within its sweep, as far as the plan says: ``learning-rate 1e-3, seed 1``."""
 
     @property
     def is_built_in(self) -> bool:
@@ -111,7 +113,8 @@ def read_run_list(store: Store) -> list[ListedRun]:
     sweeps = find_sweeps(store, [run.name for run in found])
     for run in found:
         try:
-            runs.append(replace(_read_run(run), sweep=sweeps.get(run.name)))
+            sweep, varied = sweeps.get(run.name, (None, ""))
+            runs.append(replace(_read_run(run), sweep=sweep, varied=varied))
         except (ShakegptError, OSError):
             continue  # perhaps removed or renamed meanwhile
     return runs + _pretrained(store)
@@ -174,22 +177,23 @@ def _seconds_since_1970(timestamp: str) -> float:
     return parsed.timestamp() if parsed.tzinfo else float(calendar.timegm(parsed.timetuple()))
 
 
-def find_sweeps(store: Store, runs: Sequence[str]) -> dict[str, SweepIdentity]:
-    """Return the sweep of each run that belongs to one, by the run's name.
+def find_sweeps(store: Store, runs: Sequence[str]) -> dict[str, tuple[SweepIdentity, str]]:
+    """Return the sweep of each run that belongs to one, and what sets the run apart in it, by the run's name.
 
     The plan of a sweep says so. Those of ``sweep --print`` have none here, and are known by their names: ``rates-01``
     and so on, if there are at least two.
     """
-    found: dict[str, SweepIdentity] = {}
+    found: dict[str, tuple[SweepIdentity, str]] = {}
     for plan in plans(store):
         sweep = SweepIdentity(plan.name, str(sweep_folder(store, plan.name)), len(plan.runs))
-        found |= {run.name: sweep for run in plan.runs}
+        for run in plan.runs:
+            found[run.name] = sweep, ", ".join(f"{name} {value}" for name, value in run.settings.items())
     named: dict[str, list[str]] = {}
-    for run in runs:
-        if run not in found and (name := sweep_name(run)) is not None:
-            named.setdefault(name, []).append(run)
-    planned = {sweep.name for sweep in found.values()}
+    for listed in runs:
+        if listed not in found and (name := sweep_name(listed)) is not None:
+            named.setdefault(name, []).append(listed)
+    planned = {sweep.name for sweep, _ in found.values()}
     for name, members in named.items():
         if len(members) > 1 and name not in planned:
-            found |= dict.fromkeys(members, SweepIdentity(name, "", 0))
-    return {run: found[run] for run in runs if run in found}
+            found |= dict.fromkeys(members, (SweepIdentity(name, "", 0), ""))
+    return found

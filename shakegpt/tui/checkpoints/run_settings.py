@@ -81,6 +81,8 @@ def run_settings(row: Row, snapshot: Snapshot | None) -> dict[str, str]:
         size = formatting.size(checkpoint.info.bytes)
         settings["Checkpoint"] = f"step {formatting.count(checkpoint.info.step)}, {size}"
         settings["Validation"] = f"loss {loss}"
+    if run.sweep is not None:
+        settings["Sweep"] = f"{run.sweep.name}: {run.varied}" if run.varied else run.sweep.name
     if run.tags:
         settings["Tags"] = ", ".join(run.tags)
     if run.note:

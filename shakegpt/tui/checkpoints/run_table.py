@@ -296,7 +296,8 @@ class RowDetails(Static):
             self.update(_describe_sweep(row.sweep, row.path))
             return
         run = row.run
-        details = [f"{formatting.compact(run.parameters)} weights", run.corpus, formatting.size(run.bytes)]
+        details = [run.varied] if run.varied else []
+        details += [f"{formatting.compact(run.parameters)} weights", run.corpus, formatting.size(run.bytes)]
         details += [run.preset] if run.preset else []
         details += [", ".join(run.tags)] if run.tags else []
         details += [f"trained for {formatting.duration(row.checkpoint.info.seconds)}"] if row.checkpoint else []

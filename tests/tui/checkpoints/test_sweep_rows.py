@@ -145,7 +145,10 @@ async def test_its_row_has_the_best_the_mean_and_spread_and_how_many_are_done(sw
         assert str(sweep_folder(swept, "rates"))[:30] in details
         await pilot.press("l")
         assert cell(app, "rates/", "name") == "▾ rates"
-        await pilot.press("j", "h")  # of a run whose checkpoints are hidden, the sweep
+        await pilot.press("j")
+        await pilot.pause()
+        assert "rates-01  learning-rate 1e-3, seed 1 · 58.4 k" in str(app.runs.query_one(RowDetails).render())
+        await pilot.press("h")  # of a run whose checkpoints are hidden, the sweep
         await pilot.pause()
         assert app.runs.current is not None
         assert app.runs.current.key == "rates/"
@@ -161,6 +164,8 @@ def test_each_value_of_a_setting_has_its_mean(run_list: RunList) -> None:
     assert settings["learning_rate 3e-3"] == "1.700 ± 0.141 of 2"
     assert settings["seed 2"] == "1.900 ± 0.424 of 2"
     assert not any("min_learning_rate" in label for label in settings)
+    run_list.unfold(run_list.rows()[0])
+    assert run_settings(run_list.rows()[1], None)["Sweep"] == "rates: learning-rate 1e-3, seed 1"
 
 
 async def test_one_key_draws_its_curves(swept: Store) -> None:

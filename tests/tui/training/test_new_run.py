@@ -1,3 +1,4 @@
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from shakegpt.tui.training.choices import Choices
 from shakegpt.tui.training.form_field import FormField
 from shakegpt.tui.training.new_run import NewRunScreen
 from shakegpt.tui.training.run_form import Machine, training_request
+from tests.processes import PATIENCE
 from tests.tui.fake_model_app import FakeModelApp, until
 from tests.tui.training_app import TrainingApp
 
@@ -196,6 +198,30 @@ async def test_the_download_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) 
         await settle(pilot)
         assert messages == ["Fetching the text: 250 kB of 1 MB…"]
         assert app.answers == [TrainingRequest(preset="mini", corpus="tiny-shakespeare")]
+
+
+async def test_a_text_that_comes_late_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    came, go_on = threading.Event(), threading.Event()
+    choose = text_fetching.choose_default_corpus
+
+    def choose_slowly(*, on_progress: OnProgress) -> tuple[str, str]:
+        came.set()
+        go_on.wait(PATIENCE)
+        return choose(on_progress=on_progress)
+
+    app = FormApp()
+    async with app.run_test() as pilot:
+        with monkeypatch.context() as patch:
+            patch.setattr(text_fetching, "choose_default_corpus", choose_slowly)
+            await pilot.press("enter")
+            await until(pilot, came.is_set)
+        choices(app, "preset").value = "nano"
+        await pilot.pause()
+        await pilot.press("enter")
+        await until(pilot, lambda: bool(app.answers))
+        go_on.set()
+        await settle(pilot)
+        assert [answer and answer.preset for answer in app.answers] == ["nano"]
 
 
 async def test_the_text_that_nobody_chose_gives_way_to_the_play_that_ships(monkeypatch: pytest.MonkeyPatch) -> None:
