@@ -18,6 +18,7 @@ from shakegpt.system.threads import ThreadPool, torch_threads
 from shakegpt.training.flat_parameters import FlatParameters
 from shakegpt.training.gradients import Gradients
 from shakegpt.training.optimizer import Optimizer
+from shakegpt.training.recovery import is_out_of_memory
 from shakegpt.training.step import LONGEST_CHUNK, StepProgram
 from shakegpt.training.step_runner import StepRunner, make_step_runner
 
@@ -62,6 +63,10 @@ class TrainingSteps:
         """Do the same without a recorded step; in characters."""
         return self._train(self._plain_runner)
 
+    def is_recorded(self) -> bool:
+        """Return whether ``train`` has not failed to record the step; to be asked once."""
+        return not self._runner.take_failure()
+
     def _train(self, runner: StepRunner) -> float:
         rate, end = self.training.learning_rate, time.perf_counter() + self._seconds
         steps = range(self._step + 1, self._step + 1 + LONGEST_CHUNK)
@@ -88,9 +93,19 @@ def measure_presets(
     The launch-bound share is the part of a step's time in which a GPU that is given one kernel after another waits for
     the host to launch the next. It is what the recorded step, which the host launches as one, saves of the plain one's
     time, as in NVIDIA's and PyTorch's own accounts of CUDA graphs (https://pytorch.org/blog/accelerating-pytorch-with-cuda-graphs).
-    Training itself takes the recorded step.
+    Training itself takes the recorded step. Where it cannot be recorded, the share is ``None``.
+
+    A preset that the device has too little memory for is left out.
     """
-    return {preset: _measure_preset(device_plan, preset, vocab_size, rounds, seconds, report) for preset in presets}
+    results = {}
+    for preset in presets:
+        try:
+            results[preset] = _measure_preset(device_plan, preset, vocab_size, rounds, seconds, report)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            report(f"{preset}, which takes more memory than there is")
+    return results
 
 
 def _measure_preset(
@@ -112,7 +127,8 @@ def _measure_preset(
     }
     if on_cuda:
         result["plain_tokens_per_second"] = round(rates["plain"].median, 1)
-        result["launch_bound_share"] = round(max(0.0, 1 - rates["plain"].over(recorded)), 4)
+        share = round(max(0.0, 1 - rates["plain"].over(recorded)), 4)
+        result["launch_bound_share"] = share if steps.is_recorded() else None
         result["gpu_peak_bytes"] = peak[0]
     return result
 

@@ -97,10 +97,12 @@ def _print(results: dict[str, Any]) -> None:
     split = ", ".join(f"{part} {seconds:,.1f}" for part, seconds in command["split"].items())
     print(f"  whole command {command['seconds']:>9,.1f} s for {command['steps']:,} steps ({split})")
     for name, steps in results.get("presets", {}).items():
+        share = steps["launch_bound_share"]
+        launches = "not recorded" if share is None else f"recording saves {share:.0%}"
         print(
             f"  {name:<14}{steps['tokens_per_second']:>9,.0f} characters/s  {_range(steps)}, "
             f"{1e3 * steps['step_seconds']:,.2f} ms a step, {steps['gpu_peak_bytes'] / 1e6:,.0f} MB of the GPU; "
-            f"recording saves {steps['launch_bound_share']:.0%}"
+            f"{launches}"
         )
     if "against" in results:
         baseline = results["against"]

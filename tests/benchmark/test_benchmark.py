@@ -82,7 +82,9 @@ def test_what_a_gpu_adds_is_printed_in_lines_too(results: dict[str, Any], capsys
         "launch_bound_share": 0.75,
         "gpu_peak_bytes": 3 * 10**8,
     }
-    _print(results | {"presets": {"mini": on_gpu}})
-    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  mini ")]
+    _print(results | {"presets": {"mini": on_gpu, "baby": on_gpu | {"launch_bound_share": None}}})
+    lines = capsys.readouterr().out.splitlines()
+    [line] = [line for line in lines if line.startswith("  mini ")]
     assert "7,000,000 characters/s" in line
     assert line.endswith("1.17 ms a step, 300 MB of the GPU; recording saves 75%")
+    assert [line for line in lines if line.startswith("  baby ") and line.endswith("not recorded")]
