@@ -4,7 +4,6 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from textual import events, on
@@ -20,7 +19,6 @@ from shakegpt.runs.run import Run
 from shakegpt.runs.snapshot import ENDED, Snapshot
 from shakegpt.runs.source import TrainingSource
 from shakegpt.runs.store import Store
-from shakegpt.runs.trash import empty_abandoned_trash
 from shakegpt.system.settings import load_settings
 from shakegpt.system.text import escape_line
 from shakegpt.training.setup import TrainingRequest, build_trainer
@@ -37,6 +35,7 @@ from shakegpt.tui.notifying import TrainingNotifier
 from shakegpt.tui.painting import PaintingApp
 from shakegpt.tui.palette import PLACEHOLDER, AllThemes, ThemeCommands, highlighted_theme
 from shakegpt.tui.preferences import load_preferences
+from shakegpt.tui.prepare import prepare
 from shakegpt.tui.themes import SIXTEEN, THEMES, with_contrast
 from shakegpt.tui.training_notes import notify_changes
 from shakegpt.tui.watching import WatchingApp
@@ -163,7 +162,7 @@ class ShakegptApp(PaintingApp, WatchingApp):
             self._attach_training(self.context.training)
         if not self.only_watch:
             runs = self.context.store.runs_folder
-            thread = threading.Thread(target=_prepare, args=(runs,), name="import torch", daemon=True)
+            thread = threading.Thread(target=prepare, args=(runs,), name="import torch", daemon=True)
             self.call_after_refresh(thread.start)
 
     async def action_switch_mode(self, mode: str) -> None:
@@ -385,12 +384,3 @@ class ShakegptApp(PaintingApp, WatchingApp):
             self._exit_when_ended = True
             self.notify("Saving, then quitting…")
             thread.stop()
-
-
-def _prepare(runs_folder: Path) -> None:
-    """Empty the trash of apps that were killed and import torch, while the user reads the first screen."""
-    empty_abandoned_trash(runs_folder)
-    import shakegpt.generation.stream  # noqa: F401  (for its side effect)
-    from shakegpt.system.threads import configure_process
-
-    configure_process()
