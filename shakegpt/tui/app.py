@@ -24,7 +24,6 @@ from shakegpt.system.text import escape_line
 from shakegpt.training.setup import TrainingRequest, build_trainer
 from shakegpt.training.thread import TrainingThread
 from shakegpt.tui.bindings import BINDINGS
-from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
 from shakegpt.tui.context import AppContext, Mode
 from shakegpt.tui.dialogs.help import help_for
 from shakegpt.tui.dialogs.questions import Dialog, QuitChoice, QuitScreen
@@ -112,13 +111,13 @@ class ShakegptApp(PaintingApp, WatchingApp):
         self._user_keymap = load_settings().keymap
         self.add_mode("training", self.training_screen)
         self.add_mode("generation", self.generation_screen)
-        self.add_mode("checkpoints", partial(CheckpointScreen, self.context))
+        self.add_mode("checkpoints", self.checkpoint_screen)
         self.add_mode("inspect", self.inspect_screen)
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self._preferred_theme()
 
-    # The screens; but for that of the runs they are imported when they are first opened
+    # The screens, which are imported when they are first opened
 
     def training_screen(self) -> Screen[Any]:
         """Return a new training screen."""
@@ -131,6 +130,12 @@ class ShakegptApp(PaintingApp, WatchingApp):
         from shakegpt.tui.generation.generation_screen import GenerationScreen
 
         return GenerationScreen(self.context, self.model_loader)
+
+    def checkpoint_screen(self) -> Screen[Any]:
+        """Return a new screen of the runs."""
+        from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
+
+        return CheckpointScreen(self.context)
 
     def inspect_screen(self) -> Screen[Any]:
         """Return a new inspect screen."""

@@ -14,6 +14,16 @@ from shakegpt.tui.line_filters import AsciiFilter, StyledFilter, supports_utf8
 from shakegpt.tui.shown_cells import ShownCells
 
 
+def add_size_classes(screen: Screen[Any]) -> None:
+    """Give a screen that is about to be composed the classes of the terminal's size.
+
+    Textual sets them after the first paint, styles every widget again for it, and paints again.
+    """
+    app = screen.app
+    for size, points in zip(app.size, (app.HORIZONTAL_BREAKPOINTS, app.VERTICAL_BREAKPOINTS), strict=True):
+        screen.add_class(*screen._get_breakpoint_classes(size, points or []))
+
+
 class PaintingApp(App[str]):
     """Remembers the cells on show; spells in ASCII, and without colour, for terminals that want it so."""
 

@@ -12,6 +12,7 @@ from textual.widgets import Button, Input, Static
 
 from shakegpt.errors import ShakegptError
 from shakegpt.tui.dialogs.menu import Answer, Answers
+from shakegpt.tui.painting import add_size_classes
 
 Result = TypeVar("Result")
 QuitChoice = Literal["headless", "stop"]
@@ -52,11 +53,8 @@ class Dialog(ModalScreen[Result]):
     """
 
     async def _compose(self) -> None:
-        """Set the classes of the terminal's size first: Textual sets them after the first paint, and paints again."""
-        for size, points in zip(
-            self.app.size, (self.app.HORIZONTAL_BREAKPOINTS, self.app.VERTICAL_BREAKPOINTS), strict=True
-        ):
-            self.add_class(*self._get_breakpoint_classes(size, points or []))
+        """Set the classes of the terminal's size first."""
+        add_size_classes(self)
         await super()._compose()
 
     def take_early_key(self, event: events.Key) -> bool:  # noqa: ARG002

@@ -36,6 +36,7 @@ from shakegpt.tui.generation.side_column import SideColumn
 from shakegpt.tui.generation.takes_pane import TakePane
 from shakegpt.tui.generation.text_pane import TextPane
 from shakegpt.tui.generation.try_pane import TryPane
+from shakegpt.tui.painting import add_size_classes
 from shakegpt.tui.widgets.footer import Footer
 from shakegpt.tui.widgets.top_bar import TopBar
 
@@ -98,6 +99,8 @@ class GenerationScreen(ModelScreen):
 
     def compose(self) -> ComposeResult:
         """The text in the middle, the odds beside it, the prompt and the knobs below."""
+        add_size_classes(self)
+        self.set_class(self._shows_odds, "next")  # before there are widgets to be styled again
         yield TopBar(self.context)
         with Horizontal(id="panes"):
             yield self.left
@@ -112,13 +115,22 @@ class GenerationScreen(ModelScreen):
 
     def on_mount(self) -> None:
         """Show what the user last saw; the model is loaded after the first paint: importing torch takes a second."""
-        preferences = self.context.preferences
-        wide = self.app.size.width >= _WIDE
-        self.show_tint(tint=wide if preferences.tint is None else preferences.tint)
-        self.show_next_character(shown=wide if preferences.odds is None else preferences.odds)
+        tint = self.context.preferences.tint
+        self.show_tint(tint=self._is_wide if tint is None else tint)
+        self.show_next_character(shown=self._shows_odds)
         self.notice.explain(KNOBS[0].explanation)
         self.refresh_controls()
         self.call_after_refresh(self._begin)
+
+    @property
+    def _is_wide(self) -> bool:
+        return self.app.size.width >= _WIDE
+
+    @property
+    def _shows_odds(self) -> bool:
+        """Whether the odds are shown at the start."""
+        odds = self.context.preferences.odds
+        return self._is_wide if odds is None else odds
 
     def _begin(self) -> None:
         """Speak if that is how the app was left; else only load the model, so that Enter need not wait for it."""

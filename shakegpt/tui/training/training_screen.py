@@ -1,5 +1,6 @@
 """The training screen: a run as it learns."""
 
+import threading
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -7,11 +8,10 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
 from textual.timer import Timer
 
 from shakegpt.errors import ShakegptError
-from shakegpt.runs.snapshot import ENDED, Snapshot
+from shakegpt.runs.snapshot import Snapshot
 from shakegpt.runs.source import TrainingSource
 from shakegpt.system.gpu import GpuUsage, gpu_usage
 from shakegpt.system.memory import process_memory
@@ -21,9 +21,11 @@ from shakegpt.tui import formatting
 from shakegpt.tui.chart.curves import LEARNING_RATE, LOSS, PERPLEXITY
 from shakegpt.tui.context import AppContext
 from shakegpt.tui.dialogs.questions import ConfirmScreen
-from shakegpt.tui.messages import LIVE, GenerateFrom, StartTraining
+from shakegpt.tui.messages import StartTraining
+from shakegpt.tui.painting import add_size_classes
 from shakegpt.tui.training.bindings import BINDINGS
 from shakegpt.tui.training.head_history import HeadHistory
+from shakegpt.tui.training.listening import ListeningScreen
 from shakegpt.tui.training.loss_panel import LossPanel
 from shakegpt.tui.training.metric_panel import MetricPanel
 from shakegpt.tui.training.notice import Notice, NoticeText, notice_of
@@ -42,11 +44,10 @@ SECONDS_PER_CURVE_UPDATE = 3.5
 """Of all else: a new bar costs a slow link a thousand bytes, a number fifty."""
 SECONDS_PER_MEASUREMENT = 2.0
 """Of the memory and the GPU."""
-_LEAST_ROWS = 16
-"""In fewer, the charts are all that there is room for."""
+_LEAST_ROWS = 16  # in fewer, the charts are all that there is room for
 
 
-class TrainingScreen(Screen[None]):
+class TrainingScreen(ListeningScreen):
     """Shows the newest snapshot of a run, a few times a second, and sends it commands.
 
     Args:
@@ -90,22 +91,21 @@ class TrainingScreen(Screen[None]):
         read_memory: Callable[[], int | None] = process_memory,
         read_gpu: Callable[[str | None], GpuUsage | None] = gpu_usage,
     ) -> None:
-        super().__init__()
-        self.context = context
-        self.snapshot: Snapshot | None = None
+        super().__init__(context)
         self._read_memory = read_memory
         self._read_gpu = read_gpu
         self._memory: int | None = None
         self._gpu: GpuUsage | None = None
+        self._measuring = threading.Lock()
         self._pending_command = ""
         self._hidden_warning: object = None
         self._stale = False
         self._steps_drawn = 1
-        self._listen_once_saved = False
         self._update_timers: list[Timer] = []
 
     def compose(self) -> ComposeResult:
         """Lay out the board, and the welcome that takes its place while there is no run."""
+        add_size_classes(self)
         yield TopBar(self.context)
         yield Welcome(self.context)
         with Vertical(id="board"):
@@ -142,17 +142,20 @@ class TrainingScreen(Screen[None]):
         """Show what has happened meanwhile."""
         for timer in self._update_timers:
             timer.resume()
+        self.listen_if_saved()
         self.call_after_refresh(self._paint)
 
     def on_screen_suspend(self) -> None:
         """Pause while another screen is on top: Textual would repaint all of that one for each change to this one."""
         for timer in self._update_timers:
             timer.pause()
+        if self.app.current_mode != "training":
+            self.stop_waiting()
 
     def show(self, snapshot: Snapshot | None) -> None:
         """Show a run: at once where its state has changed, and with the next timer where it took a step."""
         before, self.snapshot = self.snapshot, snapshot
-        self._listen_if_saved(before, snapshot)
+        self.listen_if_saved()
         if before is None or snapshot is None or _phase(before) != _phase(snapshot):
             self._pending_command = ""
             self._paint()
@@ -162,15 +165,6 @@ class TrainingScreen(Screen[None]):
         if (before.state, before.saved, before.warning) != (snapshot.state, snapshot.saved, snapshot.warning):
             self._pending_command = ""
             self._paint_state()
-
-    def _listen_if_saved(self, before: Snapshot | None, now: Snapshot | None) -> None:
-        """Generate with the checkpoint that another process was asked for, once it is there or cannot come."""
-        if not self._listen_once_saved or now is None or before is None:
-            return
-        if _run_of(before) != _run_of(now):
-            self._listen_once_saved = False
-        elif now.state in ENDED or (now.saved is not None and now.saved != before.saved):
-            self._listen_to_checkpoint()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Enable what can be done with the run in its state."""
@@ -183,11 +177,11 @@ class TrainingScreen(Screen[None]):
             "resume": running and state == "paused",
             "save": running,
             "stop": (running or state == "loading") and not read_only,
-            "continue_run": state in ("stopped", "failed") and not read_only and self._run is not None,
+            "continue_run": state in ("stopped", "failed") and not read_only and self.run_name is not None,
             "demo": self.snapshot is None and self.context.store.writable,
             "new_run": self.context.store.writable,
             "zoom": self.snapshot is not None,
-            "generate": self._run is not None,
+            "generate": self.run_name is not None,
             **dict.fromkeys(("sample", "copy"), bool(self.snapshot and self.snapshot.samples)),
             "hide_notice": self.snapshot is not None and self.snapshot.warning is not self._hidden_warning,
         }
@@ -195,15 +189,15 @@ class TrainingScreen(Screen[None]):
 
     def action_pause(self) -> None:
         """Pause after the current step."""
-        self._send(lambda training: training.pause(), "pausing")
+        self.send(lambda training: training.pause(), "pausing")
 
     def action_resume(self) -> None:
         """Go on training."""
-        self._send(lambda training: training.resume(), "resuming")
+        self.send(lambda training: training.resume(), "resuming")
 
     def action_save(self) -> None:
         """Save a checkpoint after the current step."""
-        self._send(lambda training: training.save(), "saving")
+        self.send(lambda training: training.save(), "saving")
 
     @work(group="stop", exclusive=True)
     async def action_stop(self) -> None:
@@ -211,19 +205,19 @@ class TrainingScreen(Screen[None]):
         training = self.context.training
         if training is None:
             return
-        name = escape_line(self._run or "The run")
+        name = escape_line(self.run_name or "The run")
         owner = "this window trains it" if training.owned else f"{self.context.run_owner} trains it"
         question = f"Stop {name}? {owner[0].upper()}{owner[1:]}. It is saved first, and r resumes it."
         if (
             await self.app.push_screen_wait(ConfirmScreen(question, "save and stop", f"Stop {name}?"))
             and training is self.context.training
         ):
-            self._send(lambda training: training.stop(), "stopping")
+            self.send(lambda training: training.stop(), "stopping")
 
     def action_continue_run(self) -> None:
         """Resume the run on show from its last checkpoint."""
-        if self._run is not None:
-            self.post_message(StartTraining(TrainingRequest(resume=f"{self._run}@last")))
+        if self.run_name is not None:
+            self.post_message(StartTraining(TrainingRequest(resume=f"{self.run_name}@last")))
 
     def action_demo(self) -> None:
         """Train the smallest preset on the text that ships."""
@@ -242,48 +236,12 @@ class TrainingScreen(Screen[None]):
 
         if self.snapshot is not None:
             quantity = self.focused.quantity if isinstance(self.focused, MetricPanel) else LOSS
-            runs = [NamedRun(self._run or "this run", self.snapshot, self.query_one(LossPanel).tables)]
+            runs = [NamedRun(self.run_name or "this run", self.snapshot, self.query_one(LossPanel).tables)]
             self.app.push_screen(ChartScreen(runs, quantity=quantity, live=True))
 
     def on_metric_panel_zoomed(self) -> None:
         """Open the chart of the focused panel."""
         self.action_zoom()
-
-    def action_generate(self) -> None:
-        """Generate with the run's newest weights, and say which those are.
-
-        Those of another process can only be had through a checkpoint: it is asked to save one. Where it cannot be
-        asked, its newest checkpoint is taken; where the run has ended, its best.
-        """
-        training, snapshot = self.context.training, self.snapshot
-        if snapshot is None or self._run is None:
-            return
-        if self.context.own_training is not None:
-            self._listen(LIVE)
-        elif training is not None and training.alive and not training.read_only:
-            self._listen_once_saved = True
-            self._send(lambda training: training.save(), "saving")
-            sentence = f"Asking for the weights of {self._run}: its process saves them after this step."
-            self.notify(sentence, timeout=2, markup=False)
-        else:
-            self._listen_to_checkpoint()
-
-    def _listen_to_checkpoint(self) -> None:
-        """Generate with the newest checkpoint of a run in training, and the best of one that has ended."""
-        snapshot = self.snapshot
-        if snapshot is None or self._run is None:
-            return
-        if snapshot.saved is None:
-            self.notify("This run has saved no checkpoint yet.", severity="warning")
-        elif snapshot.state in ENDED:
-            self._listen(self._run)
-        else:
-            behind = snapshot.current_step - snapshot.saved.step
-            self._listen(f"{self._run}@{snapshot.saved.step}", behind)
-
-    def _listen(self, reference: str, behind: int | None = None) -> None:
-        self._listen_once_saved = False
-        self.post_message(GenerateFrom(reference, behind))
 
     def action_sample(self, by: int) -> None:
         """Show an older (negative) or newer sample; from the last one on, always the newest."""
@@ -318,15 +276,11 @@ class TrainingScreen(Screen[None]):
             self._paint()
 
     @property
-    def _run(self) -> str | None:
-        return _run_of(self.snapshot) if self.snapshot else None
-
-    @property
     def _composed(self) -> bool:
         """Whether there is something to paint; there is not in an app that exits while it opens this screen."""
         return bool(self.query(SampleList))
 
-    def _send(self, command: Callable[[TrainingSource], None], pending: str) -> None:
+    def send(self, command: Callable[[TrainingSource], None], pending: str) -> None:
         """Send a command, and show it until the run has carried it out after its step."""
         if self.context.training is None:
             return
@@ -382,16 +336,19 @@ class TrainingScreen(Screen[None]):
             return notice._replace(keys="") if self.context.only_watch else notice
         return NoticeText("note", self.context.training_note) if self.context.training_note else None
 
-    @work(thread=True, group="measure", exclusive=True, exit_on_error=False)
+    @work(thread=True, group="measure", exit_on_error=False)
     def _measure(self) -> None:
-        # On a thread: a GPU driver may be slow.
-        started = self.snapshot.started if self.snapshot else None
-        self._memory, self._gpu = self._read_memory(), self._read_gpu(started.gpu if started else None)
-        self._stale = self.snapshot is not None
-
-
-def _run_of(snapshot: Snapshot) -> str | None:
-    return snapshot.started.run if snapshot.started else None
+        """Read the memory and the GPU, on a thread: a driver may be slow. A reading waits for none, nor undoes it."""
+        if not self._measuring.acquire(blocking=False):
+            return
+        try:
+            started = self.snapshot.started if self.snapshot else None
+            memory, gpu = self._read_memory(), self._read_gpu(started.gpu if started else None)
+            if started is None or (self.snapshot is not None and self.snapshot.started == started):
+                self._memory, self._gpu = memory, gpu
+                self._stale = self.snapshot is not None
+        finally:
+            self._measuring.release()
 
 
 def _phase(snapshot: Snapshot) -> tuple[object, ...]:

@@ -1,4 +1,5 @@
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -23,8 +24,10 @@ from shakegpt.tui.training.sample_panel import SamplePanel
 from shakegpt.tui.training.welcome import Welcome
 from shakegpt.tui.widgets.area_chart import AreaChart
 from shakegpt.tui.widgets.diff_widget import DiffWidget, changed_span
+from tests.processes import PATIENCE
 from tests.runs.test_overfitting import run_with
-from tests.tui.training_app import TrainingApp
+from tests.tui.fake_model_app import until
+from tests.tui.training_app import FixedTrainingScreen, TrainingApp
 
 Snapshots = Callable[[str], Snapshot]
 
@@ -567,3 +570,28 @@ def test_a_run_that_overfits_is_told_so_once_it_has_finished_too() -> None:
     assert notice is not None
     assert notice.sentence.startswith("Finished in ")
     assert "from step 10 on the validation loss rose from 1.700 to 1.900" in notice.sentence
+
+
+async def test_a_slow_reading_of_the_gpu_is_waited_for_and_undoes_none_that_is_newer(snapshots: Snapshots) -> None:
+    """A driver that takes longer than the timer had a thread for each reading, and the last to answer was shown."""
+    began, goes_on = threading.Event(), threading.Event()
+    readings: list[str | None] = []
+
+    def read(uuid: str | None) -> GpuUsage | None:
+        readings.append(uuid)
+        began.set()
+        goes_on.wait(PATIENCE)
+        return GpuUsage(used_bytes=2 * 1024**3, total_bytes=16 * 1024**3)
+
+    app = TrainingApp(snapshots("training"))
+    async with app.run_test() as pilot:
+        await app.push_screen(FixedTrainingScreen(app.context, read_gpu=read))
+        screen = app.screen
+        assert isinstance(screen, FixedTrainingScreen)
+        screen.show(app.first)
+        await until(pilot, began.is_set)
+        second = screen._measure()
+        await until(pilot, lambda: second.is_finished)
+        goes_on.set()
+        await until(pilot, lambda: screen._gpu is not None)
+        assert len(readings) == 1
