@@ -1,5 +1,6 @@
 """The checkpoint screen: every run and checkpoint of the store, and what can be done with them."""
 
+import time
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -30,7 +31,9 @@ _SECONDS_PER_READ = 2.0
 _SECONDS_AT_REST = 0.15
 """The log of the chosen run is read once the cursor has stayed on it so long."""
 _SECONDS_PER_UPDATE = 4.0
-"""Of a run in training."""
+"""Of the list: other processes tell nobody what they begin and how far they are."""
+_REST = 20.0
+"""Times as long as a read of the store took: how long a list in which nothing trains is left as it is, at least."""
 
 
 class CheckpointScreen(RunActions):
@@ -103,6 +106,8 @@ class CheckpointScreen(RunActions):
         number: int
         runs: list[ListedRun]
         error: str = ""
+        seconds: float = 0.0
+        """How long that took."""
 
     @dataclass
     class LogRead(Message):
@@ -118,6 +123,7 @@ class CheckpointScreen(RunActions):
         self._read_error = ""
         self._reads_begun = 0
         self._read_shown = 0
+        self._rest_until = 0.0
         self._logs_asked = 0
         self._log_shown = 0
         self._shown_state: tuple[object, ...] = ()
@@ -142,8 +148,8 @@ class CheckpointScreen(RunActions):
         yield Footer()
 
     def on_mount(self) -> None:
-        """Keep an eye on the runs in training."""
-        self.set_interval(_SECONDS_PER_UPDATE, self._update_runs_in_training)
+        """Keep the list as it is on the disk."""
+        self.set_interval(_SECONDS_PER_UPDATE, self._update_list)
 
     def on_screen_resume(self) -> None:
         """Read the store each time the screen comes to the front."""
@@ -166,8 +172,10 @@ class CheckpointScreen(RunActions):
 
     @work(thread=True, group="read", exit_on_error=False)
     def _read_store(self, number: int) -> None:
+        began = time.monotonic()
         try:
-            self.post_message(self.StoreRead(number, read_run_list(self.context.store)))
+            runs = read_run_list(self.context.store)
+            self.post_message(self.StoreRead(number, runs, seconds=time.monotonic() - began))
         except (ShakegptError, OSError) as error:
             self.post_message(self.StoreRead(number, [], escape_control_characters(str(error))))
 
@@ -176,14 +184,23 @@ class CheckpointScreen(RunActions):
         if message.number < self._read_shown:
             return
         self._read_shown = message.number
+        self._rest_until = time.monotonic() + _REST * message.seconds
+        same = (message.runs, message.error) == (self.run_list.runs, self._read_error)
         self.run_list.update(message.runs)
         self._read_error = message.error
-        self.show_runs()
+        if same:
+            self._show_table()  # its runs are older
+        else:
+            self.show_runs()
+
+    def _show_table(self) -> RunTable:
+        table = self.query_one(RunTable)
+        table.show(self.run_list, self.context.loaded_checkpoint)
+        return table
 
     def show_runs(self) -> None:
         """Show the list as it is now."""
-        table = self.query_one(RunTable)
-        table.show(self.run_list, self.context.loaded_checkpoint)
+        table = self._show_table()
         table.border_title = self.run_list.title
         self.set_class(not table.row_count, "-empty")
         if table.row_count and self.focused is None:
@@ -198,11 +215,13 @@ class CheckpointScreen(RunActions):
             return f"Nothing matches “{escape_line(self.run_list.filter_words)}”.\n\nEsc shows all."
         return "No run yet.\n\nPress n to train the first one."
 
-    def _update_runs_in_training(self) -> None:
-        """Show how far the runs in training have come; those of other processes tell nobody."""
-        if self.is_current and any(run.status == "training" for run in self.run_list.runs or ()):
+    def _update_list(self) -> None:
+        """Show what other processes have begun, and how far the runs in training have come."""
+        training = any(run.status == "training" for run in self.run_list.runs or ())
+        if self.is_current and (training or time.monotonic() >= self._rest_until):
             self.action_refresh()
-            self._show_detail()
+            if training:
+                self._show_detail()
 
     # The row under the cursor
 

@@ -702,9 +702,37 @@ async def test_the_log_is_read_once_the_cursor_rests(store: Store, monkeypatch: 
     monkeypatch.setattr(CheckpointScreen, "_read_log", lambda screen, number, name: read.append(name))
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)
-        await until(pilot, lambda: read == ["hamlet"])
+        await until(pilot, lambda: read[-1:] == ["hamlet"])
         await at(pilot, "lear")
-        await until(pilot, lambda: read == ["hamlet", "lear"])  # and not macbeth on the way
+        await until(pilot, lambda: read[-1:] == ["lear"])
+        assert "macbeth" not in read  # on the way
+
+
+async def test_what_another_process_begins_appears(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen._SECONDS_PER_UPDATE", 0.01)
+    app = RunsApp(store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        shutil.copytree(store.run("hamlet").path, store.runs_folder / "othello")
+        await until(pilot, lambda: "othello" in app.keys)
+
+
+async def test_a_list_that_takes_long_to_read_is_left_alone_for_longer(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shakegpt.tui.checkpoints.checkpoint_screen._SECONDS_PER_UPDATE", 1e9)
+    app = RunsApp(store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        reads: list[None] = []
+        monkeypatch.setattr(CheckpointScreen, "action_refresh", lambda screen: reads.append(None))
+        for seconds, expected in ((100.0, 0), (0.0, 1)):
+            runs = app.runs.run_list.runs
+            assert runs is not None
+            app.runs.post_message(CheckpointScreen.StoreRead(99, runs, seconds=seconds))
+            await pilot.pause()
+            app.runs._update_list()
+            assert len(reads) == expected
 
 
 async def test_the_rows_and_settings_wait_for_no_log(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
