@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shakegpt.cli.console import format_duration
-from shakegpt.cli.options import Json, complete_runs, complete_sweeps
+from shakegpt.cli.options import Json, complete_runs_and_sweeps
 from shakegpt.cli.output import print_json
 from shakegpt.system.text import count, escape_control_characters, escape_line
 
@@ -19,14 +19,12 @@ _LEAST_COLUMN, _WIDEST = 26, 120
 _SAMPLE_LINES = 10
 
 
-def _complete(incomplete: str) -> list[str]:
-    return [*complete_sweeps(incomplete), *complete_runs(incomplete)]
-
-
 def compare(
     runs: Annotated[
         list[str],
-        typer.Argument(metavar="RUN...", help="Runs, or sweeps for all their runs.", autocompletion=_complete),
+        typer.Argument(
+            metavar="RUN...", help="Runs, or sweeps for all their runs.", autocompletion=complete_runs_and_sweeps
+        ),
     ],
     reach: Annotated[
         float | None,

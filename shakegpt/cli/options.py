@@ -78,6 +78,11 @@ def complete_sweeps(incomplete: str) -> list[str]:
     return [plan.name for plan in plans(Store.default()) if plan.name.startswith(incomplete)]
 
 
+def complete_runs_and_sweeps(incomplete: str) -> list[str]:
+    """Return the names of sweeps, then of runs, that begin with ``incomplete``."""
+    return [*complete_sweeps(incomplete), *complete_runs(incomplete)]
+
+
 def complete_corpora(incomplete: str) -> list[str]:
     """Return the names of corpora that begin with ``incomplete``."""
     from shakegpt.data.catalog import known_corpora

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shakegpt.cli.help import Command
-from shakegpt.cli.options import complete_runs
+from shakegpt.cli.options import complete_runs_and_sweeps
 from shakegpt.cli.output import print_json
 from shakegpt.errors import ShakegptError, UsageError
 from shakegpt.system.text import escape_line
@@ -42,8 +42,8 @@ def export(
         list[str] | None,
         typer.Argument(
             metavar="RUN...",
-            help="One run or several; 'verse-*' means all whose names begin so.",
-            autocompletion=complete_runs,
+            help="Runs, or sweeps for all their runs; 'verse-*' means all whose names begin so.",
+            autocompletion=complete_runs_and_sweeps,
         ),
     ] = None,
     csv: Annotated[
@@ -100,7 +100,7 @@ def _write(runs: "list[Run]", kind: "Format", file: str) -> None:
 
 
 def _find_runs(store: "Store", names: list[str]) -> "list[Run]":
-    """Return the runs of some names and patterns, each once.
+    """Return the runs of some names, sweeps and patterns, each once.
 
     Raises:
         UsageError: there are no names.
@@ -108,10 +108,12 @@ def _find_runs(store: "Store", names: list[str]) -> "list[Run]":
     """
     if not names:
         raise UsageError("Which run? Name one or several, or '*' for all.")
+    from shakegpt.runs.sweeps import runs_of
+
     found: dict[str, Run] = {}
     for name in names:
         if _PATTERN_CHARACTERS.isdisjoint(name):
-            matches = [store.run(name)]
+            matches = runs_of(store, name)
         else:
             matches = sorted((run for run in store.runs() if fnmatchcase(run.name, name)), key=lambda run: run.name)
             if not matches:

@@ -22,6 +22,7 @@ MOST_STEPS, LEAST_STEPS = 200, 60
 SECONDS = 45.0
 """How long a test takes at most, unless sixty steps take longer."""
 _TIMED_STEPS = 4
+"""How often the time is looked at that the rest will take."""
 _DECAY = 0.9
 """Of the running mean that tells while the test runs whether it has diverged."""
 _SMOOTHING_DECADES, _SMOOTHING_POINTS = 0.1, 2.5
@@ -77,10 +78,11 @@ class RangeTest:
         mean = weight = 0.0
         lowest_mean, first_loss = math.inf, math.nan
         began = time.perf_counter()
-        step = 0
+        step, rate = 0, self._lowest
         while step < self.steps and not self._stop.is_set():
+            if step > 0:  # the rest of the range is spread over the rest of the steps
+                rate *= (self._highest / rate) ** (1 / (self.steps - step))
             step += 1
-            rate = self._lowest * (self._highest / self._lowest) ** ((step - 1) / (self.steps - 1))
             with torch_threads(1):
                 program.load(step, 1, lambda _, rate=rate: rate)  # type: ignore[misc]
                 program.begin(step)
@@ -95,9 +97,9 @@ class RangeTest:
             lowest_mean = min(lowest_mean, mean / weight)
             if mean / weight > max(first_loss, 2 * lowest_mean):
                 return
-            if step == _TIMED_STEPS:  # the steps so far are at rates so low that they stay as good as the first
+            if step % _TIMED_STEPS == 0 and step < self.steps:  # other programs may slow the steps down
                 affordable = int(self._seconds * step / (time.perf_counter() - began))
-                self.steps = max(LEAST_STEPS, min(MOST_STEPS, affordable))
+                self.steps = max(step + 1, LEAST_STEPS, min(MOST_STEPS, affordable))
 
 
 @dataclass(frozen=True, kw_only=True)

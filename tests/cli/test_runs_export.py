@@ -14,7 +14,7 @@ from tests.cli.cli_results import Invoke, objects, one_sentence
 
 @pytest.fixture
 def three_runs(store: Store, macbeth: Run) -> Store:
-    for name in ("lr-1", "lr-2"):
+    for name in ("lr-01", "lr-02"):
         shutil.copytree(macbeth.path, store.runs_folder / name)
     return store
 
@@ -32,17 +32,18 @@ def test_a_run_is_printed_as_csv(store: Store, invoke: Invoke, arguments: list[s
 
 
 def test_events_are_printed_as_they_are_logged(three_runs: Store, invoke: Invoke) -> None:
-    events = objects(invoke("runs", "export", "macbeth", "lr-1", "--json").stdout)
+    events = objects(invoke("runs", "export", "macbeth", "lr-01", "--json").stdout)
     logged = objects(three_runs.run("macbeth").metrics_path.read_text())
-    assert events == [{**event, "run": run} for run in ("macbeth", "lr-1") for event in logged]
+    assert events == [{**event, "run": run} for run in ("macbeth", "lr-01") for event in logged]
 
 
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        (["lr-2", "macbeth"], ["lr-2", "macbeth"]),
-        (["lr-*"], ["lr-1", "lr-2"]),
-        (["lr-2", "lr-?", "*"], ["lr-2", "lr-1", "macbeth"]),
+        (["lr-02", "macbeth"], ["lr-02", "macbeth"]),
+        (["lr-*"], ["lr-01", "lr-02"]),
+        (["lr", "macbeth"], ["lr-01", "lr-02", "macbeth"]),  # a sweep
+        (["lr-02", "lr-0?", "*"], ["lr-02", "lr-01", "macbeth"]),
     ],
 )
 def test_many_runs_are_one_table(three_runs: Store, invoke: Invoke, names: list[str], expected: list[str]) -> None:
@@ -54,10 +55,10 @@ def test_many_runs_are_one_table(three_runs: Store, invoke: Invoke, names: list[
 def test_a_table_is_written_to_a_file(three_runs: Store, invoke: Invoke, tmp_path: Path) -> None:
     for kind in ("csv", "jsonl"):
         path = tmp_path / f"runs.{kind}"
-        done = invoke("runs", "export", "lr-1", "macbeth", f"--{kind}", str(path))
+        done = invoke("runs", "export", "lr-01", "macbeth", f"--{kind}", str(path))
         assert done.stdout == f"{path}\n"
-        assert path.read_text() == invoke("runs", "export", "lr-1", "macbeth", f"--{kind}").stdout
-    assert json.loads(path.read_text().splitlines()[0])["run"] == "lr-1"
+        assert path.read_text() == invoke("runs", "export", "lr-01", "macbeth", f"--{kind}").stdout
+    assert json.loads(path.read_text().splitlines()[0])["run"] == "lr-01"
 
 
 @pytest.mark.parametrize(
@@ -78,5 +79,5 @@ def test_what_cannot_be_exported_is_one_sentence(
 
 
 def test_a_damaged_run_is_an_error_before_anything_is_printed(three_runs: Store, invoke: Invoke) -> None:
-    (three_runs.runs_folder / "lr-2" / "run.json").write_text("{")
-    assert "lr-2 is damaged" in one_sentence(invoke("runs", "export", "lr-1", "lr-2"), 1)
+    (three_runs.runs_folder / "lr-02" / "run.json").write_text("{")
+    assert "lr-2 is damaged" in one_sentence(invoke("runs", "export", "lr-01", "lr-02"), 1)

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -47,6 +48,22 @@ def test_equal_tests_give_equal_curves(prepared: PreparedTraining) -> None:
 def test_a_slow_step_makes_for_fewer_of_them(prepared: PreparedTraining) -> None:
     test = RangeTest(prepared, highest=1e-4, seconds=0.0)
     assert (len(list(test)), test.steps) == (60, 60)
+
+
+def test_it_makes_haste_where_the_steps_become_slow_and_still_covers_the_range(
+    prepared: PreparedTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("shakegpt.training.lr_range.time", SimpleNamespace(perf_counter=lambda: now))
+    test = RangeTest(prepared, highest=1e-3, seconds=200.0)
+    rates = []
+    for point in test:
+        rates.append(point.learning_rate)
+        now += 1.0 if len(rates) < 40 else 10.0
+    assert len(rates) == 60
+    assert rates == sorted(rates)
+    assert rates[39] == pytest.approx(1e-5 * 100 ** (39 / 199))  # as if there were time for 200
+    assert rates[-1] == pytest.approx(1e-3)
 
 
 def test_stop_ends_it(prepared: PreparedTraining) -> None:
