@@ -80,4 +80,4 @@ def test_what_cannot_be_exported_is_one_sentence(
 
 def test_a_damaged_run_is_an_error_before_anything_is_printed(three_runs: Store, invoke: Invoke) -> None:
     (three_runs.runs_folder / "lr-02" / "run.json").write_text("{")
-    assert "lr-2 is damaged" in one_sentence(invoke("runs", "export", "lr-01", "lr-02"), 1)
+    assert "lr-02 is damaged" in one_sentence(invoke("runs", "export", "lr-01", "lr-02"), 1)
