@@ -15,6 +15,7 @@ from shakegpt.cli.notify import lines_of
 from shakegpt.cli.train import train
 from shakegpt.config import PRESETS, SHAPE_FIELDS, ModelConfig, TrainingConfig, current_preset
 from shakegpt.data.catalog import DEMO, TINY_SHAKESPEARE, known_corpora
+from shakegpt.data.split import training_characters
 from shakegpt.errors import UsageError
 
 _OWN = ("context", "run", "resume", "json")
@@ -24,8 +25,6 @@ _FOLDERS = ("tensorboard",)
 _TRAINING_FIELDS = tuple(field.name for field in fields(TrainingConfig))
 _MODEL_FIELDS = (*SHAPE_FIELDS, "dropout")
 _TYPICAL_VOCAB_SIZE = 65
-_TRAINING_SHARE = 0.9
-"""Of a text: the rest validates."""
 _PREFIX = "SHAKEGPT_TRAIN_"
 
 
@@ -190,7 +189,7 @@ def parse_run(arguments: Sequence[str]) -> ParsedRun:
     except ValueError as error:
         raise UsageError(str(error)) from None
     if "steps" not in changes and (size := text_bytes(values["corpus"])):
-        steps = preset.default_steps(int(size * _TRAINING_SHARE), model, training)
+        steps = preset.default_steps(training_characters(size), model, training)
         training = preset.training_config(**changes, steps=steps)
     return ParsedRun(name, model, training, values["begin_from"] is not None)
 

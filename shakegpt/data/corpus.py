@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from shakegpt.data.catalog import OnProgress, find_corpus
+from shakegpt.data.split import check_length, training_characters
 from shakegpt.data.vocabulary import Vocabulary
 from shakegpt.errors import CorpusError, UsageError
 from shakegpt.system.files import sha256
 from shakegpt.system.seeds import derive_seed
 
-TRAIN_SHARE = 0.9
 _BYTE_ORDER_MARKS = {  # UTF-32's first: the little-endian one begins with UTF-16's
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -119,7 +119,7 @@ class Corpus:
 
     @property
     def _boundary(self) -> int:
-        return int(TRAIN_SHARE * len(self.text))
+        return training_characters(len(self.text))
 
     def check_length(self, block_size: int) -> None:
         """Check that both splits are longer than a window of ``block_size`` characters.
@@ -127,12 +127,7 @@ class Corpus:
         Raises:
             CorpusError: the text is too short.
         """
-        length = len(self.text) - self._boundary
-        if length <= block_size:
-            raise CorpusError(
-                f"The corpus {self.name} is too short: its validation split has {length:,} characters and one "
-                f"window takes {block_size + 1:,}; give a text of at least {10 * (block_size + 1):,} characters."
-            )
+        check_length(self.name, len(self.text), block_size)
 
 
 def decode_text(data: bytes, path: Path, encoding: str = "utf-8", *, vocabulary: Vocabulary | None = None) -> str:

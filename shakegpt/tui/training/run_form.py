@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from shakegpt.config import DEFAULT_PRESET, PRESETS, DeviceKind, PrecisionName, Preset, current_preset
 from shakegpt.data.catalog import DEMO, TINY_SHAKESPEARE
+from shakegpt.data.split import check_length, training_characters
 from shakegpt.errors import ShakegptError
 from shakegpt.runs.run import RunMetadata, check_run_name
 from shakegpt.runs.speed import Speed, training_seconds
@@ -41,9 +42,8 @@ DEFAULTS: dict[str, str] = {
 
 
 TINY_SHAKESPEARE_CHARACTERS = 1_115_394
-_TRAINING_SHARE = 0.9
-"""Of a text: the rest validates."""
 _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+")
+_LONGEST_CHARACTER = 4  # bytes in UTF-8
 _MOST_CPU_WEIGHTS = 20_000_000
 """Above this, a run on a CPU takes weeks."""
 
@@ -112,9 +112,9 @@ def plan(
     with suppress(ValueError):
         training = chosen.training_config(batch_size=_number("batch_size", values["batch_size"]))
     characters, steps = text_characters(values), training.steps
-    learned = _TRAINING_SHARE * characters if characters else None
+    learned = training_characters(characters) if characters else None
     if learned is not None:
-        steps = chosen.default_steps(int(learned), model, training)
+        steps = chosen.default_steps(learned, model, training)
     with suppress(ValueError):
         steps = int(_number("steps", values["steps"]))
     tokens = steps * training.batch_size * model.block_size
@@ -191,6 +191,8 @@ def field_error(values: Mapping[str, str], name: str) -> str:
             check_run_name(values["run"])
         elif name == "file" and values["corpus"] == FILE:
             _check_file(values["file"])
+            if not values["begin_from"].strip():
+                _check_length(values["file"], model_of(values["preset"], values["shape"]).block_size)
     except (ValueError, ShakegptError) as error:
         return str(error)
     return ""
@@ -240,3 +242,15 @@ def _check_file(text: str) -> None:
         raise ValueError(f"{path} is a folder; choose one text file in it.")
     if not path.is_file():
         raise ValueError(f"There is no file {path}.")
+
+
+def _check_length(text: str, block_size: int) -> None:
+    """Refuse a text that is too short for a window: by its bytes, or by its characters where it is that small."""
+    path = Path(text.strip()).expanduser()
+    try:
+        characters = path.stat().st_size
+        if characters < _LONGEST_CHARACTER * 10 * (block_size + 1):
+            characters = len(path.read_text(encoding="utf-8", errors="ignore"))
+    except OSError:
+        return  # the start will say so
+    check_length(path.name, characters, block_size)

@@ -71,9 +71,36 @@ def test_the_limits_depend_on_the_preset() -> None:
     assert field_error(form(preset="mini", batch_size="6"), "batch_size") == ""
 
 
+@pytest.mark.parametrize(
+    ("preset", "shape", "text", "words"),
+    [
+        ("nano", "", "a" * 650, ""),
+        (
+            "nano",
+            "",
+            "a" * 640,
+            "play.txt is too short: its validation split has 64 characters and one window",
+        ),
+        ("nano", "", "é" * 640, "at least 650 characters"),
+        ("nano", "", "é" * 650, ""),
+        ("mini", "", "a" * 650, "at least 1,290 characters"),
+        ("nano", "block_size=16", "a" * 640, ""),
+        ("nano", "nonsense", "a" * 650, ""),
+    ],
+)
+def test_a_text_that_is_too_short_for_the_model_is_refused_in_the_form(
+    tmp_path: Path, preset: str, shape: str, text: str, words: str
+) -> None:
+    path = tmp_path / "play.txt"
+    path.write_text(text, encoding="utf-8")
+    error = field_error(form(preset=preset, shape=shape, corpus="file", file=str(path)), "file")
+    assert words in error
+    assert bool(error) == bool(words)
+
+
 def test_a_file_must_be_there(tmp_path: Path) -> None:
     text = tmp_path / "play.txt"
-    text.write_text("ROMEO:", encoding="utf-8")
+    text.write_text("ROMEO:\n" * 200, encoding="utf-8")
     assert field_error(form(corpus="file", file=str(text)), "file") == ""
     assert "is a folder" in field_error(form(corpus="file", file=str(tmp_path)), "file")
     assert "There is no file" in field_error(form(corpus="file", file=str(tmp_path / "none")), "file")
