@@ -127,8 +127,8 @@ class TrainingThread(SourceThread):
                 if self._save_requested:
                     self._save_requested = False
                     trainer.save()
-                    if self._pause_requested:  # the trainer saves at the end of a step, so let it take one
-                        return
+                if self._pause_requested and trainer.save_pending():  # the trainer saves when its steps have ended
+                    return
                 if self._stop_requested or not self._pause_requested:
                     break
                 self._set_state("paused")

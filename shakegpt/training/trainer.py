@@ -100,6 +100,10 @@ class Trainer:
         """Save after the current step."""
         self._save_requested = True
 
+    def save_pending(self) -> bool:
+        """Return whether a save that was asked for comes when the iterator goes on; a full disk puts it off."""
+        return self._save_requested and self._saver.ready()
+
     def copy_model(self) -> LanguageModel:
         """Return a copy of the weights in training. Only between steps: from the iterating thread."""
         step = max(self.state.step, self._runner.settle())
@@ -252,13 +256,8 @@ class Trainer:
 
     def _validate(self) -> Loss | None:
         """Return the loss of the model's weights as they are; ``None`` where the run was stopped meanwhile."""
-        return evaluate(
-            self.state.model,
-            self._validation_ids,
-            pool=self._pool,
-            windows=self.config.eval_windows,
-            stop=self._stop.is_set,
-        )
+        windows, stop = self.config.eval_windows, self._stop.is_set
+        return evaluate(self.state.model, self._validation_ids, pool=self._pool, windows=windows, stop=stop)
 
     def _save_due(self) -> bool:
         state = self.state

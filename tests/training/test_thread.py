@@ -52,6 +52,7 @@ class ScriptedTrainer:
         self._stopped = threading.Event()
         self.step = 0
         self.commands: list[str] = []
+        self._save_pending = False
 
     def let(self, turns: int = 1) -> None:
         self._turns.release(turns)
@@ -64,6 +65,7 @@ class ScriptedTrainer:
             if self._error is not None:
                 raise self._error
             self.step += 1
+            self._save_pending = False
             yield step(self.step)
         yield Finished(step=self.step, outcome="stopped", best_val_loss=None, best_step=None, seconds=1.0)
 
@@ -74,6 +76,10 @@ class ScriptedTrainer:
 
     def save(self) -> None:
         self.commands.append("save")
+        self._save_pending = True
+
+    def save_pending(self) -> bool:
+        return self._save_pending
 
     def copy_model(self) -> LanguageModel:
         return cast(LanguageModel, f"as of step {self.step}")
@@ -313,6 +319,23 @@ def test_a_real_training_runs_stops_and_is_saved(begin: Begin, private_surroundi
     assert (thread.latest.state, run.status()) == ("stopped", "stopped")
     kinds = {type(event) for event, _ in watcher.published}
     assert {Started, Sample, Step, Saved, Finished} <= kinds
+
+
+@pytest.mark.parametrize("kind", [Started, Step, Saved])
+def test_a_save_in_a_pause_is_made_in_the_pause_wherever_that_is(
+    begin: Begin, private_surroundings: Path, kind: type[Event]
+) -> None:
+    changes = {"steps": 10**6, "sample_length": 8, "device": "cpu", "precision": "fp32", "save_every": 2}
+    request = TrainingRequest(preset="nano", corpus="demo", run_name="lear", changes=changes)
+    thread, watcher = begin(lambda: build_trainer(Store(private_surroundings), request), start=False)
+    thread.subscribe(lambda event, _: thread.pause() if isinstance(event, kind) else None)
+    thread.start()
+    paused = watcher.wait_for(lambda _, snapshot: snapshot.state == "paused")
+    before = [event for event, _ in watcher.published if isinstance(event, Saved)]
+    thread.save()
+    saved = watcher.wait_for(lambda event, _: isinstance(event, Saved) and event not in before)
+    assert saved.state == "paused"
+    assert saved.current_step <= paused.current_step + 1
 
 
 @pytest.mark.parametrize("changes", [{}, {"steps": 32}], ids=["the same run", "a fork"])
