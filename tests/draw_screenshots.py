@@ -12,6 +12,8 @@ from shakegpt.tui.app import ShakegptApp
 
 FOLDER = asset_path("screenshots")
 SIZE = (120, 34)
+TALL = (120, 40)
+"""For the inspect screen, whose heads have a map there."""
 GENERATION_SECONDS = 10
 LOADING_SECONDS = 8.0
 
@@ -29,11 +31,13 @@ async def draw(run: str) -> None:
         await asyncio.sleep(LOADING_SECONDS)
         await asyncio.sleep(GENERATION_SECONDS)
         app.save_screenshot("generation.svg", str(FOLDER))
+        await pilot.resize_terminal(*TALL)
         await pilot.press("4")
         await asyncio.sleep(LOADING_SECONDS)
-        await pilot.press("space", "left", "left")
+        await pilot.press("space", "left", "left", "down", "down", "down", "down")
         await asyncio.sleep(2)
         app.save_screenshot("inspect.svg", str(FOLDER))
+        await pilot.resize_terminal(*SIZE)
         await pilot.press("3")
         await asyncio.sleep(2)
         await pilot.pause()
