@@ -34,7 +34,7 @@ _FAINTEST = 0.02
 _CONTEXT = 2_000
 """Characters before the window that are shown at most, where there is room."""
 NEWLINE = "⏎"
-_HEIGHT_FOR_BARS = 18
+_HEIGHT_FOR_BARS = 13
 """The height from which on bars stand below the letters."""
 _BARS = "▁▂▃▄▅▆▇█"
 _UNLIKELY = 0.05
@@ -191,7 +191,7 @@ class AttentionText(DiffWidget):
 
     def _height(self, end: int) -> int:
         """Return how many rows a line takes that ends before ``end``."""
-        return 2 if self.plain or (self.has_bars and end > self._skipped) else 1
+        return 2 if (self.plain or self.has_bars) and end > self._skipped else 1
 
     def _draw_tinted(self, start: int, end: int, styles: dict[str, Style]) -> list[Row]:
         tints, levels = self._tint_styles(styles["plain"]), self._levels
@@ -222,7 +222,7 @@ class AttentionText(DiffWidget):
             marked, inside = index == self.position, 0 <= index - self._skipped < len(self.weights)
             texts.append((self._glyph(index), styles["marked" if marked else "plain"]))
             marks += "^" if marked else tenths(float(self.weights[index - self._skipped])) if inside else " "
-        return [texts, [(marks, styles["weight"])]]
+        return [texts] if self._height(end) == 1 else [texts, [(marks, styles["weight"])]]
 
     def _glyph(self, index: int) -> str:
         """Return a character's cell; a newline shows only where it matters."""

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from shakegpt.inspection.trace import Trace
 
 MOST_ROWS = 24
-_SHADES = " ░▒▓█"
-assert len(_SHADES) == LEVELS + 1
-_LABEL = 6
+SHADES = " ░▒▓█"
+assert len(SHADES) == LEVELS + 1
+LABEL = 6
 
 
 def first_row(shape: tuple[int, int], head: Head, visible: int) -> int:
@@ -64,24 +64,24 @@ class HeadMap(DiffWidget):
     def draw(self, width: int, height: int) -> list[Row]:
         """Return the last characters, and a row for each head, those around the marked one."""
         trace = self._trace
-        if trace is None or width <= _LABEL:
+        if trace is None or width <= LABEL:
             return []
         styles = {part: self.get_component_rich_style(f"head-map--{part}") for part in self._PARTS}
         layers, heads = trace.attention.shape[:2]
-        room, end = width - _LABEL, self._position + 1
+        room, end = width - LABEL, self._position + 1
         start = max(0, end - room)
         text = "".join(map(letter, trace.text[start:end])).rjust(room)
-        rows: list[Row] = [[(" " * _LABEL, styles["text"]), (text, styles["text"])]]
+        rows: list[Row] = [[(" " * LABEL, styles["text"]), (text, styles["text"])]]
         visible = height - 1
         self._top = first_row((layers, heads), self._head, visible)
         for index in range(self._top, min(layers * heads, self._top + visible)):
             head = divmod(index, heads)
             levels = tint_levels(trace.attention[head[0], head[1], self._position, start:end])
-            shades = "".join(_SHADES[level] for level in levels).rjust(room)
+            shades = "".join(SHADES[level] for level in levels).rjust(room)
             part = "marked" if head == self._head else "name"
             rows.append(
                 [
-                    (f"{head_name(head):<{_LABEL}}", styles[part]),
+                    (f"{head_name(head):<{LABEL}}", styles[part]),
                     (shades, styles["marked" if part == "marked" else "shade"]),
                 ]
             )

@@ -1,8 +1,10 @@
 """What every head does in general, a row for each, for terminals that have the room."""
 
 import math
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from rich.style import Style
 from textual import events
 
 from shakegpt.inspection.head import Head, head_name
@@ -11,24 +13,57 @@ from shakegpt.tui.inspect.head_strip import HeadStrip
 from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
 if TYPE_CHECKING:
+    from shakegpt.inspection.heads import HeadScores
     from shakegpt.tui.inspect.head_measurements import HeadFacts
 
 _LABEL = 6
-_WIDEST = 11
-_HEADINGS = ("before", "itself", "newline", "name", "copies", "back", "over")
-_SHORT_HEADINGS = ("prev", "self", "line", "name", "copy", "back", "over")
-_SHARES = 5
-"""How many of the columns are shares of the attention; the others are counts of letters."""
+_WIDEST = 10
+_LARGE = 0.3
+"""The share of a head's attention that stands out."""
+
+
+class Column(NamedTuple):
+    """A column of the table."""
+
+    heading: str
+    short: str
+    """The heading of a narrow table."""
+    figure: "Callable[[HeadFacts, HeadScores, Head], float]"
+    is_share: bool = True
+    """Whether its figures are shares of the attention; else they count letters."""
+
+
+def _back(distance: int) -> "Callable[[HeadFacts, HeadScores, Head], float]":
+    return lambda _facts, scores, head: float(scores.back[head][distance])
+
+
+_ITSELF = Column("itself", "self", _back(0))
+_NEAR = [Column(f"{distance} back", f"-{distance}", _back(distance)) for distance in range(1, 5)]
+_TARGETS = [
+    Column("newline", "line", lambda _facts, scores, head: float(scores.newline[head])),
+    Column("name", "name", lambda _facts, scores, head: float(scores.speaker[head])),
+]
+_COPIES = Column(
+    "copies", "copy", lambda facts, _scores, head: math.nan if facts.induction is None else float(facts.induction[head])
+)
+_COUNTS = [
+    Column("away", "away", lambda _facts, scores, head: float(scores.distance[head]), is_share=False),
+    Column("over", "over", lambda _facts, scores, head: float(2 ** scores.entropy[head]), is_share=False),
+]
+_COLUMNS = [_ITSELF, *_NEAR, *_TARGETS, _COPIES, *_COUNTS]
+_FEWER_COLUMNS = [_ITSELF, *_NEAR[:3], _TARGETS[1], *_COUNTS]
+"""Those for a narrow table."""
 
 
 class HeadTable(DiffWidget):
-    """A row for each head: the shares of its attention, how far back it looks and over how many letters.
+    """A row for each head: the shares of its attention, how far back it looks on average, and over how many letters.
 
-    Its rows are those of the head map beside it.
+    What it copies is what followed the same letter before, on repeated random text: the score of an induction head. Its
+    rows are those of the head map beside it.
     """
 
     ALLOW_SELECT = False
-    _PARTS: ClassVar[tuple[str, ...]] = ("heading", "name", "marked", "muted", "figure", "greatest")
+    _PARTS: ClassVar[tuple[str, ...]] = ("heading", "name", "marked", "muted", "figure", "large")
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"head-table--{part}" for part in _PARTS}
     DEFAULT_CSS: ClassVar[str] = """
     HeadTable {
@@ -39,7 +74,7 @@ class HeadTable(DiffWidget):
         & > .head-table--marked { color: $primary; background: $background; text-style: bold; }
         & > .head-table--muted { color: $error; background: $background; text-style: bold; }
         & > .head-table--figure { color: $text-muted; background: $background; }
-        & > .head-table--greatest { color: $secondary; background: $background; }
+        & > .head-table--large { color: $secondary; background: $background; }
     }
     """
 
@@ -63,41 +98,34 @@ class HeadTable(DiffWidget):
     def draw(self, width: int, height: int) -> list[Row]:
         """Return the headings, and a row for each head, those around the marked one."""
         layers, heads = self._shape
-        column = min(_WIDEST, (width - _LABEL) // len(_HEADINGS))
+        narrow = width < _LABEL + 8 * len(_COLUMNS)
+        columns = _FEWER_COLUMNS if narrow else _COLUMNS
+        column = min(_WIDEST, (width - _LABEL) // len(columns))
         if not heads or column < 1:
             return []
         styles = {part: self.get_component_rich_style(f"head-table--{part}") for part in self._PARTS}
-        measured = self._facts is not None and self._facts.scores is not None
-        headings = _HEADINGS if column > max(map(len, _HEADINGS)) else _SHORT_HEADINGS
-        rows: list[Row] = [
-            [(" " * _LABEL, styles["heading"]), *((f"{text:>{column}}", styles["heading"]) for text in headings)]
-            if measured
-            else [(self._facts.note if self._facts and self._facts.note else "measuring…", styles["heading"])]
-        ]
+        facts = self._facts
+        scores = facts.scores if facts is not None else None
+        headings = "".join(f"{one.short if narrow else one.heading:>{column}}" for one in columns)
+        note = facts.note if facts is not None and facts.note else "measuring…"
+        rows: list[Row] = [[(" " * _LABEL + headings if scores is not None else note, styles["heading"])]]
         self._top = first_row(self._shape, self._head, height - 1)
         for index in range(self._top, min(layers * heads, self._top + height - 1)):
             head = divmod(index, heads)
             part = "muted" if head in self._muted else "marked" if head == self._head else "name"
-            figures = self._figures(head)
-            greatest = max(figures[:_SHARES], default=math.nan)
-            row: Row = [(f"{head_name(head):<{_LABEL}}", styles[part])]
-            for place, figure in enumerate(figures):
-                stands_out = place < _SHARES and figure == greatest and f"{figure:.0%}" != "0%"
-                text = _share(figure) if place < _SHARES else f"{figure:.0f}"
-                row.append((f"{text:>{column}}", styles["greatest" if stands_out else "figure"]))
-            rows.append(row)
+            rows.append([(f"{head_name(head):<{_LABEL}}", styles[part]), *self._figures(head, columns, column, styles)])
         return rows
 
-    def _figures(self, head: Head) -> list[float]:
-        """Return what stands in the columns of a head; nothing before it is measured."""
+    def _figures(self, head: Head, columns: Sequence[Column], width: int, styles: dict[str, Style]) -> Row:
         facts = self._facts
         if facts is None or facts.scores is None:
             return []
-        scores = facts.scores
-        copies = math.nan if facts.induction is None else facts.induction[head]
-        shares = (scores.previous[head], scores.itself[head], scores.newline[head], scores.speaker[head], copies)
-        return [*(0.0 if math.isnan(share) else float(share) for share in shares), scores.distance[head],
-                2 ** scores.entropy[head]]  # fmt: skip
+        row: Row = []
+        for column in columns:
+            figure = column.figure(facts, facts.scores, head)
+            text = _share(figure) if column.is_share else f"{figure:.0f}"
+            row.append((f"{text:>{width}}", styles["large" if column.is_share and figure >= _LARGE else "figure"]))
+        return row
 
     def on_click(self, event: events.Click) -> None:
         """Mark the head under the pointer."""
@@ -108,5 +136,5 @@ class HeadTable(DiffWidget):
 
 
 def _share(share: float) -> str:
-    """Return a share in percent, and a dot for less than half of one."""
+    """Return a share in percent, and a dot for less than half of one, or where there was nothing to look at."""
     return f"{100 * share:.0f} %" if share >= 0.005 else "·"

@@ -9,6 +9,7 @@ from textual.content import Content
 
 from shakegpt.inspection.head import Head
 from shakegpt.system.text import escape_line
+from shakegpt.tui.inspect.attention_matrix import AttentionMatrix
 from shakegpt.tui.inspect.attention_text import AttentionText, Weights
 from shakegpt.tui.inspect.head_map import HeadMap
 from shakegpt.tui.inspect.head_measurements import HeadFacts
@@ -33,13 +34,14 @@ class InspectPanes(Vertical):
         & > #upper { height: 1fr; }
         & #reading { width: 1fr; }
         &.small #side { display: none; }
-        &.roomy HeadTable { display: block; }
+        &.roomy HeadTable, &.roomy AttentionMatrix { display: block; }
     }
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.text = AttentionText()
+        self.matrix = AttentionMatrix()
         self.map = HeadMap()
         self.lens = LensPane()
         self.votes = VotesPane()
@@ -51,6 +53,7 @@ class InspectPanes(Vertical):
         with Horizontal(id="upper"):
             with Vertical(id="reading"):
                 yield self.text
+                yield self.matrix
                 yield self.map
             with Vertical(id="side"):
                 yield self.lens
@@ -83,6 +86,8 @@ class InspectPanes(Vertical):
         if trace is None:
             return
         self.text.show(view.look.text, trace, position, weights_at(trace, position, head, mean=mean))
+        if self.matrix.display:
+            self.matrix.show(trace, position, head, mean=mean)
         if self.map.display:
             self.map.show(trace, position, head)
         self.lens.show(trace, position)
@@ -113,7 +118,7 @@ class InspectPanes(Vertical):
             self.table.show(shape, head, muted, facts)
         _set_title(self.strip, [heads_title(facts)], [cost_in_words(muted, facts, mean=mean)])
         titles = [escape_line(title) for title in reading_titles(view, source, muted)]
-        _set_title(self.text, titles, tint_titles(head, mean=mean, bars=self.text.has_bars))
+        _set_title(self.text, titles, tint_titles(head, mean=mean, bars=self.text.has_bars, figures=self.text.plain))
 
 
 def weights_at(trace: "Trace", position: int, head: Head, *, mean: bool) -> Weights:

@@ -146,12 +146,11 @@ class InspectScreen(Screen[None]):
             self._look()
 
     def _follow(self) -> None:
-        """Look at a text that has grown."""
-        if (
-            self.app.screen is self
-            and self.source is TextSource.SPEECH
-            and text_of(self.source, self.context, self._typed) != self._text
-        ):
+        """Look at a text that has grown, and see in the top bar whether its model is another one."""
+        if self.app.screen is not self:
+            return
+        self.query_one(TopBar).show()
+        if self.source is TextSource.SPEECH and text_of(self.source, self.context, self._typed) != self._text:
             self._look()
 
     def _look(self) -> None:

@@ -24,9 +24,11 @@ def reading_titles(view: View, source: TextSource, muted: frozenset[Head]) -> Se
     return (f"{name}{step}{without} reads {source.value}", f"{name}{step}{without}", name)
 
 
-def tint_titles(head: Head, *, mean: bool, bars: bool) -> Sequence[str]:
-    """Return what the tint means, and the bars where there are some, the longest first."""
+def tint_titles(head: Head, *, mean: bool, bars: bool, figures: bool) -> Sequence[str]:
+    """Return what the tint or the figures mean, and the bars where there are some, the longest first."""
     looks = f"the mean of block {head[0] + 1}" if mean else f"head {head_name(head)}"
+    if figures:
+        return (f"tenths: what {looks} attends to", f"tenths: {looks}", "")
     with_bars = [f"tint: what {looks} attends to · bars: how likely each letter was"] * bars
     return (*with_bars, f"tint: what {looks} attends to", f"tint: {looks}", "")
 

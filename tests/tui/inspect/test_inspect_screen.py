@@ -16,7 +16,8 @@ from shakegpt.runs.snapshot import replay
 from shakegpt.tui.app import ShakegptApp
 from shakegpt.tui.generation.generation_screen import GenerationScreen
 from shakegpt.tui.generation.next_character import character_name
-from shakegpt.tui.inspect.attention_text import AttentionText
+from shakegpt.tui.inspect.attention_matrix import AttentionMatrix
+from shakegpt.tui.inspect.attention_text import AttentionText, tint_levels
 from shakegpt.tui.inspect.head_map import HeadMap
 from shakegpt.tui.inspect.head_strip import HeadStrip
 from shakegpt.tui.inspect.head_table import HeadTable
@@ -104,11 +105,22 @@ async def test_a_tall_terminal_has_more_of_the_layers_bars_below_the_letters_and
         assert screen.facts is not None
         assert screen.facts.scores is not None
         row = next(row for row in lines(panes.table) if row.startswith("1.4 "))
-        assert f"{100 * screen.facts.scores.previous[0, 3]:.0f} %" == " ".join(row.split()[1:3])
+        assert row.split()[3:5] == [f"{100 * screen.facts.scores.previous[0, 3]:.0f}", "%"]
         assert row.endswith(f" {2 ** screen.facts.scores.entropy[0, 3]:.0f}")
+        row = next(row for row in lines(panes.table) if row.startswith("1.3 "))
+        assert f" {100 * screen.facts.scores.back[0, 2, 2]:.0f} %" in row
         await pilot.click(HeadTable, offset=(4, 1 + 1 + 9))
         await pilot.pause()
         assert screen.head == (1, 1)
+        rows = lines(panes.matrix)
+        assert rows[0].endswith(letter(OPENING[-2]) + letter(OPENING[-1]))
+        for back in range(3):
+            weights = trace.attention[1, 1, len(OPENING) - 1 - back]
+            assert rows[-1 - back].startswith(letter(OPENING[-1 - back]))
+            assert rows[-1 - back].endswith("".join(" ░▒▓█"[level] for level in tint_levels(weights)))
+        await pilot.click(AttentionMatrix, offset=(4, panes.matrix.size.height - 2))
+        await pilot.pause()
+        assert screen.position == len(OPENING) - 3
 
 
 async def test_arrows_move_the_letter_and_the_head_and_one_key_takes_their_mean() -> None:
