@@ -1,15 +1,15 @@
 """Saves a run in time, and when that fails, tries again while training goes on.
 
-A thread of its own writes. On a CUDA GPU training goes on meanwhile: the vectors are copied to pinned memory, and the
-GPU takes the next steps while they are hashed, written and synced. Elsewhere training waits. On a CPU there is little
-to gain, since a step takes all cores, and one save in some hundred steps takes about as long as a step; the copy would
-take memory, and it would depend on the disk after which step a save is reported.
+On a CUDA GPU training goes on while a thread writes: the vectors are copied to pinned memory, and the GPU takes the
+next steps while they are hashed, written and synced. Elsewhere training waits. On a CPU there is little to gain, since
+a step takes all cores, and one save in some hundred steps takes about as long as a step; the copy would take memory,
+and it would depend on the disk after which step a save is reported.
 """
 
 import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -85,14 +85,23 @@ class Saver:
         if copies is not None:
             data = copies.of_checkpoint(data)
 
-        def write() -> None:
-            if copies is not None:
-                copies.wait()
-            self.save(data)
+        written: Future[None] = Future()
+        self._begun = report, written
 
-        writer = ThreadPoolExecutor(1, "shakegpt-saver")
-        self._begun = report, writer.submit(write)
-        writer.shutdown(wait=not self._in_background)
+        def write() -> None:
+            try:
+                if copies is not None:
+                    copies.wait()
+                self.save(data)
+            except BaseException as error:  # raised by take_report
+                written.set_exception(error)
+            else:
+                written.set_result(None)
+
+        if self._in_background:  # on no executor's thread: those take no work once the main thread has ended
+            threading.Thread(target=write, name="shakegpt-saver").start()
+        else:
+            write()
 
     def take_report(self, *, wait: bool) -> Saved | None:
         """Return the report of the save that was begun, once, if it has ended, or wait until it has.
