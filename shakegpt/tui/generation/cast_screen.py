@@ -18,6 +18,14 @@ from shakegpt.tui.generation.scene import Scene, part_name
 _NAMES_SHOWN = 200
 
 
+class Choice(Option):
+    """A line of the list: the name of a part, or the file of a saved scene."""
+
+    def __init__(self, shown: Content, chosen: str | Path) -> None:
+        super().__init__(shown)
+        self.chosen = chosen
+
+
 class CastScreen(Dialog["Scene | Path | None"]):
     """Asks for the two parts; its result is a scene with these parts, or the file of a saved scene to go on with.
 
@@ -71,24 +79,24 @@ class CastScreen(Dialog["Scene | Path | None"]):
         """Offer these names from now on."""
         self._names = list(names)
         if self.query(OptionList):  # else it lists them once it is mounted
-            self._list_names(self._typed)
+            self._list_names(self._typed, keep_mark=True)
 
-    def _list_names(self, typed: str) -> None:
+    def _list_names(self, typed: str, *, keep_mark: bool = False) -> None:
         """List the names that contain what was typed, or all where it is a whole name already."""
         self._typed = typed
         typed = typed.strip().upper()
         names = [name for name in self._names if typed in name.upper()]
         if typed in (name.upper() for name in self._names):
             names = self._names
+        choices = [Choice(Content(escape_line(name)), name) for name in names[:_NAMES_SHOWN]]
+        for path in self._saved:
+            choices.append(Choice(Content.styled(f"go on with {escape_line(path.stem)}", "$secondary"), path))
         options = self.query_one(OptionList)
+        marked = options.highlighted_option
         options.clear_options()
-        options.add_options(
-            Option(Content(escape_line(name)), id=f"name-{self._names.index(name)}") for name in names[:_NAMES_SHOWN]
-        )
-        options.add_options(
-            Option(Content.styled(f"go on with {escape_line(path.stem)}", "$secondary"), id=f"file-{index}")
-            for index, path in enumerate(self._saved)
-        )
+        options.add_options(choices)
+        if keep_mark and isinstance(marked, Choice):
+            options.highlighted = next((i for i, choice in enumerate(choices) if choice.chosen == marked.chosen), None)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """List the names that match."""
@@ -106,11 +114,11 @@ class CastScreen(Dialog["Scene | Path | None"]):
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Fill in the chosen name, or close with the chosen scene."""
-        kind, _, number = (event.option_id or "").partition("-")
-        if kind == "file":
-            self.dismiss(self._saved[int(number)])
+        chosen = event.option.chosen if isinstance(event.option, Choice) else ""  # the list may be another one by now
+        if isinstance(chosen, Path):
+            self.dismiss(chosen)
         else:
-            self._edited.value = self._names[int(number)]
+            self._edited.value = chosen
             self._go_on(self._edited)
 
     def _go_on(self, field: Input) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from shakegpt.config import SamplingConfig
 from shakegpt.errors import ShakegptError, UsageError
+from shakegpt.runs.manifest import MODEL_FILE
 from shakegpt.tui.context import AppContext
 from shakegpt.tui.messages import LIVE
 
@@ -29,7 +30,7 @@ class ModelLoader:
 
     def __init__(self, context: AppContext) -> None:
         self._context = context
-        self._loaded: dict[str, LanguageModel] = {}
+        self._loaded: dict[tuple[str, str], LanguageModel] = {}  # by reference and hash
         self._loading = threading.Lock()
 
     def open_stream(self, reference: str, prompt: str, settings: Callable[[], SamplingConfig]) -> "Stream":
@@ -91,11 +92,13 @@ class ModelLoader:
             ) from None
 
     def _load(self, reference: str) -> "LanguageModel":
-        # "best" and "last" move while a run trains: what is cached is the checkpoint that they name now.
-        exact = self._context.store.find(reference or self._context.store.default_reference()).reference
+        # "best" and "last" move while a run trains, and a run that is gone leaves its name to another: what is cached
+        # is the checkpoint that they name now, by its bytes.
+        info = self._context.store.find(reference or self._context.store.default_reference())
+        exact = info.reference, info.manifest.files[MODEL_FILE].sha256
         with self._loading:
             if exact not in self._loaded:
                 while len(self._loaded) >= _MODELS_KEPT:
                     self._loaded.pop(next(iter(self._loaded)))
-                self._loaded[exact] = self._context.store.language_model(exact)
+                self._loaded[exact] = self._context.store.language_model(info.reference)
             return self._loaded[exact]

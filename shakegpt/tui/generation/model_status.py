@@ -1,5 +1,6 @@
 """The lines around the text: how it is going, and what there is to say about it."""
 
+from functools import partial
 from typing import ClassVar
 
 from textual.timer import Timer
@@ -56,8 +57,9 @@ class ModelStatus(DiffWidget):
         self.redraw()
 
     def _say_loading(self) -> None:
-        self._slow = True
-        self.redraw()
+        if self._timer is not None:  # else it was stopped while this call was on its way
+            self._slow = True
+            self.redraw()
 
     def draw(self, width: int, height: int) -> list[Row]:  # noqa: ARG002  (the line is one high)
         """Return the line, at the right of its room; what does not fit is left out, the preset first."""
@@ -125,13 +127,18 @@ class NoticeLine(Static):
             self._timer.stop()
             self._timer = None
         if sentence and not (error or stays):
-            self._timer = self.set_timer(_NOTICE_SECONDS, lambda: self.show(""))
+            self._timer = self.set_timer(_NOTICE_SECONDS, partial(self._expire, sentence))
         shown = sentence or (self._explanation if self.app.size.width >= _EXPLANATION_WIDTH else "")
         if sentence != self._sentence or shown != self._shown:
             self.update(escape_line(shown))
         self._sentence, self._shown = sentence, shown
         self.set_class(bool(sentence) and error, "error")
         self.set_class(not shown, "empty")
+
+    def _expire(self, sentence: str) -> None:
+        """Take a sentence away, unless another one has come while this call was on its way."""
+        if sentence == self._sentence:
+            self.show("")
 
     def fit(self) -> None:
         """Show the explanation where the terminal has room for it."""

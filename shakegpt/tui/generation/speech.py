@@ -39,8 +39,9 @@ class GenerationSpeech:
 
     def hold(self) -> None:
         """See ``Speech``."""
-        self.held = [text for text in self._screen.query(TextPane) if text.busy]
-        for text in self.held:
+        busy = [text for text in self._screen.query(TextPane) if text.busy and text not in self.held]
+        self.held = [*self.held, *busy]  # what was held already is not busy, and still goes on later
+        for text in busy:
             text.pause()
 
     def let_go(self) -> None:

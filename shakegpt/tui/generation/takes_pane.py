@@ -53,8 +53,13 @@ class TakesPane(OptionList):
         with_model = len({take.model for take in listed}) > 1
         lines = [escape_line(take.summary(with_model=with_model)) for take in listed]
         if [take.number for take in listed] != [take.number for take in self._takes] or lines[1:] != self._listed[1:]:
+            marked = self.highlighted_option
             self.clear_options()
-            self.add_options(Option(Content(line)) for line in lines)
+            self.add_options(
+                Option(Content(line), id=f"take-{take.number}") for take, line in zip(listed, lines, strict=True)
+            )
+            if marked is not None and marked.id is not None and self._take(marked.id, listed) is not None:
+                self.highlighted = self.get_option_index(marked.id)
         elif lines[:1] != self._listed[:1]:
             self.replace_option_prompt_at_index(0, Content(lines[0]))
         self._takes, self._listed = listed, lines
@@ -62,8 +67,13 @@ class TakesPane(OptionList):
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         """Have the take shown."""
         event.stop()
-        if self.has_focus and event.option_index < len(self._takes):
-            self.post_message(self.Highlighted(self._takes[event.option_index] if event.option_index else None))
+        take = self._take(event.option_id or "", self._takes)  # by its number: the list may have grown since
+        if self.has_focus and take is not None:
+            self.post_message(self.Highlighted(None if take is self._takes[0] else take))
+
+    @staticmethod
+    def _take(identity: str, takes: Sequence[Take]) -> Take | None:
+        return next((take for take in takes if f"take-{take.number}" == identity), None)
 
     def on_focus(self) -> None:
         """Begin with the text of the moment."""

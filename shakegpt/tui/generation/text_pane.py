@@ -85,7 +85,7 @@ class TextPane(Vertical):
         self.unknown: UnknownCharacterError | None = None
         """Set where it failed because the model does not know a character of the prompt."""
         self.model: LanguageModel | None = None
-        """The model of the last start, once it is loaded."""
+        """The model of the last start, once it is loaded; ``None`` once another was chosen for the next."""
         self.next_character: NextCharacterView | None = None
         self.continued_prompt: str | None = None
         """The prompt whose text can be resumed; ``None`` where the next generation has to start again."""
@@ -96,6 +96,7 @@ class TextPane(Vertical):
         self.recent: deque[GeneratedCharacter] = deque(maxlen=RECENT)
         """The last characters, with their probabilities."""
         self._model_name = PRETRAINED  # of what generated this text; the next one may get another
+        self._another_chosen = False  # a model for the next start; what still comes from this one's changes no title
         self._headlines: Sequence[str] = ()
         self.transcript = Transcript()
         self._loader = loader
@@ -220,6 +221,7 @@ class TextPane(Vertical):
     def _start_thread(self, open_stream: "Callable[[], Stream]", *, paused: bool) -> None:
         self._thread = GenerationThread(open_stream, on_update=self._post_update, options=self._options, paused=paused)
         self.state = GenerationState.LOADING
+        self._another_chosen = False
         self.transcript.cursor = True
         self._measured.clear()
         self.show_title()
@@ -242,6 +244,7 @@ class TextPane(Vertical):
     def resume(self) -> None:
         """Go on after a pause, or at the end for as many characters again."""
         if self._thread and self.state is not GenerationState.FAILED:
+            self._another_chosen = False
             self._measured.clear()
             self._thread.resume()
             self._collect()
@@ -289,6 +292,7 @@ class TextPane(Vertical):
         """Generate from another model, from the next start on."""
         self.reference, self.behind = reference, behind
         self.model = self.continued_prompt = None
+        self._another_chosen = True
         self.show_title()
 
     def mark_parting(self, index: int) -> None:
@@ -320,7 +324,7 @@ class TextPane(Vertical):
         self.recent.extend(update.characters)
         self.state, self.next_character = update.state, update.next_character
         self.error, self.unknown = update.error, update.unknown
-        if update.model and update.model is not self.model:
+        if update.model and update.model is not self.model and not self._another_chosen:
             self.model, self._model_name = update.model, update.model.name
             self.show_title()
         self.transcript.write_characters(update.characters, self._kind)

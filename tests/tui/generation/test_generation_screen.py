@@ -241,6 +241,37 @@ async def test_it_generates_from_the_model_that_another_screen_names() -> None:
         assert app.fake_loader.opened == [("macbeth@500", "ROMEO:\n")]
 
 
+async def test_what_still_comes_from_the_model_before_does_not_undo_the_choice_of_another() -> None:
+    loader = FakeModelLoader(VERSE, gated=True)
+    async with (app := FakeModelApp(loader)).run_test() as pilot:
+        left = app.generation.left
+        await pilot.press("enter")
+        loader.let(5)
+        await until(pilot, lambda: left.count == 5)
+        await pilot.press("space")
+        left.use_model("macbeth@500")
+        loader.let(1)
+        await until(pilot, lambda: left.state is GenerationState.PAUSED)
+        assert left.model is None
+        assert str(left.border_title).startswith("macbeth, checkpoint 500")
+        left.resume()
+        loader.let(1)
+        await until(pilot, lambda: left.model is not None)
+        assert "macbeth" not in str(left.border_title), "the text goes on with the model that began it"
+        loader.let(1_000)
+
+
+async def test_a_sentence_goes_by_itself_but_takes_no_newer_one_with_it() -> None:
+    async with (app := FakeModelApp()).run_test():
+        notice = app.generation.notice
+        notice.show("one")
+        notice.show("two")
+        notice._expire("one")  # its timer had gone off when the other came
+        assert notice.sentence == "two"
+        notice._expire("two")
+        assert notice.sentence == ""
+
+
 async def test_c_chooses_the_model() -> None:
     async with (app := FakeModelApp()).run_test() as pilot:
         await pilot.press("c")

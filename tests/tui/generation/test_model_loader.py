@@ -14,6 +14,7 @@ from shakegpt.errors import CheckpointError, ShakegptError, UsageError
 from shakegpt.generation.stream import Stream
 from shakegpt.model.gpt import GPT
 from shakegpt.model.language_model import LanguageModel
+from shakegpt.runs.manifest import FileEntry
 from shakegpt.tui.context import AppContext
 from shakegpt.tui.generation.generation_thread import GenerationState
 from shakegpt.tui.generation.model_loader import DEFAULT_MODEL, ModelLoader
@@ -33,6 +34,11 @@ def language_model(name: str, seed: int = 0) -> LanguageModel:
 @dataclass(frozen=True)
 class Found:
     reference: str
+    sha256: str
+
+    @property
+    def manifest(self) -> SimpleNamespace:
+        return SimpleNamespace(files={"model.safetensors": FileEntry(size=1, sha256=self.sha256)})
 
 
 @dataclass
@@ -41,11 +47,12 @@ class FakeStore:
 
     loaded: list[str] = field(default_factory=list)
     best: str = "macbeth@500"
+    sha256: str = "0" * 64
 
     def find(self, reference: str) -> Found:
         if reference.startswith("lear"):
             raise CheckpointError("There is no run lear.")
-        return Found(self.best if reference == "macbeth" else reference)
+        return Found(self.best if reference == "macbeth" else reference, self.sha256)
 
     def default_reference(self) -> str:
         return "pretrained"
@@ -58,6 +65,16 @@ class FakeStore:
 def loader_of(store: FakeStore, live: "Future[LanguageModel] | None" = None) -> ModelLoader:
     training = None if live is None else SimpleNamespace(owned=True, alive=True, copy_model=lambda: live)
     return ModelLoader(AppContext(store=store, preferences=Preferences(), training=training))  # type: ignore[arg-type]
+
+
+def test_a_new_run_of_the_name_of_one_that_is_gone_is_loaded_anew() -> None:
+    store = FakeStore()
+    loader = loader_of(store)
+    first = loader.load("macbeth")
+    assert loader.load("macbeth") is first
+    store.sha256 = "1" * 64
+    assert loader.load("macbeth") is not first
+    assert store.loaded == ["macbeth@500", "macbeth@500"]
 
 
 def opened(loader: ModelLoader, reference: str) -> LanguageModel:

@@ -196,3 +196,19 @@ async def test_leaving_the_scene_keeps_both_pages() -> None:
         await pilot.press("s")
         assert pane.display
         assert len(pane.scene.speeches) == 2
+
+
+async def test_the_name_that_was_chosen_is_taken_though_other_names_are_offered_by_now() -> None:
+    async with (app := FakeModelApp()).run_test() as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, CastScreen))
+        screen = app.screen
+        assert isinstance(screen, CastScreen)
+        await until(pilot, lambda: list(app.generation.scene.names) == app.fake_loader.speaker_names())
+        options = screen.query_one(OptionList)
+        options.highlighted = 2
+        late = OptionList.OptionSelected(options, options.get_option_at_index(2), 2)
+        screen.offer(["NURSE", "LEAR", "JULIET"])
+        assert options.highlighted == 0, "what was marked stays so"
+        screen.post_message(late)
+        await until(pilot, lambda: screen._user_part.value == "NURSE")

@@ -1,6 +1,7 @@
 """The texts so far, and one of them beside the text of the moment."""
 
 import pytest
+from textual.widgets import OptionList
 
 from shakegpt.tui.generation.takes import parting
 from shakegpt.tui.generation.takes_pane import TakePane, TakesPane
@@ -63,3 +64,30 @@ async def test_takes_of_several_models_are_listed_with_their_models() -> None:
         await pilot.press("down")
         beside = app.generation.query_one(TakePane)
         await until(pilot, lambda: str(beside.border_title) == f"Take {expected[1]}")
+
+
+async def test_a_take_that_was_marked_stays_the_one_beside_the_text_when_another_is_added() -> None:
+    """Its place in the list was taken for it: the take before stood beside the text."""
+    async with (app := FakeModelApp(FakeModelLoader(VERSE))).run_test(size=(200, 60)) as pilot:
+        await pilot.press("x")
+        for count in (1, 2, 3):
+            await pilot.press("a")
+            await until_generated(pilot, app)
+            await until(pilot, lambda count=count: takes_of(app).option_count == count)
+        takes = takes_of(app)
+        takes.focus()
+        await pilot.press("down")
+        beside = app.generation.query_one(TakePane)
+        await until(pilot, lambda: str(beside.border_title).startswith("Take 2 "))
+        late = OptionList.OptionHighlighted(takes, takes.get_option_at_index(1), 1)
+        app.generation.action_again()
+        await until(pilot, lambda: takes.option_count == 4)
+        takes.post_message(late)
+        await until_generated(pilot, app)
+        await pilot.pause()
+        assert str(beside.border_title).startswith("Take 2 ")
+        assert takes.highlighted == 2
+
+
+def takes_of(app: FakeModelApp) -> TakesPane:
+    return app.generation.query_one(TakesPane)
