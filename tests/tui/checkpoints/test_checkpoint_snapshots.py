@@ -15,7 +15,10 @@ from shakegpt.tui.checkpoints.checkpoint_screen import CheckpointScreen
 from shakegpt.tui.checkpoints.listed_runs import ListedRun, read_run_list
 from shakegpt.tui.checkpoints.run_detail import RunDetail
 from tests.tui.checkpoints.conftest import NOW
+from tests.tui.checkpoints.test_sweep_rows import swept
 from tests.tui.fake_model_app import FakeModelApp, until
+
+__all__ = ["swept"]
 
 SMALL = (80, 24)
 Compare = Callable[..., bool]
@@ -26,7 +29,15 @@ def same_everywhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def read(store: Store) -> list[ListedRun]:
         runs = [run for run in read_run_list(store) if not run.is_built_in]
         # A log names the processor, so its length is not the same everywhere.
-        return [replace(run, path=f"/home/will/runs/{run.name}", bytes=round(run.bytes, -4)) for run in runs]
+        return [
+            replace(
+                run,
+                path=f"/home/will/runs/{run.name}",
+                bytes=round(run.bytes, -4),
+                sweep=run.sweep and replace(run.sweep, path=f"/home/will/sweeps/{run.sweep.name}"),
+            )
+            for run in runs
+        ]
 
     monkeypatch.setattr(checkpoint_screen, "read_run_list", read)
     monkeypatch.setattr("shakegpt.tui.checkpoints.run_list.time", SimpleNamespace(time=lambda: NOW))
@@ -62,3 +73,10 @@ def test_a_terminal_without_utf8(snap_compare: Compare, store: Store, monkeypatc
     monkeypatch.setenv("LC_ALL", "C")
     app = FakeModelApp(store=store, mode="checkpoints")
     assert snap_compare(app, terminal_size=SMALL, run_before=after("m"))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_sweep_coloured_by_a_setting(snap_compare: Compare, swept: Store, width: int) -> None:
+    app = FakeModelApp(store=swept, mode="checkpoints")
+    size = {80: (80, 24), 120: (120, 40)}[width]
+    assert snap_compare(app, terminal_size=size, run_before=after("g", "l", "C"))
