@@ -220,7 +220,8 @@ class AttentionText(DiffWidget):
         marks = ""
         for index in range(start, end):
             marked, inside = index == self.position, 0 <= index - self._skipped < len(self.weights)
-            texts.append((self._glyph(index), styles["marked" if marked else "plain"]))
+            part = "marked" if marked else "outside" if index < self._skipped else "plain"
+            texts.append((self._glyph(index), styles[part]))
             marks += "^" if marked else tenths(float(self.weights[index - self._skipped])) if inside else " "
         return [texts] if self._height(end) == 1 else [texts, [(marks, styles["weight"])]]
 

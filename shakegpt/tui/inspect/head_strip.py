@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 12
 _FEW_ROWS = 4
+_LEAST_CELLS = 5
+"""The cells that a head takes with its name in brackets."""
 _TALL = 30
 """The height of the terminal from which on there is room for more than a few blocks."""
 
@@ -118,9 +120,11 @@ class HeadStrip(DiffWidget):
                 marked = layer == self._head[0] and (self._all or head == self._head)
                 muted = head in self._muted
                 part = "muted" if muted else "marked" if marked else "head"
-                text = self._cell(head, cells - 2)
                 edges = "[]" if marked else "()" if muted else "  "
-                row.append((f"{edges[0]}{text[: max(0, cells - 2)]}{edges[1]}".ljust(cells), styles[part]))
+                if cells < _LEAST_CELLS:
+                    edges = ""  # the names alone, told apart by their colour
+                text = self._cell(head, cells - len(edges))
+                row.append((f"{edges[:1]}{text}{edges[1:]}".ljust(cells)[:cells], styles[part]))
             rows.append(row)
         sentence = next((text for text in self._sentences if len(text) <= width), self._sentences[-1])
         return [*rows, [(sentence, styles["sentence"])]]

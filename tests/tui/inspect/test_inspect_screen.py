@@ -9,6 +9,7 @@ import pytest
 from textual.pilot import Pilot
 
 from shakegpt.data.corpus import Corpus
+from shakegpt.inspection.head import head_name
 from shakegpt.inspection.heads import loss_without
 from shakegpt.inspection.trace import Trace, inspect
 from shakegpt.model.language_model import LanguageModel
@@ -325,4 +326,5 @@ async def test_it_opens_in_a_small_terminal(size: tuple[int, int]) -> None:
     async with app.run_test(size=size) as pilot:
         screen = await open_inspect(pilot)
         assert any("bright" in line for line in lines(screen.panes.text)) or screen.panes.text.size.height < 4
+        assert all(head_name((0, head)) in lines(screen.panes.strip)[0] for head in range(8))
         await pilot.press("left", "j", "A")
