@@ -5,21 +5,31 @@ from typing import TYPE_CHECKING
 
 from shakegpt.inspection.head import Head, head_name
 from shakegpt.tui.dialogs.explain import Explanation
-from shakegpt.tui.explanations.wording import percent
+from shakegpt.tui.explanations.wording import percent, plural
 from shakegpt.tui.generation.next_character import character_name
 
 if TYPE_CHECKING:
+    from shakegpt.inspection.heads import HeadScores
     from shakegpt.inspection.trace import Attribution, Trace
+    from shakegpt.tui.inspect.head_measurements import HeadFacts
 
 
 def explain_trace(
-    trace: "Trace", position: int, head: Head, votes: "Attribution | None", *, mean: bool = False
+    trace: "Trace",
+    position: int,
+    head: Head,
+    votes: "Attribution | None",
+    facts: "HeadFacts | None" = None,
+    *,
+    mean: bool = False,
 ) -> list[Explanation]:
     """Return what there is to explain of a position of a text, and of the marked head or the mean of its block."""
     attention = explain_mean(trace, position, head[0]) if mean else explain_attention(trace, position, head)
     found = [attention, explain_lens(trace, position)]
     if votes is not None and votes.position == position:
         found.append(explain_votes(votes))
+    if facts is not None and facts.scores is not None:
+        found.append(explain_scores(facts.scores, facts, head))
     return [*found, explain_muting(trace, head), explain_text_loss(trace)]
 
 
@@ -100,6 +110,26 @@ def explain_votes(votes: "Attribution") -> Explanation:
         f"Of the heads, {head_name((layer, head))} votes for it most, with {float(votes.heads.max()):+.2f}. One "
         f"more in "
         f"the logit makes a letter {math.e:.1f} times as likely, compared with the others.",
+    )
+
+
+def explain_scores(scores: "HeadScores", facts: "HeadFacts", head: Head) -> Explanation:
+    """Explain what a head does on average, and the score of an induction head."""
+    copies = ""
+    if facts.induction is not None:
+        copies = (
+            f" On random text that is read twice, {percent(float(facts.induction[head]))} goes to what followed the "
+            "same letter the first time: a head that gives most there copies, and is called an induction head."
+        )
+    spread = 2 ** float(scores.entropy[head])
+    return Explanation(
+        "scores",
+        "What a head does on average",
+        f"Over {scores.characters:,} letters of the validation text of {facts.corpus}, head {head_name(head)} gives "
+        f"{percent(float(scores.previous[head]))} of its attention to the letter before and "
+        f"{percent(float(scores.itself[head]))} to the letter itself. It looks {float(scores.distance[head]):.0f} back "
+        f"on average, and spreads over about {plural(round(spread), 'letter')}.{copies} The share is a mean: in the "
+        "text on show it may look elsewhere.",
     )
 
 

@@ -36,7 +36,7 @@ def explanations_of(screen: Screen[Any]) -> tuple[list[Explanation], int]:
         topic = "odds" if isinstance(screen.focused, NextCharacter) else screen.last_knob or "odds"
     elif isinstance(screen, InspectScreen) and screen.view is not None and screen.view.trace is not None:
         view, trace = screen.view, screen.view.trace
-        found = explain_trace(trace, view.position, screen.head, view.votes, mean=screen.mean)
+        found = explain_trace(trace, view.position, screen.head, view.votes, screen.known_facts, mean=screen.mean)
         topic = "mute" if screen.head in trace.muted and not screen.mean else "attention"
     elif isinstance(screen, CheckpointScreen) and (snapshot := screen.query_one(RunDetail).snapshot) is not None:
         found = explain_run(snapshot)

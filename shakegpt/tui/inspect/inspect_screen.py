@@ -38,7 +38,8 @@ class InspectScreen(Screen[None]):
     HELP_TITLE = "Inspect: inside the model"
     HELP = (
         "The tint shows what the marked letter attends to, by one head or by the mean of a block's. Each layer's row "
-        "is what the model would say if it ended there. The votes are what each part adds to the answer's logit."
+        "is what the model would say if it ended there. The votes are what each part adds to the answer's logit. A "
+        "tall terminal also has bars for how likely each letter was, and what each head does on average: e explains it."
     )
     DEFAULT_CSS = """
     InspectScreen {
@@ -216,10 +217,14 @@ class InspectScreen(Screen[None]):
         view = self.view
         if view is None or view.trace is None:
             return
-        # While newer weights of the same run are measured, what is known of those before them stays.
-        known = self.facts is not None and view.model is not None and self.facts.model.name == view.model.name
-        facts = self.facts if known else None
-        self.panes.show_heads(view, self._shown_position(view), self.head, facts, self.source, mean=self.mean)
+        position = self._shown_position(view)
+        self.panes.show_heads(view, position, self.head, self.known_facts, self.source, mean=self.mean)
+
+    @property
+    def known_facts(self) -> HeadFacts | None:
+        """What was measured on the heads of the model on show, or on those of its run's weights before."""
+        facts, model = self.facts, self.view.model if self.view is not None else None
+        return facts if facts is not None and model is not None and facts.model.name == model.name else None
 
     # Keys
 
