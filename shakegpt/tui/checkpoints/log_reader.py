@@ -8,7 +8,7 @@ from shakegpt.runs.follower import LogTail
 from shakegpt.runs.run import Run
 from shakegpt.runs.snapshot import Snapshot, replay
 
-_KEPT = 6
+_KEPT = 12
 
 
 class LogReader:

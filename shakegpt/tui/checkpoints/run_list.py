@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from shakegpt.errors import UsageError
@@ -45,6 +45,14 @@ class Row:
     def last(self) -> ListedCheckpoint | None:
         """The checkpoint, or the last one of the run."""
         return self.checkpoint or self.run.last
+
+    @property
+    def sorted_as(self) -> ListedRun:
+        """A run whose figures are those of the row."""
+        sweep = self.sweep
+        if sweep is None:
+            return self.run
+        return replace(self.run, name=sweep.name, bytes=sweep.bytes, created=sweep.created)
 
     @property
     def keys(self) -> list[str]:
@@ -92,18 +100,19 @@ class RunList:
 
     def rows(self) -> list[Row]:
         """Return the rows on show."""
-        rows: list[Row] = []
         found = filter_runs(self.runs or [], self.filter_words)
-        sweeps = sweeps_of(found)
-        for entry in sort_runs(found, self.sort, reverse=self.reverse):
+        entries = [Row(run) for run in found if run.sweep is None]
+        entries += [Row(sweep.best, sweep=sweep) for sweep in sweeps_of(found)]
+        rows: list[Row] = []
+        for entry in sort_rows(entries, self.sort, reverse=self.reverse):
             if entry.sweep is None:
-                rows += self._rows_of(entry)
-            elif (sweep := sweeps.pop(entry.sweep.name, None)) is not None:  # at the place of the first of its runs
-                rows.append(Row(sweep.best, sweep=sweep))
-                if sweep.name in self.unfolded_sweeps:
-                    key: SortKey = "name" if self.sort == "age" else self.sort
-                    for run in sort_runs(sweep.runs, key, reverse=self.reverse):
-                        rows += self._rows_of(run)
+                rows += self._rows_of(entry.run)
+                continue
+            rows.append(entry)
+            if entry.sweep.name in self.unfolded_sweeps:
+                key: SortKey = "name" if self.sort == "age" else self.sort
+                for run in sort_runs(entry.sweep.runs, key, reverse=self.reverse):
+                    rows += self._rows_of(run)
         return rows
 
     def _rows_of(self, run: ListedRun) -> list[Row]:
@@ -173,16 +182,13 @@ class RunList:
             self.folded |= {new}
 
 
-def sweeps_of(runs: Iterable[ListedRun]) -> dict[str, ListedSweep]:
-    """Return the sweeps that runs belong to, each with those of its runs, by their names."""
+def sweeps_of(runs: Iterable[ListedRun]) -> list[ListedSweep]:
+    """Return the sweeps that runs belong to, each with those of its runs."""
     members: dict[SweepIdentity, list[ListedRun]] = {}
     for run in runs:
         if run.sweep is not None:
             members.setdefault(run.sweep, []).append(run)
-    return {
-        sweep.name: ListedSweep(sweep, tuple(sorted(found, key=lambda run: run.name)))
-        for sweep, found in members.items()
-    }
+    return [ListedSweep(sweep, tuple(sorted(found, key=lambda run: run.name))) for sweep, found in members.items()]
 
 
 def filter_runs(runs: Iterable[ListedRun], words: str) -> list[ListedRun]:
@@ -205,10 +211,15 @@ def _matches(run: ListedRun, word: str) -> bool:
 
 def sort_runs(runs: Iterable[ListedRun], key: SortKey, *, reverse: bool = False) -> list[ListedRun]:
     """Return the runs in order; in either direction, those without a loss and the built-in model come last."""
-    by_name = sorted(runs, key=lambda run: run.name)  # the order of equals
+    return [row.run for row in sort_rows(map(Row, runs), key, reverse=reverse)]
+
+
+def sort_rows(rows: Iterable[Row], key: SortKey, *, reverse: bool = False) -> list[Row]:
+    """Return rows of runs and sweeps in order, as ``sort_runs``; a sweep by what its row says."""
+    by_name = sorted(rows, key=lambda row: row.sorted_as.name)  # the order of equals
     descending = (key in _LARGEST_FIRST) != reverse
-    in_order = sorted(by_name, key=lambda run: _sort_value(run, key), reverse=descending)
-    return sorted(in_order, key=lambda run: (run.is_built_in, key == "loss" and run.best_loss is None))
+    in_order = sorted(by_name, key=lambda row: _sort_value(row.sorted_as, key), reverse=descending)
+    return sorted(in_order, key=lambda row: (row.run.is_built_in, key == "loss" and row.run.best_loss is None))
 
 
 def _sort_value(run: ListedRun, key: SortKey) -> tuple[float, str]:

@@ -106,6 +106,15 @@ def test_its_runs_are_in_the_order_of_the_list(run_list: RunList, sort: Any, rev
     assert keys(run_list)[: len(first)] == first
 
 
+def test_by_size_a_sweep_stands_where_all_its_runs_do(run_list: RunList) -> None:
+    sizes = {run.name: run.bytes for run in run_list.runs or ()}
+    larger = max(sizes["rates-01"], sizes["rates-02"]) + 1  # than any run of the sweep, and smaller than all
+    run_list.runs = [replace(run, bytes=larger) if run.name == "hamlet" else run for run in run_list.runs or ()]
+    run_list.sort = "size"
+    run_list.folded = frozenset(sizes)
+    assert keys(run_list)[:2] == ["rates/", "hamlet"]
+
+
 def test_a_filter_leaves_the_runs_that_match(run_list: RunList) -> None:
     run_list.filter_words = "lr=3e-3 rates"
     (row,) = run_list.rows()
