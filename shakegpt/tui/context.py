@@ -109,5 +109,5 @@ class AppContext:
     def save_preferences(self) -> None:
         """Write the preferences if they have changed. Raises ``OSError``."""
         if self._preferences_changed:
-            self._preferences_changed = False
             save_preferences(self.preferences)
+            self._preferences_changed = False  # where they could not be written, they are later

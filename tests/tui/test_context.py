@@ -35,3 +35,23 @@ def test_screens_that_ask_how_fast_this_machine_is_have_the_logs_read_once(monke
         thread.join()
     assert reads == [context.store]
     assert answers == [{"nano": Speed(58_000, 10_000.0)}] * 2
+
+
+def test_preferences_that_could_not_be_written_are_written_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = True
+    written: list[Preferences] = []
+
+    def save(preferences: Preferences) -> None:
+        if failing:
+            raise OSError(28, "No space left on device")
+        written.append(preferences)
+
+    monkeypatch.setattr(context_module, "save_preferences", save)
+    context = AppContext(store=Store.default(), preferences=Preferences())
+    context.remember(speed=10)
+    with pytest.raises(OSError, match="No space"):
+        context.save_preferences()
+    failing = False
+    context.save_preferences()
+    context.save_preferences()
+    assert [preferences.speed for preferences in written] == [10]

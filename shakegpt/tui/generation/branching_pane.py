@@ -191,10 +191,10 @@ class BranchingTextPane(TextPane):
 
     # What the text does
 
-    def resume(self) -> None:
+    def resume(self, *, extend: bool = True) -> None:
         """Go on at the end."""
         self.leave_past()
-        super().resume()
+        super().resume(extend=extend)
 
     def close_thread(self) -> None:
         """End the threads of all branches, keeping all that they generated."""

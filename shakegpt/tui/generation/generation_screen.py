@@ -189,7 +189,7 @@ class GenerationScreen(ModelScreen):
             self.scene.pause()
             self._show_pane(self._pane_before_scene)
             for text in self._paused_by_scene:
-                text.resume()
+                text.resume(extend=False)
         else:
             self._paused_by_scene = [text for text in self.pane.texts if text.busy]
             for text in self._paused_by_scene:

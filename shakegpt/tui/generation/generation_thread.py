@@ -156,10 +156,12 @@ class GenerationThread(threading.Thread):
         """Pause after the current character."""
         self._send(self._pause)
 
-    def resume(self) -> None:
-        """Go on; where generation was finished, for as many characters again."""
+    def resume(self, *, extend: bool = True) -> None:
+        """Go on; where generation was finished, for as many characters again, unless ``extend`` is false."""
         with self._changed:
             if self._state is GenerationState.FINISHED:
+                if not extend:
+                    return
                 self._commands.append(lambda stream: stream.extend())
             if self._state in (GenerationState.PAUSED, GenerationState.FINISHED):
                 self._state = GenerationState.GENERATING

@@ -47,7 +47,7 @@ class GenerationSpeech:
     def let_go(self) -> None:
         """See ``Speech``."""
         for text in self.held:
-            text.resume()
+            text.resume(extend=False)  # it may have come to its end before it stopped
         self.held = []
 
     def use_muted_heads(self) -> None:

@@ -241,12 +241,12 @@ class TextPane(Vertical):
         if self._thread:
             self._thread.pause()
 
-    def resume(self) -> None:
-        """Go on after a pause, or at the end for as many characters again."""
+    def resume(self, *, extend: bool = True) -> None:
+        """Go on after a pause, or at the end for as many characters again, unless ``extend`` is false."""
         if self._thread and self.state is not GenerationState.FAILED:
             self._another_chosen = False
             self._measured.clear()
-            self._thread.resume()
+            self._thread.resume(extend=extend)
             self._collect()
 
     def step(self, choice: str | None = None) -> None:

@@ -8,6 +8,7 @@ from shakegpt.tui.generation.generation_thread import GenerationState
 from shakegpt.tui.generation.side_column import SideColumn
 from shakegpt.tui.messages import GenerateFrom
 from shakegpt.tui.preferences import ENDLESS, Preferences, load_preferences, save_preferences
+from tests.processes import wait_for
 from tests.tui.fake_model_app import FakeModelApp, until
 from tests.tui.fake_model_loader import FakeModelLoader
 
@@ -77,6 +78,22 @@ async def test_leaving_the_screen_pauses_the_text_and_coming_back_goes_on() -> N
         await pilot.press("2")
         await until(pilot, lambda: screen.left.state is GenerationState.GENERATING)
         assert app.context.preferences.speaking
+
+
+async def test_a_text_that_ends_just_as_the_screen_is_left_is_not_begun_again_on_coming_back() -> None:
+    loader = FakeModelLoader(gated=True)
+    async with (app := FakeModelApp(loader)).run_test() as pilot:
+        left = app.generation.left
+        await pilot.press("enter")
+        loader.let(3)
+        await until(pilot, lambda: left.count == 3)
+        loader.let(10_000)
+        thread = left._thread
+        wait_for(lambda: thread is not None and thread._state is GenerationState.FINISHED)
+        assert left.busy, "the screen does not know it yet"
+        app.generation.speech.hold()
+        app.generation.speech.let_go()
+        assert (left.state, left.count) == (GenerationState.FINISHED, 400)
 
 
 async def test_a_prompt_that_failed_is_not_remembered() -> None:
