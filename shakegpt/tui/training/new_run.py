@@ -331,8 +331,11 @@ class NewRunScreen(RateSearch):
             return "off; 0.999 averages the weights"
         value = preset_value(recipe(self._values["preset"], self._start), name)
         text = formatting.scientific(value) if isinstance(value, float) else str(value)
-        finds = f" · {FINDER_KEY} finds one" if name == "learning_rate" and self.finds_rates else ""
-        return f"{text} if empty{finds}"
+        if name != "learning_rate" or not self.finds_rates:
+            return f"{text} if empty"
+        return (
+            f"{text} · {FINDER_KEY} finds" if self.has_class("-narrow") else f"{text} if empty · {FINDER_KEY} finds one"
+        )
 
     def _field(self, name: str) -> FormField:
         return self.query_one(f"#field-{name}", FormField)
