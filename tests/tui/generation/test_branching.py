@@ -92,15 +92,15 @@ async def test_the_letter_that_was_taken_is_marked_and_picking_it_changes_nothin
         text = await generate(pilot, app)
         await walk_back(pilot, app, 8)
         panel = app.generation.query_one(NextCharacter)
-        lines = [panel.render_line(y).text for y in range(12)]
-        assert [line.split()[:3] for line in lines[:2]] == [["◆", "1", "a"], ["▸", "2", "e"]]
+        expected = [["◆", "1", "a"], ["▸", "2", "e"]]
+        await until(pilot, lambda: [panel.render_line(y).text.split()[:3] for y in range(2)] == expected)
         assert text.transcript.walked is not None
         assert text.transcript.text[text.transcript.walked] == text.generated[-8] == "a"
         assert app.fake_loader.branches[-1] == text.prompt + text.generated[:-8]
         await pilot.press("up", "enter")
-        assert text.position == LENGTH - 7
+        await until(pilot, lambda: text.position == LENGTH - 7)
         await pilot.press(*["right"] * 7)
-        assert text.position is None
+        await until(pilot, lambda: text.position is None)
         assert len(text.branches) == 1
 
 
@@ -120,7 +120,7 @@ async def test_picking_it_again_shows_the_branch_that_is_there() -> None:
         await pilot.press("left_square_bracket")
         await walk_back(pilot, app, 3)
         await pilot.press("down", "enter")
-        assert (len(text.branches), text.generated) == (2, second)
+        await until(pilot, lambda: (len(text.branches), text.generated) == (2, second))
         await until(pilot, lambda: "there already" in app.generation.notice.sentence)
 
 
@@ -129,13 +129,13 @@ async def test_the_branches_are_named_in_the_border_and_stand_in_a_tree() -> Non
         text = await branched(pilot, app)
         await until(pilot, lambda: "branch 2 of 2, parted after “…" in str(text.border_subtitle))
         pane = app.generation.query_one(BranchesPane)
-        assert pane.display
+        log = f"{text.branch.log_probability:.1f}".replace("-", "−")
+        await until(pilot, lambda: pane.display and log in pane.render_line(2).text)
         rows = [pane.render_line(y).text for y in range(3)]
         assert rows[1].startswith("  1 abc")
         assert rows[2].startswith("▸ └ 2 ")
-        assert f"{text.branch.log_probability:.1f}".replace("-", "−") in rows[2]
         await pilot.click(BranchesPane, offset=(6, 2))
-        assert text.branch is text.branches.root
+        await until(pilot, lambda: text.branch is text.branches.root)
 
 
 async def test_saving_asks_which_branch(home: Path) -> None:
@@ -146,9 +146,9 @@ async def test_saving_asks_which_branch(home: Path) -> None:
             await until(pilot, lambda: isinstance(app.screen, SaveBranchesScreen))
             await pilot.press(answer)
             await until(pilot, lambda: app.screen is app.generation)
+        await until(pilot, lambda: "2 branches saved" in app.generation.notice.sentence)
         saved = [path.read_text(encoding="utf-8") for path in sorted((home / "texts").iterdir())]
         assert saved == [f"{whole}\n" for whole in (text.text, *text.branch_texts)]
-        assert "2 branches saved" in app.generation.notice.sentence
 
 
 async def test_a_branch_whose_prefix_left_the_page_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +161,7 @@ async def test_a_branch_whose_prefix_left_the_page_is_dropped(monkeypatch: pytes
         await until(pilot, lambda: text.count > 400)
         await until_generated(pilot, app)
         assert len(text.branches) == 1
-        assert "A branch is gone" in app.generation.notice.sentence
+        await until(pilot, lambda: "A branch is gone" in app.generation.notice.sentence)
         assert text.generated.endswith(text.branch.text), "by no more than the line that the page has in part"
         await walk_back(pilot, app, 3)
         assert text.transcript.text[text.transcript.walked or 0] == text.generated[-3]

@@ -53,7 +53,7 @@ async def test_one_text_failing_leaves_the_other_alone() -> None:
         await until(pilot, lambda: app.generation.right.state is GenerationState.FAILED)
         await until_generated(pilot, app)
         assert len(app.generation.left.generated) == 400
-        assert "no run lear" in str(app.generation.notice.render())
+        await until(pilot, lambda: "no run lear" in app.generation.notice.sentence)
 
 
 async def test_a_pause_pauses_both_and_leaving_hides_the_second() -> None:
@@ -134,10 +134,9 @@ async def test_where_the_texts_part_is_marked_in_both() -> None:
         app.generation.use_model("macbeth@500")
         await pilot.press("enter")
         await until_generated(pilot, app)
-        await pilot.pause()
         at = len("ROMEO:\nO speak ")
         for text in (app.generation.left, app.generation.right):
-            assert text.transcript.parting == at
+            await until(pilot, lambda text=text: text.transcript.parting == at)
             assert text.transcript.text[at] in "ao"
         await pilot.press("d")
         assert app.generation.left.transcript.parting is None

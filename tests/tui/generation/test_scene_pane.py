@@ -24,7 +24,7 @@ async def open_scene(pilot: Pilot[object], app: FakeModelApp) -> ScenePane:
     await pilot.press("s")
     await until(pilot, lambda: isinstance(app.screen, CastScreen))
     await pilot.press("enter", "enter")
-    await until(pilot, lambda: app.screen is app.generation)
+    await until(pilot, lambda: app.screen is app.generation and app.generation.line.has_focus)
     return app.generation.scene
 
 
@@ -69,14 +69,16 @@ async def test_the_names_are_chosen_from_those_the_corpus_knows() -> None:
         await pilot.press("C")
         await until(pilot, lambda: isinstance(app.screen, CastScreen))
         await pilot.press(*"merc")
-        await pilot.pause()
-        assert app.screen.query_one(OptionList).option_count == 1
+        options = app.screen.query_one(OptionList)
+        await until(pilot, lambda: options.option_count == 1)
         await pilot.press("down", "enter")
+        await until(pilot, lambda: options.option_count == 4)
         await pilot.press("down", "down", "enter")
         await until(pilot, lambda: app.screen is app.generation)
-        scene = app.generation.scene.scene
-        assert (scene.user_part, scene.model_part) == ("MERCUTIO", "JULIET")
-        assert str(app.generation.query_one("PromptBar > Static", Static).render()) == "MERCUTIO › "
+        pane = app.generation.scene
+        await until(pilot, lambda: (pane.scene.user_part, pane.scene.model_part) == ("MERCUTIO", "JULIET"))
+        label = app.generation.query_one("PromptBar > Static", Static)
+        await until(pilot, lambda: str(label.render()) == "MERCUTIO › ")
         assert "you are MERCUTIO, the model is JULIET" in str(app.generation.scene.current.border_title)
 
 
@@ -180,8 +182,7 @@ async def test_a_scene_is_saved_as_a_script_and_gone_on_with(home: Path) -> None
         options = app.screen.query_one(OptionList)
         options.focus()
         await pilot.press("end", "enter")
-        await until(pilot, lambda: app.screen is app.generation)
-        assert [speech.text for speech in pane.scene.speeches] == ["What man art thou?", ANSWER]
+        await until(pilot, lambda: [speech.text for speech in pane.scene.speeches] == ["What man art thou?", ANSWER])
 
 
 async def test_leaving_the_scene_keeps_both_pages() -> None:
