@@ -78,14 +78,14 @@ class ShownCells:
                     parts.append(_transition(look, cell_look))
                     look = cell_look
                 parts.append(text)
-        at = (-1, 0)
+        at, exact = (-1, 0), True
         for run_look in sorted(runs, key=lambda look: (look.attributes, look.background, look.color)):
             if run_look != look:
                 parts.append(_transition(look, run_look))
                 look = run_look
             for y, x, text in runs[run_look]:
-                parts += (_move(at, (y, x)), text)
-                at = (y, x + len(text))
+                parts += (_move(at, (y, x), exact=exact), text)
+                at, exact = (y, x + len(text)), text.isascii()
         if look != _PLAIN:
             parts.append("\x1b[0m")
         return "".join(parts)
@@ -195,11 +195,16 @@ def _marks_blanks(look: Look) -> bool:
     return any(code in _MARKING for code in look.attributes.split(";"))
 
 
-def _move(at: tuple[int, int], to: tuple[int, int]) -> str:
-    """Return the sequence that brings the cursor from one row and column to another."""
-    if at[0] != to[0] or at[1] > to[1]:
+def _move(at: tuple[int, int], to: tuple[int, int], *, exact: bool) -> str:
+    """Return the sequence that brings the cursor from one row and column to another.
+
+    It is not known exactly where the cursor is after characters that some terminals draw two cells wide.
+    """
+    if at[0] != to[0]:
         return f"\x1b[{to[0] + 1};{to[1] + 1}H"
     right = to[1] - at[1]
+    if not exact or right < 0:
+        return f"\x1b[{to[1] + 1}G"
     return f"\x1b[{right if right > 1 else ''}C" if right else ""
 
 

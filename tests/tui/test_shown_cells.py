@@ -123,6 +123,12 @@ def test_each_colour_is_named_once_in_an_update() -> None:
     )
 
 
+def test_after_a_character_that_may_be_wide_the_cursor_is_put_where_it_belongs() -> None:
+    shown = ShownCells()
+    shown.write(text("a······b"), CONSOLE)
+    assert shown.write(text("░······c"), CONSOLE).endswith("\x1b[1;1H░\x1b[8Gc\x1b[0m")
+
+
 def test_the_colour_of_a_blank_does_not_matter() -> None:
     shown = ShownCells()
     gold, ground = Style.parse("#d9a441 on #12100e"), Style.parse("bold red on #12100e")
