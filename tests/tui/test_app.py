@@ -108,13 +108,12 @@ async def test_help_names_the_keys_of_the_current_screen() -> None:
     app = app_in()
     async with app.run_test(size=(80, 60)) as pilot:
         await pilot.press("3", "question_mark")
-        await pilot.pause()
-        assert isinstance(app.screen, HelpScreen)
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen) and "^q" in drawn(app))
         for words in ("Every run, with its checkpoints", "Give the run another name", "Generate text", "^q"):
             assert words in drawn(app)
         await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, HelpScreen))
         assert app.current_mode == "checkpoints"
-        assert not isinstance(app.screen, HelpScreen)
 
 
 @pytest.mark.parametrize("key", ["1", "2", "3"])
@@ -207,9 +206,8 @@ async def test_only_one_run_trains_at_a_time() -> None:
         async with app.run_test() as pilot:
             await pilot.pause()
             app.post_message(StartTraining(TrainingRequest(preset="nano", corpus="demo")))
-            await pilot.pause()
+            await until(pilot, lambda: any("already" in str(note.message) for note in app._notifications))
             assert app.context.training is thread
-            assert "already" in str(next(iter(app._notifications)).message)
     finally:
         release.set()
         thread.join()

@@ -1,9 +1,10 @@
 """The help: every key once, by what one wants to do."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from textual.binding import Binding, BindingType
+from textual.pilot import Pilot
 from textual.screen import Screen
 
 from shakegpt.tui.dialogs.help import HelpEntry, HelpScreen, HelpText, help_for, help_lines
@@ -34,13 +35,21 @@ async def test_actions_stand_in_their_groups_with_all_their_keys() -> None:
         assert [entry.keys[0] for entry in groups["Everywhere"]] == ["1", "2", "3", "4", "?", "^p", "^q"]
 
 
+async def help_text(pilot: Pilot[Any]) -> HelpText:
+    """Wait for the help to be open, and return its text."""
+    app = pilot.app
+    await until(pilot, lambda: isinstance(app.screen, HelpScreen) and bool(app.screen.query(HelpText)))
+    text = app.screen.query_one(HelpText)
+    await until(pilot, lambda: bool(text.size))
+    return text
+
+
 @pytest.mark.parametrize(("width", "columns"), [(80, 1), (120, 2), (200, 2)])
 async def test_two_columns_where_there_is_room(width: int, columns: int) -> None:
     app = FakeModelApp()
     async with app.run_test(size=(width, 90)) as pilot:
         await pilot.press("3", "question_mark")
-        await pilot.pause()
-        text = app.screen.query_one(HelpText)
+        text = await help_text(pilot)
         assert text.region.right <= width
         shown = [text.render_line(y).text.rstrip() for y in range(text.size.height)]
         entries = [entry for group in help_for(app.screen_stack[0]).groups.values() for entry in group]
@@ -68,8 +77,7 @@ async def test_what_does_not_fit_is_scrolled_to(keys: list[str]) -> None:
     app = FakeModelApp()
     async with app.run_test(size=(60, 20)) as pilot:
         await pilot.press("question_mark")
-        await pilot.pause()
-        text = app.screen.query_one(HelpText)
+        text = await help_text(pilot)
         first = text.render_line(0).text
         for key in keys:
             await pilot.press(key)
@@ -83,8 +91,6 @@ async def test_help_closes(key: str) -> None:
     app = FakeModelApp()
     async with app.run_test() as pilot:
         await pilot.press("question_mark")
-        await pilot.pause()
-        assert isinstance(app.screen, HelpScreen)
+        await help_text(pilot)
         await pilot.press(key)
-        await pilot.pause()
-        assert not isinstance(app.screen, HelpScreen)
+        await until(pilot, lambda: not isinstance(app.screen, HelpScreen))
