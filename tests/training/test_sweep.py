@@ -142,6 +142,15 @@ def test_a_program_that_cannot_be_started_fails_its_runs(plan: SweepPlan, store:
     assert "could not be started" in thread.rows[0].message
 
 
+def test_a_child_tells_nobody_whatever_the_settings_say(plan: SweepPlan, store: Store) -> None:
+    code = "import os; raise SystemExit('told by ' + repr(os.environ['SHAKEGPT_TRAIN_NOTIFY'].split()))"
+    slots = make_slots(runs=4, jobs=4, gpus=[], cores=4)
+    thread = SweepThread(store, plan, slots, command=(sys.executable, "-S", "-c", code))
+    thread.start()
+    thread.await_end()
+    assert {row.message for row in thread.rows} == {"told by []"}
+
+
 def test_a_run_that_could_not_say_why_it_failed_as_the_disk_takes_nothing(plan: SweepPlan, store: Store) -> None:
     for run in plan.runs:
         (sweep_folder(store, "s") / f"{run.name}.txt").mkdir()  # neither root can write there
