@@ -155,7 +155,7 @@ def test_every_field_is_described_by_its_docstring(config: type) -> None:
 
 @pytest.mark.parametrize(
     ("preset", "steps", "interval"),
-    [("mini", 9_000, 250), ("mini", 282, 29), ("mini", 1_000, 100), ("nano", 500, 50), ("nano", 3, 10)],
+    [("mini", 14_000, 250), ("mini", 282, 29), ("mini", 1_000, 100), ("nano", 500, 50), ("nano", 3, 10)],
 )
 def test_a_short_run_is_evaluated_about_ten_times(preset: str, steps: int, interval: int) -> None:
     assert PRESETS[preset].default_eval_every(steps) == interval

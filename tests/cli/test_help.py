@@ -81,7 +81,7 @@ def test_the_options_of_train_are_in_groups_with_the_defaults_of_the_preset(
     groups = ["Model", "Optimization", "Evaluation and saving", "Machine", "Output", "Examples"]
     assert [title for title in titles if title in groups] == groups
     assert "[mini: 2e-3; also --lr]" in text
-    assert "[mini: 9000]" in text
+    assert "[mini: 14000]" in text
     assert "[default: auto]" in text
 
 

@@ -337,7 +337,7 @@ async def test_a_click_chooses() -> None:
 
 
 async def test_presets_say_their_size_and_how_long_they_take_here() -> None:
-    mini = 9_000 * 32 * 128 / 1_500  # characters a second that make 25 minutes
+    mini = 14_000 * 32 * 128 / 1_500  # characters a second that make 25 minutes
     machine = Machine("cpu", {"mini": Speed(1_629_440, mini)})
     app = FormApp(read_machine=lambda: machine)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -348,7 +348,7 @@ async def test_presets_say_their_size_and_how_long_they_take_here() -> None:
         assert "58 k weights   time not known yet" in shown["nano"]
         assert "11 M weights   perhaps" in shown["baby"]
         assert "time not known yet" in shown["gpt2"]
-        assert "9,000 steps · 37 passes" in drawn(app)
+        assert "14,000 steps · 57 passes" in drawn(app)
 
 
 async def test_the_steps_follow_the_text() -> None:
@@ -356,7 +356,7 @@ async def test_the_steps_follow_the_text() -> None:
     async with app.run_test() as pilot:
         choices(app, "corpus").value = DEMO
         await pilot.pause()
-        assert field(app, "steps").hint == "282 steps · 40 passes"
+        assert field(app, "steps").hint == "423 steps · 60 passes"
         await type_into(pilot, "steps", "70")
         assert field(app, "steps").hint == "70 steps · 10 passes"
 
