@@ -1,6 +1,7 @@
-"""The figures of the model that ships, beside those of an independent computation (transformers and a script).
+"""The figures of the model that ships, beside those that ``reference_figures.py`` computed with transformers.
 
-They are of one checkpoint: another that ships has other figures, and these tests are skipped until those are known.
+They are of one checkpoint: once another ships, the script has to be run on that one. It was checked on the checkpoint
+that shipped before, against figures that others had computed, and agreed to the last digit.
 """
 
 import math
@@ -19,18 +20,18 @@ from shakegpt.runs.manifest import MODEL_FILE
 from shakegpt.runs.store import Store
 from shakegpt.system.threads import ThreadPool
 
-FIGURES_OF = "9668c85137b7004363949dfc5bc733cb549b09c77e7b66b0d9f4a1343d9bfbd0"
+FIGURES_OF = "4f14e1442e02102a4f85998a1e1ee5da231e3e3cbdacc90e94125239419e27d2"
 LOSS_BY_POSITION = {
-    range(1): 2.522,
-    range(1, 2): 1.983,
-    range(2, 4): 1.758,
-    range(4, 8): 1.546,
-    range(8, 16): 1.478,
-    range(16, 32): 1.405,
-    range(32, 64): 1.409,
-    range(64, 128): 1.416,
+    range(1): 2.523,
+    range(1, 2): 1.987,
+    range(2, 4): 1.768,
+    range(4, 8): 1.539,
+    range(8, 16): 1.474,
+    range(16, 32): 1.413,
+    range(32, 64): 1.402,
+    range(64, 128): 1.417,
 }
-LENS_LOSSES = [12.08, 2.46, 1.31]  # after the embedding and each block, over the first 100 windows
+LENS_LOSSES = [10.85, 2.54, 1.31]  # after the embedding and each block, over the first 100 windows
 TABLES = [3.348, 2.492, 1.987, 1.685, 1.557, 1.573]  # over the first 20,000 characters of the validation split
 
 
@@ -38,7 +39,7 @@ TABLES = [3.348, 2.492, 1.987, 1.685, 1.557, 1.573]  # over the first 20,000 cha
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> LanguageModel:
     store = Store(tmp_path_factory.mktemp("home"))
     if store.open("pretrained").manifest.files[MODEL_FILE].sha256 != FIGURES_OF:
-        pytest.skip("another model ships now, whose figures nobody has computed independently")
+        pytest.fail("another model ships now: compute its figures with tests.inspection.reference_figures")
     return store.language_model("pretrained")
 
 
@@ -54,7 +55,7 @@ def test_the_loss_by_position(shipped: LanguageModel, tiny_shakespeare: Corpus) 
 
 def test_where_the_heads_look(shipped: LanguageModel, validation: str) -> None:
     scores = score_heads(shipped, validation, pool=ThreadPool(2))
-    assert (round(scores.previous[0, 3], 2), round(scores.previous[0, 6], 2)) == (0.95, 0.43)
+    assert np.round(scores.previous[0], 2).tolist() == [0.04, 0.05, 0.0, 1.0, 0.9, 0.01, 0.23, 0.01]
     assert scores.previous[1].max() < 0.2
 
 
@@ -62,7 +63,7 @@ def test_where_the_heads_look(shipped: LanguageModel, validation: str) -> None:
 def test_what_muting_a_head_costs(shipped: LanguageModel, validation: str) -> None:
     costs = mute_costs(shipped, validation, pool=ThreadPool(2))
     ranges = [(round(float(block.min()), 3), round(float(block.max()), 3)) for block in costs]
-    assert ranges == [(0.004, 0.043), (0.001, 0.011)]
+    assert ranges == [(0.008, 0.037), (0.001, 0.008)]
 
 
 def test_the_losses_of_the_lens(shipped: LanguageModel, validation: str) -> None:
@@ -90,4 +91,4 @@ def test_the_ladder_of_the_whole_split_ends_where_the_shipped_model_stands(tiny_
     tables = table_losses(tiny_shakespeare)
     assert round(tables.uniform, 3) == 4.174 == round(math.log(65), 3)
     assert min(tables.losses) == tables.losses[4]
-    assert tables.beaten(1.4394) == 6
+    assert tables.beaten(1.4388) == 6
