@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-POSITIONS = (range(1), range(1, 2), range(2, 4), range(4, 8), range(8, 16), range(16, 32), range(32, 64), range(64, 128))
+POSITIONS = [range(1), *(range(1 << n, 2 << n) for n in range(7))]
 _WINDOWS_PER_BATCH = 20
 
 
