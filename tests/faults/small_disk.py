@@ -15,7 +15,7 @@ from shakegpt.training.sweep import SweepThread, make_slots
 OPTIONS = {"steps": 8, "eval-every": 4, "n-layer": 1, "d-model": 16, "d-ff": 16, "block-size": 16}
 
 
-def fill(path: Path, *, leave: int) -> None:
+def fill(path: Path, *, leave: int = 0) -> None:
     """Write a file that leaves so many bytes of the disk free."""
     disk = os.statvfs(path.parent)
     path.write_bytes(bytes(disk.f_bavail * disk.f_frsize - leave))
