@@ -11,7 +11,6 @@ from textual.containers import Container, Vertical
 from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import DataTable, Input, Static
-from textual.worker import get_current_worker
 
 from shakegpt.errors import ShakegptError
 from shakegpt.runs.snapshot import ENDED, Snapshot
@@ -270,14 +269,13 @@ class CheckpointScreen(RunActions):
             self._logs_asked += 1
             self._read_log(self._logs_asked, row.run.name)
 
-    @work(thread=True, exclusive=True, group="log", exit_on_error=False)
+    @work(thread=True, group="log", exit_on_error=False)
     def _read_log(self, number: int, name: str) -> None:
         try:
             snapshot = self.logs.read(self.context.store.run(name))
         except (ShakegptError, OSError):
             snapshot = Snapshot()  # perhaps removed or renamed meanwhile
-        if not get_current_worker().is_cancelled:
-            self.post_message(self.LogRead(number, name, snapshot))
+        self.post_message(self.LogRead(number, name, snapshot))
 
     def on_checkpoint_screen_log_read(self, message: LogRead) -> None:
         """Show the run in full, if the cursor is still on it, and nothing newer is shown of it."""

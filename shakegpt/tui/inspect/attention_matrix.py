@@ -6,7 +6,7 @@ from rich.style import Style
 from textual import events
 
 from shakegpt.inspection.head import Head, head_name
-from shakegpt.tui.inspect.attention_text import AttentionText, tint_levels
+from shakegpt.tui.inspect.attention_text import AttentionText, tint_levels, weights_at
 from shakegpt.tui.inspect.head_map import LABEL, SHADES
 from shakegpt.tui.inspect.lens_pane import letter
 from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
@@ -64,10 +64,7 @@ class AttentionMatrix(DiffWidget):
         return [heading, *(self._row(trace, position, columns, room, styles) for position in positions)]
 
     def _row(self, trace: "Trace", position: int, columns: range, room: int, styles: dict[str, Style]) -> Row:
-        layer, head = self._head
-        weights = (
-            trace.attention[layer, :, position].mean(axis=0) if self._mean else trace.attention[layer, head, position]
-        )
+        weights = weights_at(trace, position, self._head, mean=self._mean)
         levels = tint_levels(weights)[columns.start : columns.stop]
         shades = "".join(SHADES[level] for level in levels).rjust(room)
         part = "marked" if position == self._position else "text"

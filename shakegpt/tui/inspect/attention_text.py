@@ -12,6 +12,7 @@ from textual import events
 from textual.color import Color
 from textual.message import Message
 
+from shakegpt.inspection.head import Head
 from shakegpt.system.text import escape_control_characters
 from shakegpt.tui.line_filters import supports_utf8
 from shakegpt.tui.themes import contrast
@@ -39,6 +40,15 @@ _HEIGHT_FOR_BARS = 13
 _BARS = "▁▂▃▄▅▆▇█"
 _UNLIKELY = 0.05
 """The probability below which a letter's bar stands out."""
+
+
+def weights_at(trace: "Trace", position: int, head: Head, *, mean: bool) -> Weights:
+    """Return how much a position attends to each character, (T,), by a head or by the mean of its block."""
+    layer, number = head
+    weights: Weights = (
+        trace.attention[layer, :, position].mean(axis=0) if mean else trace.attention[layer, number, position]
+    )
+    return weights
 
 
 def tint_levels(weights: Weights) -> list[int]:
@@ -77,6 +87,11 @@ def _first_line(heights: Sequence[int], room: int, marked: int) -> int:
         top -= 1
         room -= heights[top]
     return min(top, marked)
+
+
+def percent_or_dot(share: float) -> str:
+    """Return a share in percent, and a dot for less than half of one, or where there was nothing (NaN)."""
+    return f"{100 * share:.0f} %" if share >= 0.005 else "·"
 
 
 def cell(character: str) -> str:

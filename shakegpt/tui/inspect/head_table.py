@@ -8,7 +8,8 @@ from rich.style import Style
 from textual import events
 
 from shakegpt.inspection.head import Head, head_name
-from shakegpt.tui.inspect.head_map import MOST_ROWS, first_row
+from shakegpt.tui.inspect.attention_text import percent_or_dot
+from shakegpt.tui.inspect.head_map import LABEL, MOST_ROWS, first_row
 from shakegpt.tui.inspect.head_strip import HeadStrip
 from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from shakegpt.inspection.heads import HeadScores
     from shakegpt.tui.inspect.head_measurements import HeadFacts
 
-_LABEL = 6
 _WIDEST = 10
 _LARGE = 0.3
 """The share of a head's attention that stands out."""
@@ -98,9 +98,9 @@ class HeadTable(DiffWidget):
     def draw(self, width: int, height: int) -> list[Row]:
         """Return the headings, and a row for each head, those around the marked one."""
         layers, heads = self._shape
-        narrow = width < _LABEL + 8 * len(_COLUMNS)
+        narrow = width < LABEL + 8 * len(_COLUMNS)
         columns = _FEWER_COLUMNS if narrow else _COLUMNS
-        column = min(_WIDEST, (width - _LABEL) // len(columns))
+        column = min(_WIDEST, (width - LABEL) // len(columns))
         if not heads or column < 1:
             return []
         styles = {part: self.get_component_rich_style(f"head-table--{part}") for part in self._PARTS}
@@ -108,12 +108,12 @@ class HeadTable(DiffWidget):
         scores = facts.scores if facts is not None else None
         headings = "".join(f"{one.short if narrow else one.heading:>{column}}" for one in columns)
         note = facts.note if facts is not None and facts.note else "measuring…"
-        rows: list[Row] = [[(" " * _LABEL + headings if scores is not None else note, styles["heading"])]]
+        rows: list[Row] = [[(" " * LABEL + headings if scores is not None else note, styles["heading"])]]
         self._top = first_row(self._shape, self._head, height - 1)
         for index in range(self._top, min(layers * heads, self._top + height - 1)):
             head = divmod(index, heads)
             part = "muted" if head in self._muted else "marked" if head == self._head else "name"
-            rows.append([(f"{head_name(head):<{_LABEL}}", styles[part]), *self._figures(head, columns, column, styles)])
+            rows.append([(f"{head_name(head):<{LABEL}}", styles[part]), *self._figures(head, columns, column, styles)])
         return rows
 
     def _figures(self, head: Head, columns: Sequence[Column], width: int, styles: dict[str, Style]) -> Row:
@@ -123,7 +123,7 @@ class HeadTable(DiffWidget):
         row: Row = []
         for column in columns:
             figure = column.figure(facts, facts.scores, head)
-            text = _share(figure) if column.is_share else f"{figure:.0f}"
+            text = percent_or_dot(figure) if column.is_share else f"{figure:.0f}"
             row.append((f"{text:>{width}}", styles["large" if column.is_share and figure >= _LARGE else "figure"]))
         return row
 
@@ -133,8 +133,3 @@ class HeadTable(DiffWidget):
         layers, heads = self._shape
         if offset is not None and heads and offset.y >= 1 and self._top + offset.y - 1 < layers * heads:
             self.post_message(HeadStrip.Marked(divmod(self._top + offset.y - 1, heads)))
-
-
-def _share(share: float) -> str:
-    """Return a share in percent, and a dot for less than half of one, or where there was nothing to look at."""
-    return f"{100 * share:.0f} %" if share >= 0.005 else "·"

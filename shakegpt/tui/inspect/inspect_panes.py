@@ -1,7 +1,6 @@
 """What the inspect screen shows: the text and the heads' looks, beside them the layers, the votes and the scores."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -10,7 +9,7 @@ from textual.content import Content
 from shakegpt.inspection.head import Head
 from shakegpt.system.text import escape_line
 from shakegpt.tui.inspect.attention_matrix import AttentionMatrix
-from shakegpt.tui.inspect.attention_text import AttentionText, Weights
+from shakegpt.tui.inspect.attention_text import AttentionText, weights_at
 from shakegpt.tui.inspect.head_map import HeadMap
 from shakegpt.tui.inspect.head_measurements import HeadFacts
 from shakegpt.tui.inspect.head_strip import HeadStrip
@@ -20,9 +19,6 @@ from shakegpt.tui.inspect.lens_pane import ROOMY, LensPane
 from shakegpt.tui.inspect.text_source import TextSource
 from shakegpt.tui.inspect.votes_pane import VotesPane
 from shakegpt.tui.inspect.wording import cost_in_words, head_sentences, heads_title, reading_titles, tint_titles
-
-if TYPE_CHECKING:
-    from shakegpt.inspection.trace import Trace
 
 
 class InspectPanes(Vertical):
@@ -119,15 +115,6 @@ class InspectPanes(Vertical):
         _set_title(self.strip, [heads_title(facts)], [cost_in_words(muted, facts, mean=mean)])
         titles = [escape_line(title) for title in reading_titles(view, source, muted)]
         _set_title(self.text, titles, tint_titles(head, mean=mean, bars=self.text.has_bars, figures=self.text.plain))
-
-
-def weights_at(trace: "Trace", position: int, head: Head, *, mean: bool) -> Weights:
-    """Return how much a position attends to each character, (T,), by a head or by the mean of its block."""
-    layer, number = head
-    weights: Weights = (
-        trace.attention[layer, :, position].mean(axis=0) if mean else trace.attention[layer, number, position]
-    )
-    return weights
 
 
 def _set_title(widget: AttentionText | HeadStrip, titles: Sequence[str], subtitles: Sequence[str]) -> None:

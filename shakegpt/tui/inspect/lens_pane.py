@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.style import Style
 
 from shakegpt.tui.generation.next_character import bar, character_name
-from shakegpt.tui.inspect.attention_text import cell
+from shakegpt.tui.inspect.attention_text import cell, percent_or_dot
 from shakegpt.tui.widgets.diff_widget import DiffWidget, Row
 
 if TYPE_CHECKING:
@@ -126,11 +126,6 @@ class LensPane(DiffWidget):
                 name = character_name(character)[: _NAME_WIDTH - 1] if names > 2 else letter(character)
                 row.append((f"{name:<{names}}", styles[part]))
                 row.append((bar(probability, bars), styles["answer" if part == "answer" else "bar"]))
-                row.append((f"{_percent(probability):>6}  ", styles["figure"]))
+                row.append((f"{percent_or_dot(probability):>6}  ", styles["figure"]))
             rows.append(row)
         return rows
-
-
-def _percent(probability: float) -> str:
-    """Return a probability in percent, and a dot for less than half of one."""
-    return f"{100 * probability:.0f} %" if probability >= 0.005 else "·"
