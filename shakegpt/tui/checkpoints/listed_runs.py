@@ -27,6 +27,11 @@ class SweepIdentity:
     planned: int
     """How many runs it has, those that have not begun included; 0 where nobody knows."""
 
+    @property
+    def key(self) -> str:
+        """The name of its row, which no run has."""
+        return f"{self.name}/"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ListedCheckpoint:

@@ -57,8 +57,8 @@ class Row:
     @property
     def keys(self) -> list[str]:
         """Its own name, and those of the rows that it may be folded into."""
-        above = f"{self.run.sweep.name}/" if self.run.sweep is not None else ""
-        return [self.key, self.run.name, above]
+        above = [self.run.sweep.key] if self.run.sweep is not None else []
+        return [self.key, self.run.name, *above]
 
     @property
     def path(self) -> str:

@@ -22,8 +22,8 @@ class ListedSweep:
 
     @property
     def key(self) -> str:
-        """The name of its row, which no run has."""
-        return f"{self.name}/"
+        """The name of its row."""
+        return self.identity.key
 
     @property
     def size(self) -> int:
